@@ -1,0 +1,20 @@
+"""What value.py uses of Cython's `cython` module, without effect, for where Cython is not installed."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+compiled = False
+
+
+def _unchanged(target: T) -> T:
+    return target
+
+
+final = no_gc = cclass = _unchanged
+
+
+def freelist(_size: int) -> Any:
+    return _unchanged

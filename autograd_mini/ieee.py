@@ -1,0 +1,159 @@
+"""Real functions on floats with IEEE 754 results: where `math` raises, these give nan or inf.
+
+Knows only floats; nothing here has heard of a graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+FloatFunction = Callable[..., float]
+
+
+def as_float(number: Any, role: str) -> float:
+    """Convert a real number of any kind to a float.
+
+    Parameters
+    ----------
+    number : int, float, Fraction, NumPy scalar or any other `numbers.Real`
+    role : str
+        What the number is for; an error message starts with it.
+
+    Raises
+    ------
+    TypeError
+        If `number` is no real number: a string, None, a complex number, an array, a Value.
+    OverflowError
+        If it is an integer beyond the range of float64.
+
+    Examples
+    --------
+    >>> as_float(3, "data")
+    3.0
+    >>> as_float("3", "data")
+    Traceback (most recent call last):
+        ...
+    TypeError: data must be a real number, not '3' (str)
+    """
+    if not isinstance(number, Real):
+        raise TypeError(f"{role} must be a real number, not {describe(number)}")
+    try:
+        return float(number)
+    except OverflowError:
+        raise OverflowError(f"{role} is too large for float64: {describe(number)}") from None
+
+
+def describe(thing: object) -> str:
+    """Name a wrong argument in an error message: its value, cut if long, and its type."""
+    if isinstance(thing, int) and thing.bit_length() > 200:
+        text = f"an integer of {thing.bit_length()} bits"  # str() refuses very long integers
+    else:
+        text = repr(thing)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return f"{text} ({type(thing).__name__})"
+
+
+def ieee(function: FloatFunction, fallback: FloatFunction) -> FloatFunction:
+    """Make a `math` function total: `fallback`, NumPy's, answers where `function` raises."""
+
+    def total(*xs: float) -> float:
+        try:
+            return function(*xs)
+        except (ValueError, OverflowError):
+            with np.errstate(all="ignore"):
+                return float(fallback(*xs))
+
+    return total
+
+
+def nan(*_: float) -> float:
+    """Answer nan, for functions of `math` whose every error is an invalid operation."""
+    return math.nan
+
+
+def divide(x: float, y: float) -> float:
+    """Give x / y; a zero divisor gives inf or nan, signed as IEEE 754 has it."""
+    try:
+        return x / y
+    except ZeroDivisionError:
+        if x == 0.0 or x != x:
+            return math.nan
+        return math.copysign(math.inf, x) * math.copysign(1.0, y)
+
+
+def floor_mod(x: float, y: float) -> float:
+    """Give x % y with Python's sign rule; nan for a zero divisor."""
+    return x % y if y != 0.0 else math.nan
+
+
+def floor_divide(x: float, y: float) -> float:
+    """Give x // y with Python's rounding; a zero divisor gives what x / y gives."""
+    return x // y if y != 0.0 else divide(x, y)
+
+
+def integral(rounding: Callable[[float], int]) -> FloatFunction:
+    """Make floor, ceil or trunc return a float, keep the sign of zero, and pass on inf and nan."""
+
+    def rounded(x: float) -> float:
+        return math.copysign(float(rounding(x)), x) if math.isfinite(x) else x
+
+    return rounded
+
+
+def sigmoid(x: float) -> float:
+    """Give 1 / (1 + e^-x) without overflow for any x."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)  # underflows to 0 harmlessly; nan passes through
+    return e / (1.0 + e)
+
+
+def softplus(x: float) -> float:
+    """Give log(1 + e^x) without overflow for any x."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
+
+
+def gelu(x: float) -> float:
+    """Give x times the standard normal distribution function at x."""
+    return x * 0.5 * math.erfc(-x * math.sqrt(0.5))
+
+
+def maximum(x: float, y: float) -> float:
+    """Give the larger of x and y; nan if either is nan."""
+    return x if x > y or x != x else y
+
+
+def minimum(x: float, y: float) -> float:
+    """Give the smaller of x and y; nan if either is nan."""
+    return x if x < y or x != x else y
+
+
+def logsumexp(*xs: float) -> float:
+    """Give log(sum(e^x)) without overflow, by taking out the largest x first."""
+    largest = max(xs)
+    if math.isinf(largest) or any(x != x for x in xs):
+        return largest if all(x == x for x in xs) else math.nan
+    return largest + math.log(math.fsum(math.exp(x - largest) for x in xs))
+
+
+def fsum(*xs: float) -> float:
+    """Give the exactly rounded sum; inf and nan as in ordinary addition."""
+    try:
+        return math.fsum(xs)
+    except (ValueError, OverflowError):  # inf - inf, or a partial sum beyond float64
+        return float(sum(xs))
+
+
+def dot(*operands: float) -> float:
+    """Give w1*x1 + ... + wn*xn + bias from the operands w1 ... wn, x1 ... xn, bias."""
+    half = len(operands) // 2
+    total = 0.0
+    for w, x in zip(operands[:half], operands[half:-1]):
+        total += w * x
+    return total + operands[-1]

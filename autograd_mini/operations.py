@@ -1,0 +1,755 @@
+"""The table of operations: what each computes, its derivative, its name, how it is drawn.
+
+A row is the whole truth about its operation. The left of its two functions works on floats; the
+derivative rules at its right are written with operators and other rows of the table, so that they
+work on floats (local derivatives), on `Value`s (the derivative of a graph is a graph) and on
+whatever else answers to `_apply`. This module knows nothing of `Value` itself.
+
+A rule gets the result first, then the operands, and gives the partial derivative for one operand.
+It may compare operands with < <= > >=, for use as 0 or 1, but not with ==, which on Values is
+identity. Rules avoid differences of nearly equal numbers where an equivalent form has none:
+sigmoid' is s(x) s(-x) rather than s (1 - s).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from collections.abc import Callable, Sequence
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from autograd_mini import ieee
+from autograd_mini.ieee import as_float, describe
+
+Rule = Callable[..., Any]
+
+
+class Operation:
+    """One differentiable operation; call it on Values or numbers.
+
+    Made by `operation`, which documents the arguments.
+
+    Attributes
+    ----------
+    name : str
+        What Python calls it: `"tanh"`.
+    symbol : str
+        What a drawing calls it: `"*"` for `mul`, else the name.
+    parameters : tuple of str
+        The names of its operands; empty for an operation of any number of operands.
+    function : callable
+        Floats to float, total: nan or inf rather than an exception.
+    """
+
+    def __init__(
+        self,
+        signature: str,
+        function: ieee.FloatFunction,
+        rules: tuple[Rule, ...],
+        symbol: str | None,
+        doc: str,
+        module: str,
+    ) -> None:
+        self.name, self.__signature__ = _parse_signature(signature)
+        self.__name__ = self.__qualname__ = self.name
+        self.__module__ = module
+        self.__doc__ = doc
+        self.symbol = symbol or self.name
+        self.function = function
+        self.rules = rules
+        names = tuple(self.__signature__.parameters)
+        self.is_variadic = self.__signature__.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
+        self.parameters = () if self.is_variadic else names
+        if not self.is_variadic and len(rules) != len(names):
+            raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
+
+    def partials(self, out: Any, operands: Sequence[Any]) -> Sequence[Any]:
+        """Give the local derivative for each operand, as the rules say, in the operands' own kind."""
+        if self.is_variadic:
+            return self.rules[0](out, *operands)  # type: ignore[no-any-return]
+        return [rule(out, *operands) for rule in self.rules]
+
+    def __call__(self, *operands: Any, **named: Any) -> Any:
+        if named or (len(operands) != len(self.parameters) and not self.is_variadic):
+            bound = self.__signature__.bind(*operands, **named)
+            bound.apply_defaults()
+            operands = bound.args
+        for operand in operands:
+            if type(operand) is not float and hasattr(operand, "_apply"):
+                return operand._apply(self, operands)
+        return self.function(*[self.number(operand) for operand in operands])
+
+    def number(self, operand: Any) -> float:
+        """Convert an operand to a float, or say that this operation has no use for it."""
+        if type(operand) is float:
+            return operand
+        try:
+            return as_float(operand, self.name)
+        except TypeError:
+            raise TypeError(f"{self.name} takes Values and real numbers, not {describe(operand)}") from None
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind as a method where a class has an operation as attribute, as functions do."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}{self.__signature__}>"
+
+    def __reduce__(self) -> str:
+        return self.name  # pickled by reference, as functions are
+
+
+def _parse_signature(text: str) -> tuple[str, inspect.Signature]:
+    """Read `"elu(x, a=1.0)"` or `"hypot(*coordinates)"`."""
+    name, bracket, rest = text.partition("(")
+    if not name.isidentifier() or not bracket or not rest.endswith(")"):
+        raise ValueError(f"an operation's signature reads like 'elu(x, a=1.0)', not {text!r}")
+    parameters = []
+    for part in rest[:-1].split(","):
+        parameter, equals, default = (piece.strip() for piece in part.partition("="))
+        starred = parameter.startswith("*")
+        kind = inspect.Parameter.VAR_POSITIONAL if starred else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        fallback = float(default) if equals else inspect.Parameter.empty
+        parameters.append(inspect.Parameter(parameter.lstrip("*"), kind, default=fallback))
+    return name, inspect.Signature(parameters)
+
+
+def operation(
+    signature: str,
+    function: ieee.FloatFunction,
+    *rules: Rule,
+    symbol: str | None = None,
+    doc: str = "",
+) -> Operation:
+    """Define an operation: what it computes and its derivative, side by side.
+
+    The result is called on Values or numbers like any built-in function, and is drawn, explained,
+    differentiated to any order, checked and compiled like one.
+
+    Parameters
+    ----------
+    signature : str
+        Name and operands, with defaults where there are any: `"elu(x, a=1.0)"`. One starred
+        operand, `"hypot(*coordinates)"`, makes an operation of any number of operands.
+    function : callable
+        Takes as many floats, gives a float. For an argument outside its domain it should give nan
+        or inf; an exception that it raises reaches the caller, with nothing recorded.
+    *rules : callable
+        One for each operand: takes the result, then all operands, and gives the derivative for
+        that operand. Written with arithmetic and this package's functions, never those of `math`,
+        so that it can be differentiated again. For a starred operand a single rule gives the
+        sequence of all derivatives.
+    symbol : str, optional
+        What a drawing calls the operation; its name unless given.
+    doc : str, optional
+        The docstring.
+
+    Returns
+    -------
+    Operation
+
+    Raises
+    ------
+    ValueError
+        If `signature` can't be read, or there is not one rule for each operand.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, operation
+    >>> cube = operation("cube(x)", lambda x: x * x * x, lambda out, x: 3 * x * x)
+    >>> x = Value(2.0)
+    >>> cube(x).backward()
+    >>> x.grad
+    12.0
+    """
+    module = sys._getframe(1).f_globals.get("__name__", "__main__")
+    return Operation(signature, function, rules, symbol, doc or f"User-defined operation {signature}.", module)
+
+
+TABLE: dict[str, Operation] = {}
+
+
+def _row(
+    signature: str,
+    doc: str,
+    function: ieee.FloatFunction,
+    *rules: Rule,
+    example: str,
+    symbol: str | None = None,
+) -> Operation:
+    """Add an operation to the table, its docstring composed from one line and one example."""
+    name, parsed = _parse_signature(signature)
+    operands = ", ".join(str(p).split("=")[0] for p in parsed.parameters.values())
+    call, _, result = example.partition(" -> ")
+    text = f"""{doc}
+
+Parameters
+----------
+{operands} : Value or real number
+
+Returns
+-------
+Value, or float if no operand is a Value
+
+Raises
+------
+TypeError
+    If an operand is neither a Value nor a real number.
+
+Examples
+--------
+>>> from autograd_mini.operations import {name}
+>>> {call}
+{result}
+"""
+    TABLE[name] = Operation(signature, function, rules, symbol, text, __name__)
+    return TABLE[name]
+
+
+# Arithmetic. These functions are compiled twice, for C doubles and for objects (operations.pxd):
+# Value's operators call the first kind, graphs of derivatives the second.
+
+
+def add_(x, y):  # type: ignore[no-untyped-def]
+    return x + y
+
+
+def add_d(out, x, y):  # type: ignore[no-untyped-def]
+    return 1.0
+
+
+def sub_(x, y):  # type: ignore[no-untyped-def]
+    return x - y
+
+
+def sub_dy(out, x, y):  # type: ignore[no-untyped-def]
+    return -1.0
+
+
+def mul_(x, y):  # type: ignore[no-untyped-def]
+    return x * y
+
+
+def mul_dx(out, x, y):  # type: ignore[no-untyped-def]
+    return y
+
+
+def mul_dy(out, x, y):  # type: ignore[no-untyped-def]
+    return x
+
+
+def div_(x, y):  # type: ignore[no-untyped-def]
+    try:
+        return x / y
+    except ZeroDivisionError:  # floats outside the compiled engine
+        return ieee.divide(x, y)
+
+
+def div_dx(out, x, y):  # type: ignore[no-untyped-def]
+    return div_(1.0, y)
+
+
+def div_dy(out, x, y):  # type: ignore[no-untyped-def]
+    return -div_(out, y)
+
+
+def neg_(x):  # type: ignore[no-untyped-def]
+    return -x
+
+
+def neg_dx(out, x):  # type: ignore[no-untyped-def]
+    return -1.0
+
+
+def relu_(x):  # type: ignore[no-untyped-def]
+    return 0.0 if x <= 0.0 else x
+
+
+def relu_dx(out, x):  # type: ignore[no-untyped-def]
+    return 1.0 - (x <= 0.0)
+
+
+add = _row("add(x, y)", "Sum, x + y.", add_, add_d, add_d, symbol="+", example="add(1.0, 2.0) -> 3.0")
+sub = _row("sub(x, y)", "Difference, x - y.", sub_, add_d, sub_dy, symbol="-", example="sub(1.0, 2.0) -> -1.0")
+mul = _row("mul(x, y)", "Product, x * y.", mul_, mul_dx, mul_dy, symbol="*", example="mul(3.0, 2.0) -> 6.0")
+div = _row(
+    "div(x, y)", "Quotient, x / y; 1 / 0 is inf.", div_, div_dx, div_dy, symbol="/", example="div(1.0, 0.0) -> inf"
+)
+neg = _row("neg(x)", "Negative, -x.", neg_, neg_dx, symbol="-", example="neg(2.0) -> -2.0")
+relu = _row(
+    "relu(x)",
+    "Rectified linear unit, max(0, x), with relu'(0) = 0 (lecture note S0, equation 2).",
+    relu_,
+    relu_dx,
+    symbol="ReLU",
+    example="relu(-2.0) -> 0.0",
+)
+
+
+def _is_zero(x: Any) -> Any:
+    """Give 1 where x is zero and 0 elsewhere, nan included, by comparisons that a rule may use."""
+    return (x >= 0.0) * (x <= 0.0)
+
+
+# Powers, exponentials and logarithms. At the edges of pow, sqrt and log: PyTorch's float64 gradients.
+
+pow = _row(
+    "pow(x, y)",
+    "Power, x ** y; nan for a negative x and a y that is no integer.",
+    ieee.ieee(math.pow, np.power),
+    lambda out, x, y: y * pow(x, y - 1.0 + _is_zero(y)),
+    lambda out, x, y: out * log(x + _is_zero(x) * (y >= 0.0)),
+    symbol="**",
+    example="pow(2.0, 10.0) -> 1024.0",
+)
+exp = _row(
+    "exp(x)", "Exponential, e ** x.", ieee.ieee(math.exp, np.exp), lambda out, x: out, example="exp(0.0) -> 1.0"
+)
+expm1 = _row(
+    "expm1(x)",
+    "e ** x - 1, exact also near 0.",
+    ieee.ieee(math.expm1, np.expm1),
+    lambda out, x: exp(x),
+    example="expm1(1e-20) -> 1e-20",
+)
+exp2 = _row(
+    "exp2(x)",
+    "2 ** x.",
+    ieee.ieee(math.exp2, np.exp2),
+    lambda out, x: out * math.log(2.0),
+    example="exp2(3.0) -> 8.0",
+)
+log = _row(
+    "log(x)",
+    "Natural logarithm; log(0) is -inf, log(-1) is nan.",
+    ieee.ieee(math.log, np.log),
+    lambda out, x: 1.0 / x,
+    example="log(1.0) -> 0.0",
+)
+log1p = _row(
+    "log1p(x)",
+    "log(1 + x), exact also near 0.",
+    ieee.ieee(math.log1p, np.log1p),
+    lambda out, x: 1.0 / (1.0 + x),
+    example="log1p(1e-20) -> 1e-20",
+)
+log2 = _row(
+    "log2(x)",
+    "Logarithm to base 2.",
+    ieee.ieee(math.log2, np.log2),
+    lambda out, x: 1.0 / (x * math.log(2.0)),
+    example="log2(8.0) -> 3.0",
+)
+log10 = _row(
+    "log10(x)",
+    "Logarithm to base 10.",
+    ieee.ieee(math.log10, np.log10),
+    lambda out, x: 1.0 / (x * math.log(10.0)),
+    example="log10(1000.0) -> 3.0",
+)
+sqrt = _row(
+    "sqrt(x)",
+    "Square root; nan for a negative x, and sqrt'(0) = inf.",
+    ieee.ieee(math.sqrt, np.sqrt),
+    lambda out, x: 0.5 / out,
+    example="sqrt(9.0) -> 3.0",
+)
+cbrt = _row(
+    "cbrt(x)",
+    "Cube root, of negative numbers too.",
+    math.cbrt,
+    lambda out, x: 1.0 / (3.0 * out * out),
+    example="cbrt(-8.0) -> -2.0",
+)
+hypot = _row(
+    "hypot(*coordinates)",
+    "Euclidean length, sqrt(x*x + y*y + ...), without overflow on the way.",
+    math.hypot,
+    lambda out, *xs: [x / out for x in xs],
+    example="hypot(3.0, 4.0) -> 5.0",
+)
+
+# Trigonometric and hyperbolic functions.
+
+sin = _row("sin(x)", "Sine of x radians.", ieee.ieee(math.sin, np.sin), lambda out, x: cos(x), example="sin(0.0) -> 0.0")
+cos = _row(
+    "cos(x)", "Cosine of x radians.", ieee.ieee(math.cos, np.cos), lambda out, x: -sin(x), example="cos(0.0) -> 1.0"
+)
+tan = _row(
+    "tan(x)",
+    "Tangent of x radians.",
+    ieee.ieee(math.tan, np.tan),
+    lambda out, x: 1.0 + out * out,
+    example="tan(0.0) -> 0.0",
+)
+asin = _row(
+    "asin(x)",
+    "Arc sine, in radians.",
+    ieee.ieee(math.asin, np.arcsin),
+    lambda out, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),
+    example="asin(1.0) -> 1.5707963267948966",
+)
+acos = _row(
+    "acos(x)",
+    "Arc cosine, in radians.",
+    ieee.ieee(math.acos, np.arccos),
+    lambda out, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),
+    example="acos(1.0) -> 0.0",
+)
+atan = _row(
+    "atan(x)",
+    "Arc tangent, in radians.",
+    math.atan,
+    lambda out, x: 1.0 / (1.0 + x * x),
+    example="atan(0.0) -> 0.0",
+)
+atan2 = _row(
+    "atan2(y, x)",
+    "Angle of the point (x, y), in radians, from -pi to pi; the gradient at the origin is 0.",
+    math.atan2,
+    lambda out, y, x: x / _radius(y, x) / _radius(y, x),
+    lambda out, y, x: -y / _radius(y, x) / _radius(y, x),
+    example="atan2(0.0, -1.0) -> 3.141592653589793",
+)
+sinh = _row(
+    "sinh(x)",
+    "Hyperbolic sine.",
+    ieee.ieee(math.sinh, np.sinh),
+    lambda out, x: cosh(x),
+    example="sinh(0.0) -> 0.0",
+)
+cosh = _row(
+    "cosh(x)",
+    "Hyperbolic cosine.",
+    ieee.ieee(math.cosh, np.cosh),
+    lambda out, x: sinh(x),
+    example="cosh(0.0) -> 1.0",
+)
+tanh = _row(
+    "tanh(x)",
+    "Hyperbolic tangent (S0, equation 1; S1: 2 sigmoid(2x) - 1).",
+    math.tanh,
+    lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),  # = 1 - out**2
+    example="tanh(0.0) -> 0.0",
+)
+asinh = _row(
+    "asinh(x)",
+    "Inverse hyperbolic sine.",
+    math.asinh,
+    lambda out, x: 1.0 / hypot(1.0, x),
+    example="asinh(0.0) -> 0.0",
+)
+acosh = _row(
+    "acosh(x)",
+    "Inverse hyperbolic cosine; nan below 1.",
+    ieee.ieee(math.acosh, np.arccosh),
+    lambda out, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
+    example="acosh(1.0) -> 0.0",
+)
+atanh = _row(
+    "atanh(x)",
+    "Inverse hyperbolic tangent; inf at 1, nan beyond.",
+    ieee.ieee(math.atanh, np.arctanh),
+    lambda out, x: 1.0 / ((1.0 - x) * (1.0 + x)),
+    example="atanh(0.0) -> 0.0",
+)
+degrees = _row(
+    "degrees(x)",
+    "Angle x from radians to degrees.",
+    math.degrees,
+    lambda out, x: 180.0 / math.pi,
+    example="degrees(0.0) -> 0.0",
+)
+radians = _row(
+    "radians(x)",
+    "Angle x from degrees to radians.",
+    math.radians,
+    lambda out, x: math.pi / 180.0,
+    example="radians(180.0) -> 3.141592653589793",
+)
+
+
+def _radius(y: Any, x: Any) -> Any:
+    """Give the distance from the origin, but 1 at the origin itself."""
+    r = hypot(x, y)
+    return r + _is_zero(r)
+
+
+# Error function and the activations of the lecture notes that are built on the above.
+
+erf = _row(
+    "erf(x)",
+    "Error function.",
+    math.erf,
+    lambda out, x: 2.0 / math.sqrt(math.pi) * exp(-x * x),
+    example="erf(0.0) -> 0.0",
+)
+erfc = _row(
+    "erfc(x)",
+    "Complementary error function, 1 - erf(x), exact also for large x.",
+    math.erfc,
+    lambda out, x: -2.0 / math.sqrt(math.pi) * exp(-x * x),
+    example="erfc(0.0) -> 1.0",
+)
+sigmoid = _row(
+    "sigmoid(x)",
+    "Logistic function, 1 / (1 + e**-x) (S0, section 1).",
+    ieee.sigmoid,
+    lambda out, x: out * sigmoid(-x),  # = out * (1 - out)
+    example="sigmoid(0.0) -> 0.5",
+)
+softplus = _row(
+    "softplus(x)",
+    "Smooth ReLU, log(1 + e**x) (S0, equation 4).",
+    ieee.softplus,
+    lambda out, x: sigmoid(x),
+    example="softplus(0.0) -> 0.6931471805599453",
+)
+silu = _row(
+    "silu(x)",
+    "Sigmoid linear unit or swish, x * sigmoid(x) (Elfwing et al. 2018).",
+    lambda x: x * ieee.sigmoid(x),
+    lambda out, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),
+    example="silu(0.0) -> 0.0",
+)
+gelu = _row(
+    "gelu(x)",
+    "Gaussian error linear unit, x * P(N(0, 1) <= x), by erf (Hendrycks and Gimpel 2016).",
+    ieee.gelu,
+    lambda out, x: 0.5 * erfc(x * -math.sqrt(0.5)) + x * exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
+    example="gelu(0.0) -> 0.0",
+)
+leaky_relu = _row(
+    "leaky_relu(x, slope=0.01)",
+    "ReLU with a slope for negative x, also the derivative at 0 (S0, equation 3; S3 has slope 0.1).",
+    lambda x, slope: x if x > 0.0 else slope * x,
+    lambda out, x, slope: (x > 0.0) + slope * (1.0 - (x > 0.0)),
+    lambda out, x, slope: minimum(x, 0.0),
+    example="leaky_relu(-2.0) -> -0.02",
+)
+elu = _row(
+    "elu(x, a=1.0)",
+    "Exponential linear unit: x, or a (e**x - 1) for negative x; elu'(0) = 1 (S0, equation 5).",
+    lambda x, a: x if x >= 0.0 else a * math.expm1(x),
+    lambda out, x, a: (x >= 0.0) + (1.0 - (x >= 0.0)) * a * exp(minimum(x, 0.0)),
+    lambda out, x, a: expm1(minimum(x, 0.0)),
+    example="elu(0.5) -> 0.5",
+)
+identity = _row(
+    "identity(x)",
+    "x itself, as a node of its own: the activation of a linear unit.",
+    lambda x: x,
+    lambda out, x: 1.0,
+    example="identity(2.0) -> 2.0",
+)
+
+# Pieces: the gradient is shared half and half on a tie; clip's boundaries belong to x, as in PyTorch.
+
+abs = _row(
+    "abs(x)",
+    "Absolute value; abs'(0) = 0.",
+    math.fabs,
+    lambda out, x: (x > 0.0) - (x < 0.0),
+    example="abs(-2.0) -> 2.0",
+)
+maximum = _row(
+    "maximum(x, y)",
+    "The larger of two; on a tie each gets half of the gradient.",
+    ieee.maximum,
+    lambda out, x, y: 1.0 - (x < y) - 0.5 * (x <= y) * (x >= y),
+    lambda out, x, y: 1.0 - (y < x) - 0.5 * (x <= y) * (x >= y),
+    symbol="max",
+    example="maximum(1.0, 2.0) -> 2.0",
+)
+minimum = _row(
+    "minimum(x, y)",
+    "The smaller of two; on a tie each gets half of the gradient.",
+    ieee.minimum,
+    lambda out, x, y: 1.0 - (x > y) - 0.5 * (x <= y) * (x >= y),
+    lambda out, x, y: 1.0 - (y > x) - 0.5 * (x <= y) * (x >= y),
+    symbol="min",
+    example="minimum(1.0, 2.0) -> 1.0",
+)
+clip = _row(
+    "clip(x, low, high)",
+    "x kept between low and high; high wins where they cross.",
+    lambda x, low, high: ieee.minimum(ieee.maximum(x, low), high),
+    lambda out, x, low, high: (x >= low) * (x <= high) * 1.0,
+    lambda out, x, low, high: (x < low) * (low < high) * 1.0,
+    lambda out, x, low, high: 1.0 - (1.0 - (x > high)) * (1.0 - (high < low)),
+    example="clip(5.0, 0.0, 1.0) -> 1.0",
+)
+where = _row(
+    "where(condition, x, y)",
+    "x where the condition is true or a number other than 0, else y; only the chosen one gets gradient.",
+    lambda condition, x, y: x if condition else y,
+    lambda out, condition, x, y: 0.0,
+    lambda out, condition, x, y: 1.0 - _is_zero(condition),
+    lambda out, condition, x, y: 1.0 * _is_zero(condition),
+    example="where(True, 1.0, 2.0) -> 1.0",
+)
+copysign = _row(
+    "copysign(x, y)",
+    "|x| with the sign of y.",
+    math.copysign,
+    lambda out, x, y: sign(x) * copysign(1.0, y),
+    lambda out, x, y: 0.0,
+    example="copysign(2.0, -0.0) -> -2.0",
+)
+
+# Piecewise constant, and remainders: gradients as PyTorch's.
+
+floor = _row(
+    "floor(x)",
+    "Largest integer not above x, as a float.",
+    ieee.integral(math.floor),
+    lambda out, x: 0.0,
+    example="floor(-1.5) -> -2.0",
+)
+ceil = _row(
+    "ceil(x)",
+    "Smallest integer not below x, as a float.",
+    ieee.integral(math.ceil),
+    lambda out, x: 0.0,
+    example="ceil(-1.5) -> -1.0",
+)
+trunc = _row(
+    "trunc(x)",
+    "x without its fraction, as a float.",
+    ieee.integral(math.trunc),
+    lambda out, x: 0.0,
+    example="trunc(-1.5) -> -1.0",
+)
+sign = _row(
+    "sign(x)",
+    "-1, 0 or 1.",
+    lambda x: float((x > 0.0) - (x < 0.0)) if x == x else x,
+    lambda out, x: 0.0,
+    example="sign(-3.0) -> -1.0",
+)
+fmod = _row(
+    "fmod(x, y)",
+    "Remainder of x / y with the sign of x.",
+    ieee.ieee(math.fmod, np.fmod),
+    lambda out, x, y: 1.0,
+    lambda out, x, y: -trunc(x / y),
+    example="fmod(-5.0, 3.0) -> -2.0",
+)
+remainder = _row(
+    "remainder(x, y)",
+    "IEEE 754 remainder: x minus the multiple of y that is nearest.",
+    ieee.ieee(math.remainder, ieee.nan),
+    lambda out, x, y: 1.0,
+    lambda out, x, y: (out - x) / y,
+    example="remainder(5.0, 3.0) -> -1.0",
+)
+mod = _row(
+    "mod(x, y)",
+    "Remainder of x / y with the sign of y, Python's x % y.",
+    ieee.floor_mod,
+    lambda out, x, y: 1.0,
+    lambda out, x, y: -floor_divide(x, y),
+    symbol="%",
+    example="mod(-5.0, 3.0) -> 1.0",
+)
+floor_divide = _row(
+    "floor_divide(x, y)",
+    "x / y rounded down, Python's x // y.",
+    ieee.floor_divide,
+    lambda out, x, y: 0.0,
+    lambda out, x, y: 0.0,
+    symbol="//",
+    example="floor_divide(-5.0, 3.0) -> -2.0",
+)
+
+# Comparisons as numbers, 1.0 for true: conditions for `where` that keep no secret from a graph.
+
+less = _row(
+    "less(x, y)",
+    "1.0 where x < y, else 0.0.",
+    lambda x, y: float(x < y),
+    lambda out, x, y: 0.0,
+    lambda out, x, y: 0.0,
+    symbol="<",
+    example="less(1.0, 2.0) -> 1.0",
+)
+less_equal = _row(
+    "less_equal(x, y)",
+    "1.0 where x <= y, else 0.0.",
+    lambda x, y: float(x <= y),
+    lambda out, x, y: 0.0,
+    lambda out, x, y: 0.0,
+    symbol="<=",
+    example="less_equal(1.0, 1.0) -> 1.0",
+)
+greater = _row(
+    "greater(x, y)",
+    "1.0 where x > y, else 0.0.",
+    lambda x, y: float(x > y),
+    lambda out, x, y: 0.0,
+    lambda out, x, y: 0.0,
+    symbol=">",
+    example="greater(1.0, 2.0) -> 0.0",
+)
+greater_equal = _row(
+    "greater_equal(x, y)",
+    "1.0 where x >= y, else 0.0.",
+    lambda x, y: float(x >= y),
+    lambda out, x, y: 0.0,
+    lambda out, x, y: 0.0,
+    symbol=">=",
+    example="greater_equal(1.0, 1.0) -> 1.0",
+)
+
+# Sums over any number of operands, each a single node. functions.py gives them their usual signatures.
+
+sum_ = _row(
+    "sum_(*terms)",
+    "Sum of all operands, left to right.",
+    lambda *terms: float(sum(terms)),
+    lambda out, *terms: [1.0] * len(terms),
+    symbol="Σ",
+    example="sum_(1.0, 2.0, 3.0) -> 6.0",
+)
+fsum_ = _row(
+    "fsum_(*terms)",
+    "Sum of all operands, exactly rounded.",
+    ieee.fsum,
+    lambda out, *terms: [1.0] * len(terms),
+    symbol="fsum",
+    example="fsum_(1e100, 1.0, -1e100) -> 1.0",
+)
+dot_ = _row(
+    "dot_(*operands)",
+    "w1*x1 + ... + wn*xn + bias, from the operands w1 ... wn, x1 ... xn, bias.",
+    ieee.dot,
+    lambda out, *operands: [*operands[len(operands) // 2 : -1], *operands[: len(operands) // 2], 1.0],
+    symbol="Σ",
+    example="dot_(1.0, 2.0, 3.0, 4.0, 0.5) -> 11.5",
+)
+dist_ = _row(
+    "dist_(*operands)",
+    "Distance of the points p and q, from the operands p1 ... pn, q1 ... qn; its gradient at p = q is 0.",
+    lambda *operands: math.dist(operands[: len(operands) // 2], operands[len(operands) // 2 :]),
+    lambda out, *operands: _dist_partials(out, operands),
+    symbol="dist",
+    example="dist_(1.0, 1.0, 4.0, 5.0) -> 5.0",
+)
+logsumexp_ = _row(
+    "logsumexp_(*terms)",
+    "log(e**x1 + ... + e**xn), without overflow.",
+    ieee.logsumexp,
+    lambda out, *terms: [exp(term - out) for term in terms],
+    symbol="logsumexp",
+    example="logsumexp_(1000.0, -1000.0) -> 1000.0",
+)
+
+
+def _dist_partials(out: Any, operands: Sequence[Any]) -> list[Any]:
+    half = len(operands) // 2
+    toward_p = [(p - q) / (out + _is_zero(out)) for p, q in zip(operands[:half], operands[half:])]
+    return [*toward_p, *(-partial for partial in toward_p)]

@@ -1,0 +1,43 @@
+# C types of value.py, read by Cython alone.
+
+cimport cython
+
+from autograd_mini.operations cimport (
+    add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
+)
+
+cdef int _open_blocks
+cdef long long _walk
+cdef int _depth
+cdef list _condemned
+cdef object _CONSTANT, _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
+
+
+cdef class _Fan:
+    cdef tuple operands
+    cdef double* partials
+
+
+cdef class Value:
+    cdef double _data
+    cdef double _grad
+    cdef object _operation
+    cdef Value _left
+    cdef Value _right
+    cdef double _d_left
+    cdef double _d_right
+    cdef _Fan _fan
+    cdef str _label
+    cdef long long _mark
+
+
+cdef Value _lift(object other)
+cdef Value _constant(double data)
+cdef Value _node(object operation, Value left, Value right, double data, double d_left, double d_right)
+cdef Value _record(object operation, object operands)
+cdef Value _fan_node(object operation, _Fan fan, double data)
+@cython.locals(order=list, stack=list)
+cdef list _topological_order(Value root)
+cdef void _backpropagate(list[Value] order, double seed)
+cdef double* _allocate(Py_ssize_t n) except NULL
+cdef void _release(_Fan fan)

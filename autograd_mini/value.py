@@ -1,0 +1,949 @@
+"""The engine: a `Value` is a node of the computation graph, and `backward()` is backpropagation.
+
+Every operation makes a node and stores the local derivative for each operand in it, so that
+backward() is one multiply-add per edge. This file is ordinary Python; where a C compiler is,
+Cython compiles it with the C types of value.pxd. It knows the table of operations, and nothing of
+what is built on Values.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from typing import Any
+
+from autograd_mini import operations
+from autograd_mini.ieee import as_float, describe
+from autograd_mini.operations import (
+    Operation,
+    add_,
+    add_d,
+    div_,
+    div_dx,
+    div_dy,
+    mul_,
+    mul_dx,
+    mul_dy,
+    neg_,
+    neg_dx,
+    relu_,
+    relu_dx,
+    sub_,
+    sub_dy,
+)
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini import _cython as cython
+
+if cython.compiled:
+    from cython.cimports.libc.stdlib import free, malloc
+
+COMPILED: bool = cython.compiled
+
+_ADD = operations.add
+_SUB = operations.sub
+_MUL = operations.mul
+_DIV = operations.div
+_NEG = operations.neg
+_RELU = operations.relu
+_DOT = operations.dot_
+
+# Stands in a leaf for the operation that made it, where no gradient is wanted of that leaf.
+_CONSTANT = object()
+
+# How many `no_grad` and `detect_anomaly` blocks are open in the whole process. While there is
+# none, making a node costs one comparison; else the context variables say what holds here.
+_open_blocks = 0
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+_checking: ContextVar[bool] = ContextVar("checking", default=False)
+
+# Held while a graph is walked: the walk leaves marks in nodes, and threads may share nodes.
+_lock = threading.Lock()
+_walk = 0
+
+# Nodes that await deallocation because the chain that led to them was long.
+_depth = 0
+_condemned: list[Any] = []
+
+
+@cython.final
+@cython.no_gc
+@cython.cclass
+class _Fan:
+    """The operands of a node that has more than two, with the local derivative for each."""
+
+    __slots__ = ("operands", "partials")
+
+    def __init__(self, operands: tuple[Value, ...]) -> None:
+        self.operands = operands
+        self.partials = _allocate(len(operands))
+
+    def __dealloc__(self) -> None:  # called in the compiled engine alone
+        _release(self)
+
+
+@cython.final
+@cython.no_gc  # a graph has no cycles, so it need not be searched for them
+@cython.freelist(1024)
+@cython.cclass
+class Value:
+    """A number that remembers how it was computed.
+
+    Arithmetic on Values, and the functions of this package, record the computation graph;
+    `backward()` then gives the derivative of the result for every Value that it was computed
+    from, in their `.grad`.
+
+    Parameters
+    ----------
+    data : real number
+        The number, kept as float64.
+    label : str, optional
+        A name, for drawings and messages.
+
+    Attributes
+    ----------
+    data : float
+    grad : float
+        Derivative of the last `backward()`'s root for this node. A leaf's accumulates from call
+        to call until it is set to zero, any other node's starts from zero at each call.
+    label : str
+    op : Operation or None
+        What computed this node; None for a leaf.
+    inputs : tuple of Value
+        The operands that it was computed from; empty for a leaf.
+    local_grads : tuple of float
+        The derivative of this node alone for each of `inputs`.
+
+    Raises
+    ------
+    TypeError
+        If `data` is no real number or `label` no string.
+
+    Notes
+    -----
+    Only `data` and `grad` lead out of the graph, and `item()`, `detach()` and `no_grad()`.
+    Ordering (`<` and so on) and truth look at `data`; `==` and `hash` are identity.
+
+    Examples
+    --------
+    The example of lecture note S3:
+
+    >>> from autograd_mini import Value
+    >>> x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
+    >>> f = (x + y) * z
+    >>> f.backward()
+    >>> f.data, x.grad, y.grad, z.grad
+    (-12.0, -4.0, -4.0, 3.0)
+    """
+
+    __slots__ = ("_d_left", "_d_right", "_data", "_fan", "_grad", "_label", "_left", "_mark", "_operation", "_right")
+
+    def __init__(self, data: Any, label: str = "") -> None:
+        self.label = label
+        self._data = data if type(data) is float else as_float(data, "data")
+        self._grad = 0.0
+        self._operation = None
+        if not cython.compiled:  # a compiled Value starts with these
+            self._left = self._right = self._fan = None
+            self._mark = 0
+
+    def __dealloc__(self) -> None:  # called in the compiled engine alone
+        """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
+        global _depth
+        if self._left is None and self._fan is None:
+            return
+        if _depth >= 100:
+            _condemned.append(self._fan)
+            _condemned.append(self._left)
+            _condemned.append(self._right)
+            return
+        _depth += 1
+        self._right = None  # the youngest first: memory freed backwards is reused forwards, which caches like
+        self._left = None
+        self._fan = None
+        if _depth == 1:
+            while _condemned:
+                _condemned.pop()
+        _depth -= 1
+
+    @property
+    def data(self) -> float:
+        return self._data
+
+    @data.setter
+    def data(self, number: Any) -> None:
+        self._data = number if type(number) is float else as_float(number, "data")
+
+    @property
+    def grad(self) -> float:
+        return self._grad
+
+    @grad.setter
+    def grad(self, number: Any) -> None:
+        self._grad = number if type(number) is float else as_float(number, "grad")
+
+    @property
+    def label(self) -> str:
+        return self._label
+
+    @label.setter
+    def label(self, text: Any) -> None:
+        if not isinstance(text, str):
+            raise TypeError(
+                f"label must be a string, not {describe(text)}; to define an operation, see autograd_mini.operation"
+            )
+        self._label = str(text)
+
+    @property
+    def op(self) -> Operation | None:
+        return None if self.is_leaf else self._operation
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        if self._fan is not None:
+            return self._fan.operands
+        if self._left is None:
+            return ()
+        if self._right is None:
+            return (self._left,)
+        return (self._left, self._right)
+
+    @property
+    def local_grads(self) -> tuple[float, ...]:
+        if self._fan is not None:
+            return tuple([self._fan.partials[i] for i in range(len(self._fan.operands))])
+        if self._left is None:
+            return ()
+        if self._right is None:
+            return (self._d_left,)
+        return (self._d_left, self._d_right)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this Value was given rather than computed."""
+        return self._left is None and self._fan is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """False for a number that stood in an expression, and for what `detach` and `no_grad` give."""
+        return self._operation is not _CONSTANT
+
+    @property
+    def _prev(self) -> set[Value]:
+        """The inputs as micrograd has them."""
+        return set(self.inputs)
+
+    @property
+    def _op(self) -> str:
+        """The operation as micrograd writes it."""
+        operation = self.op
+        if operation is None:
+            return ""
+        if operation is operations.pow and not self._right.requires_grad:
+            return f"**{self._right.data:g}"
+        return operation.symbol
+
+    def item(self) -> float:
+        """Give the data as a float, which is no part of the graph."""
+        return self._data
+
+    def detach(self) -> Value:
+        """Give a new leaf with the same data and label, through which no gradient flows back."""
+        leaf = _constant(self._data)
+        leaf._label = self._label
+        return leaf
+
+    def backward(self, seed: Any = 1.0) -> None:
+        """Compute the derivative of this node for every node that it was computed from.
+
+        As in PyTorch: leaves add it to their `.grad`, all other nodes start from zero.
+
+        Parameters
+        ----------
+        seed : real number, optional
+            The gradient that this node itself starts with.
+
+        Raises
+        ------
+        TypeError
+            If `seed` is no real number.
+        RuntimeError
+            If this Value is a constant, or was computed under `no_grad`.
+        FloatingPointError
+            Under `detect_anomaly`, at the first operation that makes a nan or an inf.
+
+        Examples
+        --------
+        >>> from autograd_mini import Value
+        >>> x = Value(3.0)
+        >>> (x * x).backward()
+        >>> x.grad
+        6.0
+        """
+        start: cython.double = as_float(seed, "seed")
+        if self._operation is _CONSTANT:
+            raise RuntimeError(
+                f"backward() from a constant, {self!r}: it was detached or computed under no_grad(), "
+                "so there is no graph to go back through; compute it outside"
+            )
+        with _lock:
+            order = _topological_order(self)
+            if _open_blocks and _checking.get():
+                _check_backward(order, start)
+            _backpropagate(order, start)
+
+    # Arithmetic. Each operator looks at its operands, and leaves the mathematics to the table.
+
+    def __add__(self, other: Any) -> Value:
+        rhs: Value = _lift(other)
+        if rhs is None:
+            return NotImplemented
+        x: cython.double = self._data
+        y: cython.double = rhs._data
+        out: cython.double = add_(x, y)
+        return _node(_ADD, self, rhs, out, add_d(out, x, y), add_d(out, x, y))
+
+    def __radd__(self, other: Any) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None else lhs + self
+
+    def __sub__(self, other: Any) -> Value:
+        rhs: Value = _lift(other)
+        if rhs is None:
+            return NotImplemented
+        x: cython.double = self._data
+        y: cython.double = rhs._data
+        out: cython.double = sub_(x, y)
+        return _node(_SUB, self, rhs, out, add_d(out, x, y), sub_dy(out, x, y))
+
+    def __rsub__(self, other: Any) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None else lhs - self
+
+    def __mul__(self, other: Any) -> Value:
+        rhs: Value = _lift(other)
+        if rhs is None:
+            return NotImplemented
+        x: cython.double = self._data
+        y: cython.double = rhs._data
+        out: cython.double = mul_(x, y)
+        return _node(_MUL, self, rhs, out, mul_dx(out, x, y), mul_dy(out, x, y))
+
+    def __rmul__(self, other: Any) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None else lhs * self
+
+    def __truediv__(self, other: Any) -> Value:
+        rhs: Value = _lift(other)
+        if rhs is None:
+            return NotImplemented
+        x: cython.double = self._data
+        y: cython.double = rhs._data
+        out: cython.double = div_(x, y)
+        return _node(_DIV, self, rhs, out, div_dx(out, x, y), div_dy(out, x, y))
+
+    def __rtruediv__(self, other: Any) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None else lhs / self
+
+    def __pow__(self, other: Any, modulo: Any = None) -> Value:
+        rhs: Value = _lift(other)
+        if rhs is None or modulo is not None:
+            return NotImplemented
+        return _record(operations.pow, (self, rhs))
+
+    def __rpow__(self, other: Any, modulo: Any = None) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None or modulo is not None else _record(operations.pow, (lhs, self))
+
+    def __mod__(self, other: Any) -> Value:
+        rhs: Value = _lift(other)
+        return NotImplemented if rhs is None else _record(operations.mod, (self, rhs))
+
+    def __rmod__(self, other: Any) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None else _record(operations.mod, (lhs, self))
+
+    def __floordiv__(self, other: Any) -> Value:
+        rhs: Value = _lift(other)
+        return NotImplemented if rhs is None else _record(operations.floor_divide, (self, rhs))
+
+    def __rfloordiv__(self, other: Any) -> Value:
+        lhs: Value = _lift(other)
+        return NotImplemented if lhs is None else _record(operations.floor_divide, (lhs, self))
+
+    def __neg__(self) -> Value:
+        x: cython.double = self._data
+        out: cython.double = neg_(x)
+        return _node(_NEG, self, None, out, neg_dx(out, x), 0.0)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def relu(self) -> Value:
+        """Rectified linear unit, max(0, x)."""
+        x: cython.double = self._data
+        out: cython.double = relu_(x)
+        return _node(_RELU, self, None, out, relu_dx(out, x), 0.0)
+
+    def _apply(self, operation: Operation, operands: Sequence[Any]) -> Value:
+        """Record an operation on operands of which one is this Value: what a call of it leads to."""
+        return _record(operation, _as_values(operation, operands))
+
+    # The table's functions as methods, under the names of `math` and of NumPy.
+
+    __abs__ = operations.abs
+    __floor__ = operations.floor
+    __ceil__ = operations.ceil
+    __trunc__ = operations.trunc
+    exp = operations.exp
+    expm1 = operations.expm1
+    exp2 = operations.exp2
+    log = operations.log
+    log1p = operations.log1p
+    log2 = operations.log2
+    log10 = operations.log10
+    sqrt = operations.sqrt
+    cbrt = operations.cbrt
+    sin = operations.sin
+    cos = operations.cos
+    tan = operations.tan
+    asin = arcsin = operations.asin
+    acos = arccos = operations.acos
+    atan = arctan = operations.atan
+    atan2 = arctan2 = operations.atan2
+    sinh = operations.sinh
+    cosh = operations.cosh
+    tanh = operations.tanh
+    asinh = arcsinh = operations.asinh
+    acosh = arccosh = operations.acosh
+    atanh = arctanh = operations.atanh
+    degrees = rad2deg = operations.degrees
+    radians = deg2rad = operations.radians
+    hypot = operations.hypot
+    fabs = operations.abs
+    sigmoid = operations.sigmoid
+    softplus = operations.softplus
+    leaky_relu = operations.leaky_relu
+    elu = operations.elu
+    silu = operations.silu
+    gelu = operations.gelu
+    clip = operations.clip
+
+    def __lt__(self, other: Any) -> bool:
+        rhs: Value = _lift(other)
+        return NotImplemented if rhs is None else self._data < rhs._data
+
+    def __le__(self, other: Any) -> bool:
+        rhs: Value = _lift(other)
+        return NotImplemented if rhs is None else self._data <= rhs._data
+
+    def __gt__(self, other: Any) -> bool:
+        rhs: Value = _lift(other)
+        return NotImplemented if rhs is None else self._data > rhs._data
+
+    def __ge__(self, other: Any) -> bool:
+        rhs: Value = _lift(other)
+        return NotImplemented if rhs is None else self._data >= rhs._data
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __hash__(self) -> int:
+        return id(self) >> 4
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "a Value does not turn into a float by itself, since its gradient would be lost: instead of "
+            "math.exp(v) and the like call autograd_mini.exp(v); to leave the graph on purpose write v.data"
+        )
+
+    def __int__(self) -> int:
+        raise TypeError("a Value does not turn into an int by itself; write int(v.data), or autograd_mini.trunc(v)")
+
+    def __repr__(self) -> str:
+        return f"Value(data={self._data}, grad={self._grad})"
+
+    def __format__(self, specification: str) -> str:
+        return format(self._data, specification) if specification else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reduce(self)
+
+
+# Making nodes.
+
+
+def _lift(other: Any) -> Value | None:
+    """Make an operand a Value, a number as a constant; None if it is neither."""
+    if isinstance(other, Value):
+        return other
+    if type(other) is float or type(other) is int:
+        try:
+            return _constant(other)
+        except OverflowError:
+            pass  # as_float says it better
+    try:
+        return _constant(as_float(other, "operand"))
+    except TypeError:
+        return None
+
+
+def _as_values(operation: Operation, operands: Sequence[Any]) -> list[Value]:
+    return [x if isinstance(x, Value) else _constant(operation.number(x)) for x in operands]
+
+
+def _constant(data: float) -> Value:
+    leaf: Value = Value.__new__(Value)
+    leaf._data = data
+    leaf._label = ""
+    leaf._operation = _CONSTANT
+    if not cython.compiled:
+        leaf._data = float(data)
+        leaf._grad = 0.0
+        leaf._left = leaf._right = leaf._fan = None
+        leaf._mark = 0
+    return leaf
+
+
+def _node(operation: Operation, left: Value, right: Value | None, data: float, d_left: float, d_right: float) -> Value:
+    """Record an operation of one or two operands."""
+    if _open_blocks:
+        if _checking.get():
+            _check_forward(operation, (left,) if right is None else (left, right), data)
+        if not _recording.get():
+            return _constant(data)
+    node: Value = Value.__new__(Value)
+    node._data = data
+    node._label = ""
+    node._operation = operation
+    node._left = left
+    node._right = right
+    node._d_left = d_left
+    node._d_right = d_right
+    if not cython.compiled:
+        node._grad = 0.0
+        node._fan = None
+        node._mark = 0
+    return node
+
+
+def _record(operation: Operation, operands: Sequence[Value]) -> Value:
+    """Record any operation of the table or of a user, on Values."""
+    xs = [operand.data for operand in operands]
+    data = as_float(operation.function(*xs), f"the result of {operation.name}")
+    if _open_blocks:
+        if _checking.get():
+            _check_forward(operation, operands, data)
+        if not _recording.get():
+            return _constant(data)
+    partials = _local_derivatives(operation, data, xs)
+    if len(operands) == 1:
+        return _node(operation, operands[0], None, data, partials[0], 0.0)
+    if len(operands) == 2:
+        return _node(operation, operands[0], operands[1], data, partials[0], partials[1])
+    fan: _Fan = _Fan(tuple(operands))
+    for i in range(len(partials)):
+        fan.partials[i] = partials[i]
+    return _fan_node(operation, fan, data)
+
+
+def _fan_node(operation: Operation, fan: _Fan, data: float) -> Value:
+    """Record an operation of any number of operands."""
+    if _open_blocks:
+        if _checking.get():
+            _check_forward(operation, fan.operands, data)
+        if not _recording.get():
+            return _constant(data)
+    node: Value = Value.__new__(Value)
+    node._data = data
+    node._label = ""
+    node._operation = operation
+    node._fan = fan
+    if not cython.compiled:
+        node._grad = 0.0
+        node._left = node._right = None
+        node._mark = 0
+    return node
+
+
+def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> list[float]:
+    try:
+        partials = operation.partials(out, xs)
+    except ZeroDivisionError:  # of floats; Values divide as IEEE 754 has it
+        with no_grad(), _unchecked():
+            partials = operation.partials(_constant(out), [_constant(x) for x in xs])
+    return [p.data if isinstance(p, Value) else float(p) for p in partials]
+
+
+def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
+    """Scalar product with a bias, w1*x1 + ... + wn*xn + bias, as a single node.
+
+    Parameters
+    ----------
+    ws, xs : sequences of Value or real number, of one length
+    bias : Value or real number, optional
+
+    Returns
+    -------
+    Value, or float if no operand is a Value
+
+    Raises
+    ------
+    ValueError
+        If `ws` and `xs` differ in length.
+    TypeError
+        If an operand is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, dot
+    >>> dot([Value(1.0), Value(2.0)], [3.0, 4.0], bias=0.5)
+    Value(data=11.5, grad=0.0)
+    """
+    n: cython.Py_ssize_t = len(ws)
+    if len(xs) != n:
+        raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(xs)}")
+    operands = (*ws, *xs, bias)
+    if not any([isinstance(operand, Value) for operand in operands]):
+        return _DOT(*operands)
+    values = tuple(_as_values(_DOT, operands))
+    total: cython.double = 0.0
+    i: cython.Py_ssize_t
+    left: Value
+    right: Value
+    for i in range(n):
+        left = values[i]
+        right = values[n + i]
+        total += left._data * right._data
+    right = values[2 * n]
+    fan: _Fan = _Fan(values)
+    partners = _DOT.partials(None, values)  # each is an operand, but for the bias's 1
+    for i in range(2 * n):
+        left = partners[i]
+        fan.partials[i] = left._data
+    fan.partials[2 * n] = partners[2 * n]
+    return _fan_node(_DOT, fan, total + right._data)
+
+
+# Walking the graph.
+
+
+def topological_order(root: Value) -> list[Value]:
+    """List every node that `root` was computed from, operands before results, and `root` last.
+
+    The order is that of a depth-first search from left to right; backpropagation goes through it
+    backwards, and so finds the gradients of f = (x + y) z in the order f, z, x + y, y, x.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, topological_order
+    >>> x = Value(2.0)
+    >>> [node.data for node in topological_order(x * x)]
+    [2.0, 4.0]
+    """
+    with _lock:
+        return _topological_order(root)
+
+
+def _topological_order(root: Value) -> list[Value]:
+    # A node's mark is the number of the walk that has opened it; one higher when it is listed.
+    global _walk
+    _walk += 2
+    opened: cython.longlong = _walk
+    listed: cython.longlong = _walk + 1
+    order: list[Value] = []
+    stack: list[Value] = [root]
+    node: Value
+    operand: Value
+    while stack:
+        node = stack[-1]
+        if node._mark < opened:
+            node._mark = opened
+            if node._left is not None:
+                operand = node._right
+                if operand is not None and operand._mark < opened:
+                    stack.append(operand)
+                operand = node._left
+                if operand._mark < opened:
+                    stack.append(operand)
+                continue
+            if node._fan is not None:
+                for operand in reversed(node._fan.operands):
+                    if operand._mark < opened:
+                        stack.append(operand)
+                continue
+        stack.pop()
+        if node._mark < listed:
+            node._mark = listed
+            order.append(node)
+    return order
+
+
+def _backpropagate(order: list[Value], seed: float) -> None:
+    """Pass gradients back through a topological order."""
+    node: Value
+    operand: Value
+    upstream: cython.double
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    for node in order:
+        if node._left is not None or node._fan is not None:
+            node._grad = 0.0
+    node = order[-1]
+    node._grad += seed
+    for i in range(len(order) - 1, -1, -1):
+        node = order[i]
+        if node._left is not None:
+            upstream = node._grad
+            operand = node._left
+            operand._grad += upstream * node._d_left
+            operand = node._right
+            if operand is not None:
+                operand._grad += upstream * node._d_right
+        elif node._fan is not None:
+            upstream = node._grad
+            fan: _Fan = node._fan
+            for j in range(len(fan.operands)):
+                operand = fan.operands[j]
+                operand._grad += upstream * fan.partials[j]
+
+
+# Modes.
+
+
+class _Block(ContextDecorator):
+    """A `with` block that sets a context variable, for this thread or task and no other."""
+
+    _variable: ContextVar[bool]
+    _setting: bool
+
+    def __init__(self) -> None:
+        self._outer: list[bool] = []
+
+    def _recreate_cm(self) -> _Block:
+        return type(self)()  # as a decorator: a block of its own for each call
+
+    def __enter__(self) -> None:
+        _count_blocks(1)
+        self._outer.append(self._variable.get())
+        self._variable.set(self._setting)
+
+    def __exit__(self, *exception: object) -> None:
+        self._variable.set(self._outer.pop())
+        _count_blocks(-1)
+
+
+class no_grad(_Block):
+    """Compute without recording: results in this block are constants, with no graph behind them.
+
+    A context manager, and a decorator. It holds for this thread, or asyncio task, alone.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.inputs
+    ()
+    """
+
+    _variable = _recording
+    _setting = False
+
+
+class recording(_Block):
+    """Record the graph even where `no_grad` holds outside: what a transform does."""
+
+    _variable = _recording
+    _setting = True
+
+
+class detect_anomaly(_Block):
+    """Raise at the first operation that makes a nan or an inf out of finite inputs.
+
+    Holds for the forward computation and for backward(), in this thread or asyncio task.
+
+    Raises
+    ------
+    FloatingPointError
+        Names the operation, its inputs and their labels.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, detect_anomaly, log
+    >>> with detect_anomaly():
+    ...     log(Value(0.0, label="p"))
+    Traceback (most recent call last):
+        ...
+    FloatingPointError: log gave -inf for the inputs p = 0.0
+    """
+
+    _variable = _checking
+    _setting = True
+
+
+class _unchecked(_Block):
+    """Compute local derivatives: detect_anomaly judges them when gradient flows through them."""
+
+    _variable = _checking
+    _setting = False
+
+
+def _count_blocks(change: int) -> None:
+    global _open_blocks
+    with _lock:
+        _open_blocks += change
+
+
+def _check_forward(operation: Operation, operands: Sequence[Value], data: float) -> None:
+    if not math.isfinite(data) and all(math.isfinite(operand.data) for operand in operands):
+        raise FloatingPointError(f"{operation.name} gave {data} for the inputs {_name(operands)}")
+
+
+def _check_backward(order: list[Value], seed: float) -> None:
+    """Backpropagate on paper: raise at the first anomaly, before any `.grad` has changed."""
+    grads = {id(node): 0.0 if node.inputs else node.grad for node in order}
+    grads[id(order[-1])] += seed
+    for node in reversed(order):
+        upstream = grads[id(node)]
+        for operand, partial in zip(node.inputs, node.local_grads):
+            grad = grads[id(operand)] + upstream * partial
+            finite_before = math.isfinite(upstream) and math.isfinite(grads[id(operand)])
+            if not math.isfinite(grad) and finite_before and operand.requires_grad:
+                raise FloatingPointError(
+                    f"the backward pass of {node.op.name} gave the gradient {grad} for "
+                    f"{_name([operand])}: upstream gradient {upstream}, local derivative {partial}, "
+                    f"inputs {_name(node.inputs)}"
+                )
+            grads[id(operand)] = grad
+
+
+def _name(operands: Sequence[Value]) -> str:
+    shown = [f"{operand.label or '?'} = {operand.data}" for operand in operands[:6]]
+    return ", ".join(shown) + (f" and {len(operands) - 6} more" if len(operands) > 6 else "")
+
+
+# Pickling and copying. pickle and copy recurse from a node to its operands. So that no graph is too
+# deep for them, a node first hands over all that it was computed from, in topological order: each
+# of these nodes finds its operands done already, and they keep their identity.
+
+
+class _Handed(threading.local):
+    """The nodes that this thread has handed to pickle or copy, by id, to be taken one by one."""
+
+    def __init__(self) -> None:
+        self.ids: set[int] = set()
+
+
+_handed = _Handed()
+
+
+class _Before:
+    """Pickles as the list of what a node was computed from."""
+
+    def __init__(self, node: Value) -> None:
+        self.node = node
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (list, (), None, self.hand_over())
+
+    def hand_over(self) -> Iterator[Value]:
+        try:
+            for node in topological_order(self.node)[:-1]:
+                if not node.is_leaf:
+                    _handed.ids.add(id(node))
+                yield node
+        except GeneratorExit:  # pickling failed half-way
+            _handed.ids.clear()
+            raise
+
+
+class _After:
+    """Pickles as None, once all that `_Before` hands over is done."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _handed.ids.clear()
+        return (type(None), ())
+
+
+def _reduce(value: Value) -> tuple[Any, ...]:
+    if value.is_leaf:
+        return (_restore_leaf, (value.data, value.grad, value.label, value.requires_grad))
+    content = (value.op, value.data, value.grad, value.label, value.inputs, value.local_grads)
+    if id(value) in _handed.ids:
+        _handed.ids.discard(id(value))
+        return (_restore_node, (None, None, *content))
+    return (_restore_node, (_Before(value), _After(), *content))
+
+
+def _restore_leaf(data: float, grad: float, label: str, requires_grad: bool) -> Value:
+    leaf: Value = Value(data, label) if requires_grad else _constant(data)
+    leaf.label = label
+    leaf.grad = grad
+    return leaf
+
+
+def _restore_node(
+    before: object,
+    after: object,
+    operation: Operation,
+    data: float,
+    grad: float,
+    label: str,
+    inputs: tuple[Value, ...],
+    local_grads: tuple[float, ...],
+) -> Value:
+    node: Value
+    fan: _Fan
+    with recording():
+        if len(inputs) == 1:
+            node = _node(operation, inputs[0], None, data, local_grads[0], 0.0)
+        elif len(inputs) == 2:
+            node = _node(operation, inputs[0], inputs[1], data, local_grads[0], local_grads[1])
+        else:
+            fan = _Fan(inputs)
+            for i in range(len(inputs)):
+                fan.partials[i] = local_grads[i]
+            node = _fan_node(operation, fan, data)
+    node.label = label
+    node.grad = grad
+    return node
+
+
+# What differs between the two engines.
+
+
+def _allocate(n: cython.Py_ssize_t) -> cython.p_double:
+    """Make room for n doubles."""
+    if cython.compiled:
+        room = cython.cast(cython.p_double, malloc(max(n, 1) * cython.sizeof(cython.double)))
+        if not room:
+            raise MemoryError
+        return room
+    else:
+        return [0.0] * n
+
+
+def _release(fan: _Fan) -> None:
+    if cython.compiled:
+        free(fan.partials)
+
+
+def _refuse_subclass(cls: type, **_: object) -> None:
+    raise TypeError("type 'autograd_mini.value.Value' is not an acceptable base type")
+
+
+if not cython.compiled:
+    Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[method-assign, assignment]
+
+
+if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

@@ -1,0 +1,27 @@
+"""Build the optional extension: value.py and operations.py compiled by Cython, where a C compiler is."""
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
+OPTIONS = ["-O3", "-fno-math-errno", "-ffp-contract=off"]
+DIRECTIVES = {
+    "language_level": 3,
+    "cdivision": True,
+    "boundscheck": False,
+    "wraparound": True,
+    "initializedcheck": False,
+    "nonecheck": False,
+}
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS, optional=True
+            )
+            for name in ("operations", "value")
+        ],
+        compiler_directives=DIRECTIVES,
+    )
+)
