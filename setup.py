@@ -1,4 +1,4 @@
-"""Build the optional extension: value.py and operations.py compiled by Cython, where a C compiler is."""
+"""Build the optional extension: the engine's modules compiled by Cython, where a C compiler is."""
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -20,7 +20,7 @@ setup(
             Extension(
                 f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS, optional=True
             )
-            for name in ("operations", "value")
+            for name in ("ieee", "operations", "value")
         ],
         compiler_directives=DIRECTIVES,
     )

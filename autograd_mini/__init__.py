@@ -67,6 +67,7 @@ from autograd_mini.operations import (
     where,
 )
 from autograd_mini.operations import abs as fabs
+from autograd_mini.transforms import check_grads, grad, hessian, hvp, jacobian, value_and_grad
 from autograd_mini.value import COMPILED, Value, detect_anomaly, dot, no_grad, topological_order
 
 __version__ = "0.1.0"

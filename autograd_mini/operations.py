@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
@@ -25,9 +24,15 @@ import numpy as np
 from autograd_mini import ieee
 from autograd_mini.ieee import as_float, describe
 
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini import _cython as cython
+
 Rule = Callable[..., Any]
 
 
+@cython.cclass
 class Operation:
     """One differentiable operation; call it on Values or numbers.
 
@@ -64,6 +69,7 @@ class Operation:
         names = tuple(self.__signature__.parameters)
         self.is_variadic = self.__signature__.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
         self.parameters = () if self.is_variadic else names
+        self.arity = len(self.parameters)
         if not self.is_variadic and len(rules) != len(names):
             raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
 
@@ -74,7 +80,7 @@ class Operation:
         return [rule(out, *operands) for rule in self.rules]
 
     def __call__(self, *operands: Any, **named: Any) -> Any:
-        if named or (len(operands) != len(self.parameters) and not self.is_variadic):
+        if named or (len(operands) != self.arity and not self.is_variadic):
             bound = self.__signature__.bind(*operands, **named)
             bound.apply_defaults()
             operands = bound.args
@@ -92,7 +98,7 @@ class Operation:
         except TypeError:
             raise TypeError(f"{self.name} takes Values and real numbers, not {describe(operand)}") from None
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: Any, owner: Any) -> Any:
         """Bind as a method where a class has an operation as attribute, as functions do."""
         return self if instance is None else MethodType(self, instance)
 
@@ -166,7 +172,7 @@ def operation(
     >>> x.grad
     12.0
     """
-    module = sys._getframe(1).f_globals.get("__name__", "__main__")
+    module = getattr(function, "__module__", None) or "__main__"
     return Operation(signature, function, rules, symbol, doc or f"User-defined operation {signature}.", module)
 
 

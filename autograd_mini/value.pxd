@@ -3,14 +3,15 @@
 cimport cython
 
 from autograd_mini.operations cimport (
-    add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
+    Operation, add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )
 
 cdef int _open_blocks
 cdef long long _walk
 cdef int _depth
 cdef list _condemned
-cdef object _CONSTANT, _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
+cdef object _CONSTANT
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
 
 
 cdef class _Fan:
@@ -33,9 +34,9 @@ cdef class Value:
 
 cdef Value _lift(object other)
 cdef Value _constant(double data)
-cdef Value _node(object operation, Value left, Value right, double data, double d_left, double d_right)
-cdef Value _record(object operation, object operands)
-cdef Value _fan_node(object operation, _Fan fan, double data)
+cdef Value _node(Operation operation, Value left, Value right, double data, double d_left, double d_right)
+cdef Value _record(Operation operation, object operands)
+cdef Value _fan_node(Operation operation, _Fan fan, double data)
 @cython.locals(order=list, stack=list)
 cdef list _topological_order(Value root)
 cdef void _backpropagate(list[Value] order, double seed)

@@ -652,6 +652,33 @@ def topological_order(root: Value) -> list[Value]:
         return _topological_order(root)
 
 
+def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
+    """Compute the derivatives of `root` for `inputs`, and leave the `.grad` of every node as it is.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> x = Value(3.0)
+    >>> gradient(x * x, [x]), x.grad
+    ([6.0], 0.0)
+    """
+    node: Value
+    with _lock:
+        order = _topological_order(root)
+        touched = [*order, *inputs]
+        before = [node._grad for node in touched]
+        for node in touched:
+            node._grad = 0.0
+        try:
+            if _open_blocks and _checking.get():
+                _check_backward(order, 1.0)
+            _backpropagate(order, 1.0)
+            return [node._grad for node in inputs]
+        finally:
+            for node, grad in zip(touched, before):
+                node._grad = grad
+
+
 def _topological_order(root: Value) -> list[Value]:
     # A node's mark is the number of the walk that has opened it; one higher when it is listed.
     global _walk
