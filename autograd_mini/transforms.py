@@ -1,0 +1,395 @@
+"""From functions to functions: gradients, Jacobians, Hessians, of any order.
+
+The derivative of a graph is a graph: `derivative_graph` writes the chain rule down as Values, with
+the rules of the table of operations. At the outermost level a transform takes numbers and gives
+numbers; inside another transform, or called with Values, it gives Values, which can be
+differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from numbers import Real
+from typing import Any
+
+from autograd_mini.finite_differences import central_differences
+from autograd_mini.ieee import describe
+from autograd_mini.operations import Operation, identity
+from autograd_mini.structure import Structure, flatten, make_array, unflatten
+from autograd_mini.value import Value, gradient, recording, topological_order
+
+ArgNums = int | tuple[int, ...]
+
+# Whether the code that runs is a function under a transform: then results must stay on the graph.
+_inside: ContextVar[bool] = ContextVar("inside", default=False)
+
+
+def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+    """Make the function that computes the gradient of `f`.
+
+    Parameters
+    ----------
+    f : callable
+        Gives one number. Called with Values in place of the numbers of the arguments `argnums`.
+    argnums : int or tuple of int, optional
+        Which positional arguments to differentiate for.
+
+    Returns
+    -------
+    callable
+        Takes what `f` takes: numbers, or lists, tuples, dicts and arrays of numbers, nested. Gives
+        the derivative for each number, nested like the argument; a tuple of these for a tuple of
+        `argnums`. Numbers give floats. Values give Values, as does a call inside another
+        transform; so transforms nest. `.grad` of no Value is touched.
+
+    Raises
+    ------
+    TypeError
+        On the call, if an argument contains something else than numbers, or `f` gives something
+        else than one number.
+
+    Examples
+    --------
+    >>> from autograd_mini import grad
+    >>> cube = lambda x: x * x * x
+    >>> grad(cube)(2.0), grad(grad(cube))(2.0)
+    (12.0, 12.0)
+    >>> grad(lambda w, x: w[0] * x + w[1])([3.0, 1.0], 2.0)
+    [2.0, 1.0]
+    """
+    both = value_and_grad(f, argnums)
+
+    @wraps(f)
+    def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient_of_f
+
+
+def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., tuple[Any, Any]]:
+    """Make the function that computes `f` and its gradient in one go.
+
+    Parameters
+    ----------
+    f, argnums
+        As for `grad`.
+
+    Returns
+    -------
+    callable
+        Gives the pair of f's result and what `grad` gives.
+
+    Raises
+    ------
+    TypeError
+        As for `grad`.
+
+    Examples
+    --------
+    >>> from autograd_mini import value_and_grad
+    >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
+    (6.0, (3.0, 2.0))
+    """
+
+    @wraps(f)
+    def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        call = _Call(f, args, kwargs, argnums)
+        root = call.result
+        if not isinstance(root, (Value, Real)):
+            raise TypeError(f"grad needs a function that gives one number, but got {describe(root)}; see jacobian")
+        return call.finish(root), unflatten(call.structure, call.derivatives(root))
+
+    return value_and_gradient_of_f
+
+
+def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+    """Make the function that computes the Jacobian of `f`: every derivative of every result.
+
+    Parameters
+    ----------
+    f : callable
+        Gives a number, or nested numbers. Called as for `grad`.
+    argnums : int or tuple of int, optional
+        Which positional arguments to differentiate for.
+
+    Returns
+    -------
+    callable
+        Gives f's result with each number replaced by its derivatives, which are nested like the
+        argument. A result that is an array of shape (m,), for an argument that is an array of
+        shape (n,), gives an array of shape (m, n); so for all shapes.
+
+    Raises
+    ------
+    TypeError
+        On the call, if an argument or f's result contains something else than numbers.
+
+    Examples
+    --------
+    >>> from autograd_mini import jacobian
+    >>> jacobian(lambda v: [v[0] * v[1], v[0] + v[1]])([2.0, 3.0])
+    [[3.0, 2.0], [1.0, 1.0]]
+    """
+
+    @wraps(f)
+    def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, kwargs, argnums)
+        roots, structure = flatten(call.result, "the function's result")
+        return _outer(structure, call.structure, [call.derivatives(root) for root in roots])
+
+    return jacobian_of_f
+
+
+def hessian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+    """Make the function that computes the Hessian of `f`: all its second derivatives.
+
+    Parameters
+    ----------
+    f, argnums
+        As for `grad`.
+
+    Returns
+    -------
+    callable
+        Gives the `jacobian` of the `grad`: for a list of n numbers n lists of n, for an array of
+        shape (n,) one of shape (n, n).
+
+    Raises
+    ------
+    TypeError
+        As for `grad`.
+
+    Examples
+    --------
+    >>> from autograd_mini import hessian
+    >>> hessian(lambda v: v[0] * v[0] * v[1])([2.0, 3.0])
+    [[6.0, 4.0], [4.0, 0.0]]
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the function that computes the Hessian of `f` times a vector, without the Hessian.
+
+    Parameters
+    ----------
+    f : callable
+        Gives one number; differentiated twice for its first argument.
+
+    Returns
+    -------
+    callable
+        Takes f's first argument, then the vector, nested like it, then f's other arguments: the
+        order of `hessp` in `scipy.optimize.minimize`. Gives the product, nested like the argument.
+
+    Raises
+    ------
+    ValueError
+        On the call, if the vector is not nested like the argument.
+    TypeError
+        As for `grad`.
+
+    Examples
+    --------
+    >>> from autograd_mini import hvp
+    >>> hvp(lambda v: v[0] * v[0] * v[1])([2.0, 3.0], [1.0, 10.0])
+    [46.0, 4.0]
+    """
+
+    @wraps(f)
+    def hessian_vector_product_of_f(x: Any, vector: Any, *args: Any, **kwargs: Any) -> Any:
+        weights, structure = flatten(vector, "the vector")
+        wanted = flatten(x, "argument 0")[1].size
+        if structure.size != wanted:
+            raise ValueError(f"the vector must have {wanted} numbers like argument 0, but has {structure.size}")
+
+        def slope(point: Any) -> Any:
+            partials, _ = flatten(grad(f)(point, *args, **kwargs), "gradient")
+            return sum(weight * partial for weight, partial in zip(weights, partials))
+
+        return grad(slope)(x)
+
+    return hessian_vector_product_of_f
+
+
+def check_grads(
+    f: Callable[..., Any], args: Sequence[Any], order: int = 2, rtol: float = 1e-5, atol: float = 1e-7
+) -> None:
+    """Compare derivatives with finite differences, for every argument of `f` and up to an order.
+
+    Parameters
+    ----------
+    f : callable
+        Gives a number, or nested numbers.
+    args : sequence
+        The arguments to call it with: numbers, or nested numbers. A kink within a step of about
+        1e-5 of them can't be told from a wrong derivative.
+    order : int, optional
+        Derivatives of order 1 to this one are compared.
+    rtol, atol : float, optional
+        How far they may differ, relative to the derivative and absolutely.
+
+    Raises
+    ------
+    AssertionError
+        If a derivative disagrees: of which result, for which input, both figures.
+
+    Examples
+    --------
+    >>> from autograd_mini import check_grads, operation, tanh
+    >>> check_grads(lambda x, y: tanh(x * y), (0.5, 2.0))
+    >>> wrong = operation("wrong(x)", lambda x: x * x, lambda out, x: 3 * x)
+    >>> check_grads(wrong, (2.0,))
+    Traceback (most recent call last):
+        ...
+    AssertionError: order 1: the derivative of f for args[0] is 6.0, but finite differences give 4.0
+    """
+    if order < 1:
+        raise ValueError(f"order must be at least 1, not {order}")
+    numbers, structure = flatten(tuple(args), "args")
+    inputs = list(structure.paths("args"))
+
+    def results(point: Sequence[Any]) -> list[Any]:
+        return flatten(f(*unflatten(structure, point)), "the function's result")[0]
+
+    names = ["f"] if len(results(numbers)) == 1 else [f"f[{i}]" for i in range(len(results(numbers)))]
+    for step in range(1, order + 1):
+        exact = jacobian(results)(numbers)
+        for i, name in enumerate(names):
+            estimates = central_differences(lambda point, f=results, i=i: _float(f(point)[i]), numbers)
+            for place, found, estimate in zip(inputs, exact[i], estimates):
+                if not abs(found - estimate) <= atol + rtol * abs(estimate):
+                    raise AssertionError(
+                        f"order {step}: the derivative of {name} for {place} is {found}, "
+                        f"but finite differences give {estimate}"
+                    )
+        results = _row_by_row(jacobian(results))
+        names = [f"(the derivative of {name} for {place})" for name in names for place in inputs]
+
+
+def _row_by_row(matrix_of: Callable[..., Any]) -> Callable[[Sequence[Any]], list[Any]]:
+    return lambda point: [entry for row in matrix_of(point) for entry in row]
+
+
+def _float(number: Any) -> float:
+    return number.data if isinstance(number, Value) else number
+
+
+class _Call:
+    """One call of a function, with Values in place of the numbers to differentiate for."""
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: ArgNums) -> None:
+        places = argnums if isinstance(argnums, tuple) else (argnums,)
+        for place in places:
+            if not -len(args) <= place < len(args):
+                raise TypeError(f"argnums={argnums} names positional argument {place}, but only {len(args)} were given")
+        flat = [flatten(args[place], f"argument {place}") for place in places]
+        structures = tuple(structure for _, structure in flat)
+        self.structure = Structure(tuple, (), structures) if isinstance(argnums, tuple) else structures[0]
+        numbers = [number for numbers, _ in flat for number in numbers]
+        self.on_graph = _inside.get() or any(isinstance(number, Value) for number in numbers)
+        with recording(), _under_transform():
+            # A Value gets a node of its own here, so that no other use of it counts as this argument.
+            self.inputs: list[Value] = [identity(x) if isinstance(x, Value) else Value(x) for x in numbers]
+            remaining = iter(self.inputs)
+            replaced = list(args)
+            for place, structure in zip(places, structures):
+                replaced[place] = unflatten(structure, [next(remaining) for _ in range(structure.size)])
+            self.result = f(*replaced, **kwargs)
+
+    def derivatives(self, root: Any) -> list[Any]:
+        """Give the derivative of one number of the result for every number to differentiate for."""
+        if not isinstance(root, Value):
+            return [0.0] * len(self.inputs)
+        if not self.on_graph:
+            return gradient(root, self.inputs)
+        with recording():
+            return derivative_graph(root, self.inputs)
+
+    def finish(self, root: Any) -> Any:
+        """Give one number of the result as this level's caller wants it."""
+        return root if self.on_graph else float(_float(root))
+
+
+@contextmanager
+def _under_transform() -> Iterator[None]:
+    outer = _inside.get()
+    _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.set(outer)
+
+
+def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
+    """Write the derivatives of `root` for `inputs` as Values: backpropagation that can be differentiated.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> x = Value(2.0)
+    >>> (slope,) = derivative_graph(x * x * x, [x])
+    >>> slope.backward()
+    >>> slope.data, x.grad
+    (12.0, 12.0)
+    """
+    order = topological_order(root)
+    depending = {id(node) for node in inputs}
+    for node in order:
+        if any(id(operand) in depending for operand in node.inputs):
+            depending.add(id(node))
+    ends = {id(node) for node in inputs}
+    upstream: dict[int, Any] = {id(root): 1.0}
+    for node in reversed(order):
+        if id(node) not in depending or id(node) in ends:
+            continue
+        arriving = upstream.pop(id(node))
+        wanted = [id(operand) in depending for operand in node.inputs]
+        for operand, partial in zip(node.inputs, _partials(node, wanted)):
+            if id(operand) in depending:
+                contribution = _times(arriving, partial)
+                sum_so_far = upstream.get(id(operand))
+                upstream[id(operand)] = contribution if sum_so_far is None else sum_so_far + contribution
+    found = [upstream.get(id(node), 0.0) for node in inputs]
+    return [derivative if isinstance(derivative, Value) else Value(derivative) for derivative in found]
+
+
+def _partials(node: Value, wanted: list[bool]) -> Sequence[Any]:
+    """Apply the table's rules to the operands whose derivatives are wanted."""
+    operation: Operation = node.op  # type: ignore[assignment]
+    if operation.is_variadic:
+        return operation.partials(node, node.inputs)
+    return [rule(node, *node.inputs) if want else 0.0 for rule, want in zip(operation.rules, wanted)]
+
+
+def _times(upstream: Any, partial: Any) -> Any:
+    """Multiply, but make no node for a factor of exactly 1."""
+    if not isinstance(partial, Value) and partial == 1.0:
+        return upstream
+    if not isinstance(upstream, Value) and upstream == 1.0:
+        return partial
+    return upstream * partial
+
+
+def _outer(outer: Structure, inner: Structure, rows: Sequence[Sequence[Any]]) -> Any:
+    """Nest a matrix like the result it is for, and each part of that like the argument."""
+    remaining = iter(rows)
+
+    def block(result: Structure) -> Any:
+        own_rows = [next(remaining) for _ in range(result.size)]
+        column = 0
+
+        def entry(argument: Structure) -> Any:
+            nonlocal column
+            entries = [x for row in own_rows for x in row[column : column + argument.size]]
+            column += argument.size
+            if result.kind is argument.kind is float:
+                return entries[0]
+            return make_array(entries, (*result.keys, *argument.keys))
+
+        return inner.nest(entry)
+
+    return outer.nest(block)
