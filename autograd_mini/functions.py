@@ -7,7 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autograd_mini import operations
+from autograd_mini.operations import as_operand
 from autograd_mini.value import dot
+
+
+def _operands(function: str, things: Iterable[Any]) -> list[Any]:
+    """List Values and floats, refusing anything else in the name of the function that was called."""
+    return [thing if hasattr(thing, "_apply") else as_operand(thing, function) for thing in things]
 
 
 def sum(terms: Iterable[Any], start: Any = 0.0) -> Any:
@@ -61,7 +67,7 @@ def fsum(terms: Iterable[Any]) -> Any:
     >>> fsum([0.1] * 10)
     1.0
     """
-    return operations.fsum_(*terms)
+    return operations.fsum_(*list(terms))
 
 
 def prod(factors: Iterable[Any], start: Any = 1.0) -> Any:
@@ -87,10 +93,9 @@ def prod(factors: Iterable[Any], start: Any = 1.0) -> Any:
     >>> prod([Value(2.0), 3.0, Value(4.0)])
     Value(data=24.0, grad=0.0)
     """
-    first, *others = [start, *factors]
-    if isinstance(first, (int, float)) and first == 1 and others:
-        first, *others = others
-    product = first if hasattr(first, "_apply") else operations.mul.number(first)
+    product, *others = _operands("prod", [start, *factors])
+    if isinstance(product, float) and product == 1.0 and others:
+        product, *others = others
     for factor in others:
         product = operations.mul(product, factor)
     return product
@@ -120,7 +125,10 @@ def sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
     >>> sumprod([1.0, 2.0], [3.0, 4.0])
     11.0
     """
-    return dot(list(p), list(q))
+    ps, qs = _operands("sumprod", p), _operands("sumprod", q)
+    if len(ps) != len(qs):
+        raise ValueError(f"sumprod needs two sequences of one length, but got {len(ps)} and {len(qs)} elements")
+    return dot(ps, qs)
 
 
 def dist(p: Sequence[Any], q: Sequence[Any]) -> Any:
@@ -177,12 +185,13 @@ def log(x: Any, base: Any = math.e) -> Any:
     >>> log(0.0)
     -inf
     """
-    if isinstance(base, (int, float)):
+    x, base = _operands("log", [x, base])
+    if isinstance(base, float):
         if base == math.e:
             return operations.log(x)
-        if base == 2:
+        if base == 2.0:
             return operations.log2(x)
-        if base == 10:
+        if base == 10.0:
             return operations.log10(x)
     return operations.div(operations.log(x), operations.log(base))
 
@@ -241,6 +250,8 @@ def softmax(logits: Iterable[Any]) -> list[Any]:
     >>> [round(p, 3) for p in softmax([5, 2, -1, 3])]
     [0.842, 0.042, 0.002, 0.114]
     """
-    listed = list(logits)
-    total = logsumexp(listed)
+    listed = _operands("softmax", logits)
+    if not listed:
+        raise ValueError("softmax needs at least one logit")
+    total = operations.logsumexp_(*listed)
     return [operations.exp(operations.sub(x, total)) for x in listed]

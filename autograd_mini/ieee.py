@@ -6,7 +6,9 @@ Knows only floats; nothing here has heard of a graph.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
+from functools import reduce
 from numbers import Real
 from typing import Any
 
@@ -40,7 +42,7 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if not isinstance(number, Real):
+    if not isinstance(number, (Real, np.bool_)):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)
@@ -51,9 +53,12 @@ def as_float(number: Any, role: str) -> float:
 def describe(thing: object) -> str:
     """Name a wrong argument in an error message: its value, cut if long, and its type."""
     if isinstance(thing, int) and thing.bit_length() > 200:
-        text = f"an integer of {thing.bit_length()} bits"  # str() refuses very long integers
+        text = f"an integer of {thing.bit_length()} bits"
     else:
-        text = repr(thing)
+        try:
+            text = repr(thing)
+        except ValueError:  # str() refuses very long integers, in a Fraction or a list too
+            text = "a number too long to print"
     if len(text) > 60:
         text = text[:57] + "..."
     return f"{text} ({type(thing).__name__})"
@@ -140,6 +145,11 @@ def logsumexp(*xs: float) -> float:
     if math.isinf(largest) or any(x != x for x in xs):
         return largest if all(x == x for x in xs) else math.nan
     return largest + math.log(math.fsum(math.exp(x - largest) for x in xs))
+
+
+def sum_left_to_right(*xs: float) -> float:
+    """Give ((x1 + x2) + x3) + ..., where the built-in sum compensates for rounding from Python 3.12 on."""
+    return reduce(operator.add, xs, 0.0)
 
 
 def fsum(*xs: float) -> float:

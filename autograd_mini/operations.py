@@ -70,33 +70,42 @@ class Operation:
         self.is_variadic = self.__signature__.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
         self.parameters = () if self.is_variadic else names
         self.arity = len(self.parameters)
+        if self.is_variadic and len(rules) != 1:
+            raise ValueError(f"{signature} needs one rule, for the derivatives of all operands, but got {len(rules)}")
         if not self.is_variadic and len(rules) != len(names):
             raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
 
     def partials(self, out: Any, operands: Sequence[Any]) -> Sequence[Any]:
         """Give the local derivative for each operand, as the rules say, in the operands' own kind."""
         if self.is_variadic:
-            return self.rules[0](out, *operands)  # type: ignore[no-any-return]
+            partials = list(self.rules[0](out, *operands))
+            if len(partials) != len(operands):
+                raise ValueError(
+                    f"the rule of {self.name} gave {len(partials)} derivatives for {len(operands)} operands"
+                )
+            return partials
         return [rule(out, *operands) for rule in self.rules]
 
     def __call__(self, *operands: Any, **named: Any) -> Any:
         if named or (len(operands) != self.arity and not self.is_variadic):
-            bound = self.__signature__.bind(*operands, **named)
+            try:
+                bound = self.__signature__.bind(*operands, **named)
+            except TypeError as error:
+                raise TypeError(f"{self.name}{self.__signature__}: {error}") from None
             bound.apply_defaults()
             operands = bound.args
+        floats = True
         for operand in operands:
-            if type(operand) is not float and hasattr(operand, "_apply"):
-                return operand._apply(self, operands)
-        return self.function(*[self.number(operand) for operand in operands])
+            if type(operand) is not float:
+                if hasattr(operand, "_apply"):
+                    return operand._apply(self, operands)
+                floats = False
+        result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
+        return result if type(result) is float else as_float(result, f"the result of {self.name}")
 
     def number(self, operand: Any) -> float:
         """Convert an operand to a float, or say that this operation has no use for it."""
-        if type(operand) is float:
-            return operand
-        try:
-            return as_float(operand, self.name)
-        except TypeError:
-            raise TypeError(f"{self.name} takes Values and real numbers, not {describe(operand)}") from None
+        return as_operand(operand, self.name.removesuffix("_"))  # sum_ is known to users as sum
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         """Bind as a method where a class has an operation as attribute, as functions do."""
@@ -109,19 +118,35 @@ class Operation:
         return self.name  # pickled by reference, as functions are
 
 
+def as_operand(operand: Any, function: str) -> float:
+    """Convert a number to a float, or say that `function` has no use for it."""
+    if type(operand) is float:
+        return operand
+    try:
+        return as_float(operand, f"an operand of {function}")
+    except TypeError:
+        raise TypeError(f"{function} takes Values and real numbers, not {describe(operand)}") from None
+
+
 def _parse_signature(text: str) -> tuple[str, inspect.Signature]:
     """Read `"elu(x, a=1.0)"` or `"hypot(*coordinates)"`."""
-    name, bracket, rest = text.partition("(")
-    if not name.isidentifier() or not bracket or not rest.endswith(")"):
-        raise ValueError(f"an operation's signature reads like 'elu(x, a=1.0)', not {text!r}")
-    parameters = []
-    for part in rest[:-1].split(","):
-        parameter, equals, default = (piece.strip() for piece in part.partition("="))
-        starred = parameter.startswith("*")
-        kind = inspect.Parameter.VAR_POSITIONAL if starred else inspect.Parameter.POSITIONAL_OR_KEYWORD
-        fallback = float(default) if equals else inspect.Parameter.empty
-        parameters.append(inspect.Parameter(parameter.lstrip("*"), kind, default=fallback))
-    return name, inspect.Signature(parameters)
+    try:
+        name, rest = text.removesuffix(")").split("(")
+        parameters = [_parse_parameter(part) for part in rest.split(",")]
+        parsed = inspect.Signature(parameters)
+        starred = [p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
+        if name.isidentifier() and text.endswith(")") and (not starred or len(parameters) == 1):
+            return name, parsed
+    except (AttributeError, IndexError, ValueError):  # no string, a nameless parameter, a wrong one
+        pass
+    raise ValueError(f"an operation's signature reads like 'elu(x, a=1.0)' or 'sum(*terms)', not {text!r}")
+
+
+def _parse_parameter(text: str) -> inspect.Parameter:
+    name, equals, default = (piece.strip() for piece in text.partition("="))
+    starred = name.startswith("*")
+    kind = inspect.Parameter.VAR_POSITIONAL if starred else inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name.removeprefix("*"), kind, default=float(default) if equals else inspect.Parameter.empty)
 
 
 def operation(
@@ -220,62 +245,62 @@ Examples
 # Value's operators call the first kind, graphs of derivatives the second.
 
 
-def add_(x, y):  # type: ignore[no-untyped-def]
+def add_(x: Any, y: Any) -> Any:
     return x + y
 
 
-def add_d(out, x, y):  # type: ignore[no-untyped-def]
+def add_d(out: Any, x: Any, y: Any) -> Any:
     return 1.0
 
 
-def sub_(x, y):  # type: ignore[no-untyped-def]
+def sub_(x: Any, y: Any) -> Any:
     return x - y
 
 
-def sub_dy(out, x, y):  # type: ignore[no-untyped-def]
+def sub_dy(out: Any, x: Any, y: Any) -> Any:
     return -1.0
 
 
-def mul_(x, y):  # type: ignore[no-untyped-def]
+def mul_(x: Any, y: Any) -> Any:
     return x * y
 
 
-def mul_dx(out, x, y):  # type: ignore[no-untyped-def]
+def mul_dx(out: Any, x: Any, y: Any) -> Any:
     return y
 
 
-def mul_dy(out, x, y):  # type: ignore[no-untyped-def]
+def mul_dy(out: Any, x: Any, y: Any) -> Any:
     return x
 
 
-def div_(x, y):  # type: ignore[no-untyped-def]
+def div_(x: Any, y: Any) -> Any:
     try:
         return x / y
     except ZeroDivisionError:  # floats outside the compiled engine
         return ieee.divide(x, y)
 
 
-def div_dx(out, x, y):  # type: ignore[no-untyped-def]
+def div_dx(out: Any, x: Any, y: Any) -> Any:
     return div_(1.0, y)
 
 
-def div_dy(out, x, y):  # type: ignore[no-untyped-def]
+def div_dy(out: Any, x: Any, y: Any) -> Any:
     return -div_(out, y)
 
 
-def neg_(x):  # type: ignore[no-untyped-def]
+def neg_(x: Any) -> Any:
     return -x
 
 
-def neg_dx(out, x):  # type: ignore[no-untyped-def]
+def neg_dx(out: Any, x: Any) -> Any:
     return -1.0
 
 
-def relu_(x):  # type: ignore[no-untyped-def]
+def relu_(x: Any) -> Any:
     return 0.0 if x <= 0.0 else x
 
 
-def relu_dx(out, x):  # type: ignore[no-untyped-def]
+def relu_dx(out: Any, x: Any) -> Any:
     return 1.0 - (x <= 0.0)
 
 
@@ -301,13 +326,18 @@ def _is_zero(x: Any) -> Any:
     return (x >= 0.0) * (x <= 0.0)
 
 
+def _pow_base(x: Any, y: Any) -> Any:
+    """Give x, but 1 where y is 0 and x is nan or so small that 1 / x, and so 0 / x, is not finite to high order."""
+    return where(_is_zero(y) * (1.0 - (x > 1e-100) - (x < -1e-100)), 1.0, x)
+
+
 # Powers, exponentials and logarithms. At the edges of pow, sqrt and log: PyTorch's float64 gradients.
 
 pow = _row(
     "pow(x, y)",
     "Power, x ** y; nan for a negative x and a y that is no integer.",
     ieee.ieee(math.pow, np.power),
-    lambda out, x, y: y * pow(x, y - 1.0 + _is_zero(y)),
+    lambda out, x, y: y * pow(_pow_base(x, y), y - 1.0),
     lambda out, x, y: out * log(x + _is_zero(x) * (y >= 0.0)),
     symbol="**",
     example="pow(2.0, 10.0) -> 1024.0",
@@ -533,7 +563,7 @@ leaky_relu = _row(
     "leaky_relu(x, slope=0.01)",
     "ReLU with a slope for negative x, also the derivative at 0 (S0, equation 3; S3 has slope 0.1).",
     lambda x, slope: x if x > 0.0 else slope * x,
-    lambda out, x, slope: (x > 0.0) + slope * (1.0 - (x > 0.0)),
+    lambda out, x, slope: where(x > 0.0, 1.0, slope),
     lambda out, x, slope: minimum(x, 0.0),
     example="leaky_relu(-2.0) -> -0.02",
 )
@@ -541,7 +571,7 @@ elu = _row(
     "elu(x, a=1.0)",
     "Exponential linear unit: x, or a (e**x - 1) for negative x; elu'(0) = 1 (S0, equation 5).",
     lambda x, a: x if x >= 0.0 else a * math.expm1(x),
-    lambda out, x, a: (x >= 0.0) + (1.0 - (x >= 0.0)) * a * exp(minimum(x, 0.0)),
+    lambda out, x, a: where(x < 0.0, a * exp(minimum(x, 0.0)), 1.0),
     lambda out, x, a: expm1(minimum(x, 0.0)),
     example="elu(0.5) -> 0.5",
 )
@@ -650,7 +680,7 @@ remainder = _row(
     "IEEE 754 remainder: x minus the multiple of y that is nearest.",
     ieee.ieee(math.remainder, ieee.nan),
     lambda out, x, y: 1.0,
-    lambda out, x, y: (out - x) / y,
+    lambda out, x, y: -floor((x - out) / y + 0.5),  # a whole number, and so of derivative 0
     example="remainder(5.0, 3.0) -> -1.0",
 )
 mod = _row(
@@ -716,7 +746,7 @@ greater_equal = _row(
 sum_ = _row(
     "sum_(*terms)",
     "Sum of all operands, left to right.",
-    lambda *terms: float(sum(terms)),
+    ieee.sum_left_to_right,
     lambda out, *terms: [1.0] * len(terms),
     symbol="Σ",
     example="sum_(1.0, 2.0, 3.0) -> 6.0",

@@ -27,7 +27,7 @@ class Structure:
         What a list, tuple or dict contains.
     """
 
-    kind: type
+    kind: Any
     keys: tuple[Any, ...] = ()
     parts: tuple[Structure, ...] = ()
 

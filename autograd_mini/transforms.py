@@ -252,14 +252,16 @@ def check_grads(
     numbers, structure = flatten(tuple(args), "args")
     inputs = list(structure.paths("args"))
 
-    def results(point: Sequence[Any]) -> list[Any]:
+    def all_results(point: Sequence[Any]) -> list[Any]:
         return flatten(f(*unflatten(structure, point)), "the function's result")[0]
 
-    names = ["f"] if len(results(numbers)) == 1 else [f"f[{i}]" for i in range(len(results(numbers)))]
+    results: Callable[[Sequence[Any]], list[Any]] = all_results
+    count = len(results(numbers))
+    names = ["f"] if count == 1 else [f"f[{i}]" for i in range(count)]
     for step in range(1, order + 1):
         exact = jacobian(results)(numbers)
         for i, name in enumerate(names):
-            estimates = central_differences(lambda point, f=results, i=i: _float(f(point)[i]), numbers)
+            estimates = central_differences(_component(results, i), numbers)
             for place, found, estimate in zip(inputs, exact[i], estimates):
                 if not abs(found - estimate) <= atol + rtol * abs(estimate):
                     raise AssertionError(
@@ -270,12 +272,16 @@ def check_grads(
         names = [f"(the derivative of {name} for {place})" for name in names for place in inputs]
 
 
+def _component(results: Callable[[Sequence[Any]], list[Any]], i: int) -> Callable[[Sequence[float]], float]:
+    return lambda point: _float(results(point)[i])
+
+
 def _row_by_row(matrix_of: Callable[..., Any]) -> Callable[[Sequence[Any]], list[Any]]:
     return lambda point: [entry for row in matrix_of(point) for entry in row]
 
 
 def _float(number: Any) -> float:
-    return number.data if isinstance(number, Value) else number
+    return number.data if isinstance(number, Value) else float(number)
 
 
 class _Call:
@@ -311,7 +317,7 @@ class _Call:
 
     def finish(self, root: Any) -> Any:
         """Give one number of the result as this level's caller wants it."""
-        return root if self.on_graph else float(_float(root))
+        return root if self.on_graph else _float(root)
 
 
 @contextmanager

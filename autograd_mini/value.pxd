@@ -32,13 +32,13 @@ cdef class Value:
     cdef long long _mark
 
 
-cdef Value _lift(object other)
+cdef Value _lift(object number)
 cdef Value _constant(double data)
 cdef Value _node(Operation operation, Value left, Value right, double data, double d_left, double d_right)
 cdef Value _record(Operation operation, object operands)
 cdef Value _fan_node(Operation operation, _Fan fan, double data)
 @cython.locals(order=list, stack=list)
-cdef list _topological_order(Value root)
+cdef list _topological_order(Value root, bint reset=*)
 cdef void _backpropagate(list[Value] order, double seed)
 cdef double* _allocate(Py_ssize_t n) except NULL
 cdef void _release(_Fan fan)

@@ -148,9 +148,12 @@ class Value:
         self.label = label
         self._data = data if type(data) is float else as_float(data, "data")
         self._grad = 0.0
-        self._operation = None
+        self._operation: Any = None
         if not cython.compiled:  # a compiled Value starts with these
-            self._left = self._right = self._fan = None
+            self._left: Any = None
+            self._right: Any = None
+            self._fan: Any = None
+            self._d_left = self._d_right = 0.0
             self._mark = 0
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
@@ -207,7 +210,8 @@ class Value:
     @property
     def inputs(self) -> tuple[Value, ...]:
         if self._fan is not None:
-            return self._fan.operands
+            operands: tuple[Value, ...] = self._fan.operands
+            return operands
         if self._left is None:
             return ()
         if self._right is None:
@@ -247,7 +251,7 @@ class Value:
             return ""
         if operation is operations.pow and not self._right.requires_grad:
             return f"**{self._right.data:g}"
-        return operation.symbol
+        return str(operation.symbol)
 
     def item(self) -> float:
         """Give the data as a float, which is no part of the graph."""
@@ -293,15 +297,14 @@ class Value:
                 "so there is no graph to go back through; compute it outside"
             )
         with _lock:
-            order = _topological_order(self)
             if _open_blocks and _checking.get():
-                _check_backward(order, start)
-            _backpropagate(order, start)
+                _check_backward(_topological_order(self), start)
+            _backpropagate(_topological_order(self, reset=True), start)
 
     # Arithmetic. Each operator looks at its operands, and leaves the mathematics to the table.
 
     def __add__(self, other: Any) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         if rhs is None:
             return NotImplemented
         x: cython.double = self._data
@@ -314,7 +317,7 @@ class Value:
         return NotImplemented if lhs is None else lhs + self
 
     def __sub__(self, other: Any) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         if rhs is None:
             return NotImplemented
         x: cython.double = self._data
@@ -327,7 +330,7 @@ class Value:
         return NotImplemented if lhs is None else lhs - self
 
     def __mul__(self, other: Any) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         if rhs is None:
             return NotImplemented
         x: cython.double = self._data
@@ -340,7 +343,7 @@ class Value:
         return NotImplemented if lhs is None else lhs * self
 
     def __truediv__(self, other: Any) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         if rhs is None:
             return NotImplemented
         x: cython.double = self._data
@@ -353,7 +356,7 @@ class Value:
         return NotImplemented if lhs is None else lhs / self
 
     def __pow__(self, other: Any, modulo: Any = None) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         if rhs is None or modulo is not None:
             return NotImplemented
         return _record(operations.pow, (self, rhs))
@@ -363,7 +366,7 @@ class Value:
         return NotImplemented if lhs is None or modulo is not None else _record(operations.pow, (lhs, self))
 
     def __mod__(self, other: Any) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         return NotImplemented if rhs is None else _record(operations.mod, (self, rhs))
 
     def __rmod__(self, other: Any) -> Value:
@@ -371,7 +374,7 @@ class Value:
         return NotImplemented if lhs is None else _record(operations.mod, (lhs, self))
 
     def __floordiv__(self, other: Any) -> Value:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         return NotImplemented if rhs is None else _record(operations.floor_divide, (self, rhs))
 
     def __rfloordiv__(self, other: Any) -> Value:
@@ -437,19 +440,19 @@ class Value:
     clip = operations.clip
 
     def __lt__(self, other: Any) -> bool:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         return NotImplemented if rhs is None else self._data < rhs._data
 
     def __le__(self, other: Any) -> bool:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         return NotImplemented if rhs is None else self._data <= rhs._data
 
     def __gt__(self, other: Any) -> bool:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         return NotImplemented if rhs is None else self._data > rhs._data
 
     def __ge__(self, other: Any) -> bool:
-        rhs: Value = _lift(other)
+        rhs: Value = other if isinstance(other, Value) else _lift(other)
         return NotImplemented if rhs is None else self._data >= rhs._data
 
     def __bool__(self) -> bool:
@@ -480,17 +483,10 @@ class Value:
 # Making nodes.
 
 
-def _lift(other: Any) -> Value | None:
-    """Make an operand a Value, a number as a constant; None if it is neither."""
-    if isinstance(other, Value):
-        return other
-    if type(other) is float or type(other) is int:
-        try:
-            return _constant(other)
-        except OverflowError:
-            pass  # as_float says it better
+def _lift(number: Any) -> Any:
+    """Make a number in an expression a constant; None if it is no number."""
     try:
-        return _constant(as_float(other, "operand"))
+        return _constant(number if type(number) is float else as_float(number, "operand"))
     except TypeError:
         return None
 
@@ -505,7 +501,6 @@ def _constant(data: float) -> Value:
     leaf._label = ""
     leaf._operation = _CONSTANT
     if not cython.compiled:
-        leaf._data = float(data)
         leaf._grad = 0.0
         leaf._left = leaf._right = leaf._fan = None
         leaf._mark = 0
@@ -537,7 +532,9 @@ def _node(operation: Operation, left: Value, right: Value | None, data: float, d
 def _record(operation: Operation, operands: Sequence[Value]) -> Value:
     """Record any operation of the table or of a user, on Values."""
     xs = [operand.data for operand in operands]
-    data = as_float(operation.function(*xs), f"the result of {operation.name}")
+    data = operation.function(*xs)
+    if type(data) is not float:
+        data = as_float(data, f"the result of {operation.name}")
     if _open_blocks:
         if _checking.get():
             _check_forward(operation, operands, data)
@@ -611,9 +608,17 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     if len(xs) != n:
         raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(xs)}")
     operands = (*ws, *xs, bias)
-    if not any([isinstance(operand, Value) for operand in operands]):
+    listed: list[Value] = []
+    on_graph = False
+    for operand in operands:
+        if isinstance(operand, Value):
+            on_graph = True
+            listed.append(operand)
+        else:
+            listed.append(_constant(_DOT.number(operand)))
+    if not on_graph:
         return _DOT(*operands)
-    values = tuple(_as_values(_DOT, operands))
+    values: tuple[Value, ...] = tuple(listed)
     total: cython.double = 0.0
     i: cython.Py_ssize_t
     left: Value
@@ -679,7 +684,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
                 node._grad = grad
 
 
-def _topological_order(root: Value) -> list[Value]:
+def _topological_order(root: Value, reset: bool = False) -> list[Value]:
     # A node's mark is the number of the walk that has opened it; one higher when it is listed.
     global _walk
     _walk += 2
@@ -710,19 +715,18 @@ def _topological_order(root: Value) -> list[Value]:
         if node._mark < listed:
             node._mark = listed
             order.append(node)
+            if reset and (node._left is not None or node._fan is not None):
+                node._grad = 0.0
     return order
 
 
 def _backpropagate(order: list[Value], seed: float) -> None:
-    """Pass gradients back through a topological order."""
+    """Pass gradients back through a topological order in which all but leaves start from zero."""
     node: Value
     operand: Value
     upstream: cython.double
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    for node in order:
-        if node._left is not None or node._fan is not None:
-            node._grad = 0.0
     node = order[-1]
     node._grad += seed
     for i in range(len(order) - 1, -1, -1):
@@ -846,7 +850,7 @@ def _check_backward(order: list[Value], seed: float) -> None:
             finite_before = math.isfinite(upstream) and math.isfinite(grads[id(operand)])
             if not math.isfinite(grad) and finite_before and operand.requires_grad:
                 raise FloatingPointError(
-                    f"the backward pass of {node.op.name} gave the gradient {grad} for "
+                    f"the backward pass of {node._operation.name} gave the gradient {grad} for "
                     f"{_name([operand])}: upstream gradient {upstream}, local derivative {partial}, "
                     f"inputs {_name(node.inputs)}"
                 )
@@ -969,7 +973,7 @@ def _refuse_subclass(cls: type, **_: object) -> None:
 
 
 if not cython.compiled:
-    Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[method-assign, assignment]
+    Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
 
 
 if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds

@@ -1,0 +1,10 @@
+"""What `python -m autograd_mini` runs."""
+
+from __future__ import annotations
+
+import sys
+
+from autograd_mini.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

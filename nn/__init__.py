@@ -1,0 +1,70 @@
+"""nn: neurons, layers and networks on top of autograd_mini, and what the lecture notes train them with.
+
+>>> from nn import MLP, SGD, half_squared_error
+>>> model = MLP(2, [4, 1], activation="tanh", seed=1)
+>>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+>>> optimiser = SGD(model.parameters(), lr=0.5)
+>>> for _ in range(500):
+...     loss = optimiser.step(lambda: half_squared_error([model(x) for x in X], y))
+>>> [round(model(x).data) for x in X]
+[0, 1, 1, 0]
+"""
+
+from nn.activations import ACTIVATIONS, activation_function, activation_title
+from nn.adam import Adam
+from nn.initialisers import INITIALISERS
+from nn.layer import Layer
+from nn.line_search import LineSearch
+from nn.losses import (
+    LOSSES,
+    binary_cross_entropy,
+    binary_cross_entropy_from_logits,
+    cross_entropy,
+    cross_entropy_from_logits,
+    half_squared_error,
+    hinge,
+    l2,
+    loss_function,
+    mean_squared_error,
+)
+from nn.metrics import accuracy, classification_error, predicted_class
+from nn.mlp import MLP
+from nn.module import Module
+from nn.neuron import Neuron
+from nn.newton import Newton
+from nn.optimiser import Optimiser
+from nn.schedules import constant, cosine_decay, exponential_decay, step_decay
+from nn.sgd import SGD
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALISERS",
+    "LOSSES",
+    "MLP",
+    "SGD",
+    "Adam",
+    "Layer",
+    "LineSearch",
+    "Module",
+    "Neuron",
+    "Newton",
+    "Optimiser",
+    "accuracy",
+    "activation_function",
+    "activation_title",
+    "binary_cross_entropy",
+    "binary_cross_entropy_from_logits",
+    "classification_error",
+    "constant",
+    "cosine_decay",
+    "cross_entropy",
+    "cross_entropy_from_logits",
+    "exponential_decay",
+    "half_squared_error",
+    "hinge",
+    "l2",
+    "loss_function",
+    "mean_squared_error",
+    "predicted_class",
+    "step_decay",
+]

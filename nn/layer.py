@@ -1,0 +1,179 @@
+"""Layer: neurons side by side on the same inputs, activation(W x + b)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd_mini import Value, identity, softmax
+from nn.activations import Activation, activation_title
+from nn.checks import as_inputs, count, finite_array
+from nn.initialisers import Draw, random_generator, weight_initialiser
+from nn.module import Module
+from nn.neuron import Neuron, unit_activation
+
+
+class Layer(Module):
+    """A fully connected layer, h = activation(W x + b) (S2, equation 1.1).
+
+    Parameters
+    ----------
+    nin, nout : int
+        The number of inputs and of units.
+    nonlin, activation, bias, init, seed
+        As for `Neuron`; besides, `activation` may be `"softmax"`, over all units.
+
+    Attributes
+    ----------
+    neurons : list of Neuron
+    activation : callable
+
+    Raises
+    ------
+    ValueError
+        As for `Neuron`, and for the softmax of a single unit.
+    TypeError
+        As for `Neuron`.
+
+    Examples
+    --------
+    >>> layer = Layer(3, 2, activation="softmax", init="zeros")
+    >>> [p.data for p in layer([1.0, 2.0, 3.0])]
+    [0.5, 0.5]
+    """
+
+    neurons: list[Neuron]
+    activation: Activation
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        nonlin: bool = True,
+        *,
+        activation: str | Activation | None = None,
+        bias: bool = True,
+        init: str | Draw = "uniform",
+        seed: int | random.Random | None = None,
+    ) -> None:
+        nin, nout = count(nin, "nin"), count(nout, "nout")
+        self.activation = unit_activation(nonlin, activation)
+        if self.activation is softmax and nout == 1:
+            raise ValueError("the softmax of a single unit is always 1; use activation='sigmoid' for one probability")
+        of_unit = identity if self.activation is softmax else self.activation
+        draw = weight_initialiser(init, nin, nout)
+        generator = random_generator(seed)
+        self.neurons = [Neuron(nin, activation=of_unit, bias=bias, init=draw, seed=generator) for _ in range(nout)]
+
+    @classmethod
+    def from_matrix(cls, matrix: Any, *, activation: str | Activation | None = None, bias: bool = True) -> Self:
+        """Make a layer from the weight matrix of the lecture notes.
+
+        Parameters
+        ----------
+        matrix : nested sequences or array of real number, shape (nout, nin + 1)
+            One row for each unit; the last column is the bias (S2, section 1.2).
+        activation : str or callable, optional
+            As for `Layer`.
+        bias : bool, optional
+            False for a matrix of shape (nout, nin), all of whose columns are weights.
+
+        Raises
+        ------
+        ValueError
+            If `matrix` is no matrix, is empty, or contains nan or inf.
+        TypeError
+            If it contains something else than numbers.
+
+        Examples
+        --------
+        The hidden layer of S2, section 1.4:
+
+        >>> layer = Layer.from_matrix([[3, 4, 2], [2, 3, 4]])
+        >>> [h.data for h in layer([1, 0])]
+        [5.0, 6.0]
+        """
+        numbers = finite_array(matrix, "matrix")
+        nout, nin = numbers.shape[0] if numbers.ndim else 0, numbers.shape[-1] - bias if numbers.ndim == 2 else 0
+        if nout < 1 or nin < 1:
+            columns = "the weights, then the bias" if bias else "the weights"
+            raise ValueError(f"matrix must have a row for each unit, {columns}, but has the shape {numbers.shape}")
+        layer = cls(nin, nout, activation=activation, bias=bias, init="zeros")
+        layer.weight = numbers[:, :nin]
+        if bias:
+            layer.bias = numbers[:, nin]
+        return layer
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """The matrix W, shape (nout, nin): a read-only copy; assign a whole matrix to change the weights."""
+        return _read_only([[w.data for w in neuron.w] for neuron in self.neurons])
+
+    @weight.setter
+    def weight(self, matrix: Any) -> None:
+        rows = finite_array(matrix, "weight", (len(self.neurons), len(self.neurons[0].w)))
+        for neuron, row in zip(self.neurons, rows):
+            for w, number in zip(neuron.w, row):
+                w.data = float(number)
+
+    @property
+    def bias(self) -> NDArray[np.float64] | None:
+        """The vector b, shape (nout,): a read-only copy; None for a layer without."""
+        biases = [neuron.b for neuron in self.neurons]
+        return None if biases[0] is None else _read_only([b.data for b in biases if b is not None])
+
+    @bias.setter
+    def bias(self, vector: Any) -> None:
+        biases = [neuron.b for neuron in self.neurons if neuron.b is not None]
+        if not biases:
+            raise ValueError("this layer was made with bias=False, so it has no bias to set")
+        for b, number in zip(biases, finite_array(vector, "bias", (len(self.neurons),))):
+            b.data = float(number)
+
+    def __call__(self, x: Any) -> Any:
+        """Compute the outputs for one example.
+
+        Parameters
+        ----------
+        x : sequence of Value or real number, of length nin
+
+        Returns
+        -------
+        list of Value, or a Value if there is one unit
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for a call of `Neuron`.
+        """
+        outputs = self.forward(as_inputs(x, len(self.neurons[0].w)))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def forward(self, inputs: list[Any]) -> list[Any]:
+        """Compute the outputs, always a list, for inputs that are Values already."""
+        outputs = [neuron.forward(inputs) for neuron in self.neurons]
+        return softmax(outputs) if self.activation is softmax else outputs
+
+    def parameters(self) -> list[Value]:
+        """List each neuron's weights and bias, one neuron after another."""
+        return [parameter for neuron in self.neurons for parameter in neuron.parameters()]
+
+    def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+        yield prefix + "weight", np.array([neuron.w for neuron in self.neurons], dtype=object)
+        if self.neurons[0].b is not None:
+            yield prefix + "bias", np.array([neuron.b for neuron in self.neurons], dtype=object)
+
+    def __repr__(self) -> str:
+        prefix = f"{activation_title(softmax)} " if self.activation is softmax else ""
+        return f"{prefix}Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+def _read_only(numbers: list[Any]) -> NDArray[np.float64]:
+    """Make an array that refuses `weight[0, 0] = ...`, which would change a copy and no weight."""
+    array = np.array(numbers, dtype=np.float64)
+    array.flags.writeable = False
+    return array

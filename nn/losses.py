@@ -1,0 +1,420 @@
+"""Losses: how wrong a batch of predictions is, as one Value to minimise.
+
+Every loss takes the outputs of a model for the examples of a batch, one for each example, and as
+many targets, and gives the mean over the examples of what the notes define for one. So the
+gradient of a batch is the mean of its examples' gradients (S2, section 1.4), and a batch of one is
+a single example. An output is a number or Value, or a row of them for a model of several outputs,
+over which a loss sums. Losses compute with Values and numbers alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+from autograd_mini import Value, dot, log, logsumexp, relu, softplus, sum, where
+from nn.checks import batch, class_index, describe, is_row, look_up
+
+Loss = Callable[[Sequence[Any], Sequence[Any]], Any]
+
+# How far from 1 the sum of a distribution's probabilities may be.
+_ROUNDING = 1e-6
+
+
+def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Half the squared error, sum over outputs of (y - t)**2 / 2 (S0, equation 12; S2, section 1.4).
+
+    Parameters
+    ----------
+    predictions : sequence of Value or real number, or of rows of them
+        One output, or row of outputs, for each example.
+    targets : sequence of real number, or of rows of them
+        Shaped like `predictions`.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty, or the shapes differ.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> half_squared_error([3.0, 1.0], [1.0, 1.0])
+    1.0
+    """
+    pairs = _pairs(predictions, targets)
+    errors = [y - t for y, t in pairs]
+    return dot(errors, errors) / (2 * len(predictions))
+
+
+def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Mean squared error, sum over outputs of (y - t)**2 (S3, Error Measure).
+
+    For several outputs that is PyTorch's `mse_loss` times their number: the notes take the mean
+    over examples alone.
+
+    Parameters
+    ----------
+    predictions, targets
+        As for `half_squared_error`.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `half_squared_error`.
+
+    Examples
+    --------
+    The two networks of S3 (slides on cross-entropy loss):
+
+    >>> targets = [[1, 0], [0, 1], [1, 0]]
+    >>> round(mean_squared_error([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
+    0.25
+    >>> round(mean_squared_error([[0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], targets), 2)
+    0.71
+    """
+    pairs = _pairs(predictions, targets)
+    errors = [y - t for y, t in pairs]
+    return dot(errors, errors) / len(predictions)
+
+
+def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (S1).
+
+    Infinite for a prediction of exactly 0 or 1 that is wrong; `binary_cross_entropy_from_logits`
+    stays finite.
+
+    Parameters
+    ----------
+    predictions : sequence of Value or real number, or of rows of them
+        Probabilities of the class 1, from a sigmoid.
+    targets : sequence of real number, or of rows of them
+        Classes 0 and 1, or probabilities.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError
+        If a prediction or target is not from 0 to 1, the batch is empty, or the shapes differ.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> round(binary_cross_entropy([0.9, 0.4], [1, 1]), 4)
+    0.5108
+    """
+    pairs = _pairs(predictions, targets)
+    _check_probabilities((t for _, t in pairs), "target", "")
+    _check_probabilities((p for p, _ in pairs), "prediction", "; for logits use binary_cross_entropy_from_logits")
+    terms = [_weighted_log(t, p) + _weighted_log(1.0 - t, 1.0 - p) for p, t in pairs]
+    return -sum(terms) / len(predictions)
+
+
+def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Binary cross-entropy of sigmoid(z), from z, stable for every z (S1; S4, section 11.2).
+
+    -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
+
+    Parameters
+    ----------
+    predictions : sequence of Value or real number, or of rows of them
+        Logits: what a sigmoid would turn into probabilities.
+    targets : sequence of real number, or of rows of them
+        Classes 0 and 1, or probabilities.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError
+        If a target is not from 0 to 1, the batch is empty, or the shapes differ.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> binary_cross_entropy_from_logits([1000.0], [0])
+    1000.0
+    """
+    pairs = _pairs(predictions, targets)
+    _check_probabilities((t for _, t in pairs), "target", "")
+    terms = [_weighted(t, softplus, -z) + _weighted(1.0 - t, softplus, z) for z, t in pairs]
+    return sum(terms) / len(predictions)
+
+
+def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Cross-entropy of probabilities, -sum over classes of t_k log p_k (S3, Cross Entropy Loss; S4, equation 11.4).
+
+    Infinite where a probability of exactly 0 meets a target above 0; `cross_entropy_from_logits`
+    stays finite.
+
+    Parameters
+    ----------
+    predictions : sequence of rows of Value or real number
+        For each example the probabilities of all classes, from a softmax.
+    targets : sequence of int, or of rows of real number
+        For each example its class, counted from 0, or the probabilities that all classes should have.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError
+        If predictions or targets are no distributions, a class is out of range, the batch is
+        empty, or the shapes differ.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    The two networks of S3:
+
+    >>> targets = [[1, 0], [0, 1], [1, 0]]
+    >>> round(cross_entropy([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
+    0.38
+    >>> round(cross_entropy([[0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], [0, 1, 0]), 2)
+    1.06
+    """
+    rows = _rows(predictions, targets)
+    for i, (row, _) in enumerate(rows):
+        _check_distribution(row, f"predictions[{i}]", "; for logits use cross_entropy_from_logits")
+    terms = [
+        _weighted_log(1.0, row[target]) if isinstance(target, int) else sum(map(_weighted_log, target, row))
+        for row, target in rows
+    ]
+    return -sum(terms) / len(rows)
+
+
+def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k (S4, equation 11.4).
+
+    Parameters
+    ----------
+    predictions : sequence of rows of Value or real number
+        For each example the logits of all classes: what a softmax would turn into probabilities.
+    targets
+        As for `cross_entropy`.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError
+        If a target is no distribution, a class is out of range, the batch is empty, or the shapes
+        differ.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> cross_entropy_from_logits([[1000.0, 0.0]], [1])
+    1000.0
+    """
+    rows = _rows(predictions, targets)
+    terms = [logsumexp(row) - (row[target] if isinstance(target, int) else dot(target, row)) for row, target in rows]
+    return sum(terms) / len(rows)
+
+
+def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Hinge loss, max(0, 1 - t s), of scores for the classes -1 and 1 (the loss of micrograd's demo).
+
+    Parameters
+    ----------
+    predictions : sequence of Value or real number, or of rows of them
+        Scores: positive for the class 1.
+    targets : sequence of int, or of rows of them
+        Classes, -1 or 1.
+
+    Returns
+    -------
+    Value, or float if no prediction is a Value
+
+    Raises
+    ------
+    ValueError
+        If a target is neither -1 nor 1, the batch is empty, or the shapes differ.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> hinge([0.5, -3.0], [1, -1])
+    0.25
+    """
+    pairs = _pairs(predictions, targets)
+    for _, t in pairs:
+        if isinstance(t, Real) and t not in (-1, 1):
+            raise ValueError(f"the hinge loss needs targets -1 and 1, but got {describe(t)}; for 0 and 1 give 2*t - 1")
+    return sum([relu(1.0 - t * s) for s, t in pairs]) / len(predictions)
+
+
+def l2(weights: Iterable[Any], strength: float) -> Any:
+    """L2 regularisation, strength / 2 times the sum of w**2, to be added to a loss (S4, section 11.3).
+
+    Its gradient is strength * w.
+
+    Parameters
+    ----------
+    weights : iterable of Value or real number
+        `model.weights()`: the notes leave the biases free.
+    strength : float
+        The notes' lambda, 0 or more.
+
+    Returns
+    -------
+    Value, or float if no weight is a Value
+
+    Raises
+    ------
+    ValueError
+        If `strength` is negative, infinite or nan.
+    TypeError
+        If `strength` is no real number, or a weight neither that nor a Value.
+
+    Examples
+    --------
+    >>> l2([3.0, 4.0], strength=0.1)
+    1.25
+    """
+    if not isinstance(strength, Real):
+        raise TypeError(f"strength must be a real number, not {describe(strength)}")
+    if not 0.0 <= strength < float("inf"):
+        raise ValueError(f"strength must be 0 or more and finite, not {strength}")
+    listed = list(weights)
+    return dot(listed, listed) * (strength / 2.0)
+
+
+LOSSES: dict[str, Loss] = {
+    "half_squared_error": half_squared_error,
+    "mean_squared_error": mean_squared_error,
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_from_logits": binary_cross_entropy_from_logits,
+    "cross_entropy": cross_entropy,
+    "cross_entropy_from_logits": cross_entropy_from_logits,
+    "hinge": hinge,
+}
+
+
+def loss_function(loss: str | Loss) -> Loss:
+    """Find a loss by its name; a function is its own answer.
+
+    Parameters
+    ----------
+    loss : str or callable
+        A key of `LOSSES`, or any function of predictions and targets.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If `loss` is neither a name nor a function.
+
+    Examples
+    --------
+    >>> loss_function("hinge")([2.0], [-1])
+    3.0
+    """
+    if isinstance(loss, str):
+        return look_up(LOSSES, loss, "loss")
+    if not callable(loss):
+        raise TypeError(f"loss must be a name or a function, not {describe(loss)}")
+    return loss
+
+
+def _pairs(predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
+    """Pair every output of every example with its target."""
+    batch(predictions, targets)
+    pairs: list[tuple[Any, Any]] = []
+    for i, (output, target) in enumerate(zip(predictions, targets)):
+        if is_row(output) != is_row(target) or (is_row(output) and len(output) != len(target)):
+            shapes = f"{describe(target)} and {describe(output)}"
+            raise ValueError(f"targets[{i}] must be shaped like predictions[{i}], but these are {shapes}")
+        pairs.extend(zip(output, target) if is_row(output) else [(output, target)])
+    for output, target in pairs:
+        for number, role in ((output, "prediction"), (target, "target")):
+            if isinstance(number, (str, bytes)) or number is None:
+                raise TypeError(f"a {role} must be a number or a Value, not {describe(number)}")
+    return pairs
+
+
+def _rows(predictions: Any, targets: Any) -> list[tuple[list[Any], int | list[Any]]]:
+    """Pair every example's row of outputs with its class, or with the distribution it should have."""
+    batch(predictions, targets)
+    rows: list[tuple[list[Any], int | list[Any]]] = []
+    for i, (output, target) in enumerate(zip(predictions, targets)):
+        if not is_row(output) or len(output) < 2:
+            raise ValueError(
+                f"predictions[{i}] must be a row of outputs, one for each of 2 or more classes, not "
+                f"{describe(output)}; for a single output use the binary cross-entropy"
+            )
+        row = list(output)
+        if is_row(target):
+            if len(target) != len(row):
+                raise ValueError(f"targets[{i}] has {len(target)} probabilities for {len(row)} classes")
+            _check_distribution(target, f"targets[{i}]", "")
+            rows.append((row, list(target)))
+        else:
+            rows.append((row, class_index(target, len(row), f"targets[{i}]")))
+    return rows
+
+
+def _known(number: Any) -> Any:
+    """Give a number that can be judged; None for what is being traced."""
+    if isinstance(number, Value):
+        return number.data
+    return number if isinstance(number, Real) else None
+
+
+def _check_probabilities(numbers: Iterable[Any], role: str, hint: str) -> None:
+    for number in numbers:
+        known = _known(number)
+        if known is not None and not 0.0 <= known <= 1.0:
+            raise ValueError(f"a {role} must be a probability from 0 to 1, not {known}{hint}")
+
+
+def _check_distribution(row: Sequence[Any], role: str, hint: str) -> None:
+    _check_probabilities(row, f"probability in {role}", hint)
+    known = [_known(number) for number in row]
+    if None not in known:
+        total = float(sum(known))
+        if not abs(total - 1.0) <= _ROUNDING:
+            raise ValueError(f"{role} must be probabilities that sum to 1, but they sum to {total}{hint}")
+
+
+def _weighted(weight: Any, function: Callable[[Any], Any], x: Any) -> Any:
+    """Weight * function(x), without the computation where the weight is 0 or 1."""
+    if isinstance(weight, Real) and weight in (0, 1):
+        return function(x) if weight else 0.0
+    return weight * function(x)
+
+
+def _weighted_log(weight: Any, p: Any) -> Any:
+    """Weight * log(p), which is 0 where the weight is, also for p = 0, and so is its gradient."""
+    if isinstance(weight, Real):
+        return _weighted(weight, log, p)
+    return weight * log(where(weight, p, 1.0))

@@ -1,0 +1,133 @@
+"""Metrics: how many of a batch's examples are classified right or wrong, as plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+from autograd_mini import Value
+from nn.checks import batch, class_index, describe, is_row
+
+
+def classification_error(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
+    """Give the part of the examples that are classified wrongly (S3, Classification Error).
+
+    Parameters
+    ----------
+    predictions : sequence of Value or real number, or of rows of them
+        For each example one output, or one for each class; then the largest says the class.
+    targets : sequence of int, or of rows of real number
+        For each example its class: 0 or 1, or -1 or 1, for one output; counted from 0, or a row
+        whose largest entry says it, for several.
+    threshold : float, optional
+        A single output above it says class 1: 0.5 for a probability; 0 for a logit or a score.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty, the lengths differ, or a class is out of range.
+    TypeError
+        If something is neither a Value nor a real number.
+
+    Examples
+    --------
+    The first network of S3:
+
+    >>> predictions = [[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]]
+    >>> round(classification_error(predictions, [[1, 0], [0, 1], [1, 0]]), 2)
+    0.33
+    """
+    batch(predictions, targets)
+    wrong = [
+        predicted_class(prediction, threshold) != _true_class(target, prediction, f"targets[{i}]")
+        for i, (prediction, target) in enumerate(zip(predictions, targets))
+    ]
+    return wrong.count(True) / len(wrong)
+
+
+def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
+    """Give the part of the examples that are classified right.
+
+    Parameters
+    ----------
+    predictions, targets, threshold
+        As for `classification_error`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `classification_error`.
+
+    Examples
+    --------
+    >>> accuracy([0.9, 0.2, 0.6, 0.4], [1, 0, 0, 0])
+    0.75
+    >>> accuracy([2.0, -0.3], [1, -1], threshold=0.0)
+    1.0
+    """
+    return 1.0 - classification_error(predictions, targets, threshold)
+
+
+def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
+    """Give the class that a model's output for one example says.
+
+    Parameters
+    ----------
+    prediction : Value or real number, or a row of them
+    threshold : float, optional
+        As for `classification_error`.
+
+    Returns
+    -------
+    int
+        0 or 1 for one output, counted from 0 for several.
+
+    Raises
+    ------
+    TypeError
+        If an output is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> predicted_class([0.1, 0.7, 0.2]), predicted_class(0.3)
+    (1, 0)
+    """
+    if is_row(prediction):
+        return _largest(prediction)
+    return int(_number(prediction) > threshold)
+
+
+def _true_class(target: Any, prediction: Any, role: str) -> int:
+    if is_row(prediction):
+        if not is_row(target):
+            return class_index(target, len(prediction), role)
+        if len(target) != len(prediction):
+            raise ValueError(f"{role} has {len(target)} entries for {len(prediction)} classes")
+        return _largest(target)
+    if is_row(target) or not isinstance(target, Real):
+        raise TypeError(f"{role} must be a class, not {describe(target)}")
+    if target not in (-1, 0, 1):
+        raise ValueError(f"{role} must be 0 or 1, or -1 or 1, not {target}")
+    return int(target == 1)
+
+
+def _largest(row: Any) -> int:
+    numbers = [_number(entry) for entry in row]
+    return numbers.index(max(numbers))
+
+
+def _number(entry: Any) -> float:
+    if isinstance(entry, Value):
+        return entry.data
+    if not isinstance(entry, Real):
+        raise TypeError(f"a prediction must be a number or a Value, not {describe(entry)}")
+    return float(entry)

@@ -1,0 +1,223 @@
+"""Module: what neurons, layers and networks have in common, their parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd_mini import Value
+from nn.checks import describe, finite_array
+
+
+class Module:
+    """Base class of everything that has parameters.
+
+    A subclass assigns its parameters, Values, and its parts, Modules, to attributes, also inside
+    of lists, tuples and dicts. They are found there, in the order of assignment.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope, self.intercept = Value(2.0), Value(1.0)
+    ...     def __call__(self, x):
+    ...         return self.slope * x + self.intercept
+    >>> line = Line()
+    >>> line(3.0)
+    Value(data=7.0, grad=0.0)
+    >>> [name for name, _ in line.named_parameters()]
+    ['slope', 'intercept']
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """Compute the output for one example; a subclass says how."""
+        raise NotImplementedError(f"{type(self).__name__} does not define __call__")
+
+    def parameters(self) -> list[Value]:
+        """List what training may change.
+
+        Returns
+        -------
+        list of Value
+            Each once, also where two parts share it.
+
+        Examples
+        --------
+        >>> from nn import MLP
+        >>> len(MLP(2, [16, 16, 1]).parameters())
+        337
+        """
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_parameters(self) -> Iterator[tuple[str, Value]]:
+        """Give each parameter with the path of attributes and places that leads to it.
+
+        Examples
+        --------
+        >>> from nn import Layer
+        >>> [name for name, _ in Layer(2, 1).named_parameters()]
+        ['neurons.0.w.0', 'neurons.0.w.1', 'neurons.0.b']
+        """
+        return _walk(self, "", set())
+
+    def weights(self) -> list[Value]:
+        """List the parameters that are no biases, not called `b` or `bias`: those that L2 holds small (S4).
+
+        Examples
+        --------
+        >>> from nn import Layer
+        >>> len(Layer(2, 3).weights())
+        6
+        """
+        return [p for name, p in self.named_parameters() if name.rpartition(".")[2] not in ("b", "bias")]
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero.
+
+        Examples
+        --------
+        >>> from nn import Neuron
+        >>> neuron = Neuron(2, nonlin=False)
+        >>> neuron([1.0, 2.0]).backward()
+        >>> neuron.b.grad
+        1.0
+        >>> neuron.zero_grad()
+        >>> neuron.b.grad
+        0.0
+        """
+        for parameter in self.parameters():
+            parameter.grad = 0.0
+
+    def state_dict(self) -> dict[str, NDArray[np.float64]]:
+        """Copy all parameters into arrays; a layer's are its matrix `weight` and vector `bias`.
+
+        Returns
+        -------
+        dict
+            From a path of attributes to an array.
+
+        Examples
+        --------
+        >>> from nn import MLP
+        >>> {name: array.shape for name, array in MLP(2, [3, 1]).state_dict().items()}
+        {'layers.0.weight': (3, 2), 'layers.0.bias': (3,), 'layers.1.weight': (1, 3), 'layers.1.bias': (1,)}
+        """
+        return {name: _numbers(values) for name, values in self._arrays()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set all parameters from what `state_dict` gave; on any error none is changed.
+
+        Parameters
+        ----------
+        state : mapping from str to array
+
+        Raises
+        ------
+        KeyError
+            If an array is missing, or there is one that this module has no place for.
+        ValueError
+            If an array has the wrong shape, or contains nan or inf.
+        TypeError
+            If `state` is no mapping, or contains something else than arrays of numbers.
+
+        Examples
+        --------
+        >>> from nn import MLP
+        >>> model, other = MLP(2, [3, 1]), MLP(2, [3, 1])
+        >>> other.load_state_dict(model.state_dict())
+        >>> other([1.0, 2.0]).data == model([1.0, 2.0]).data
+        True
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a mapping from names to arrays, not {describe(state)}")
+        places = dict(self._arrays())
+        missing, unexpected = sorted(places.keys() - state.keys()), sorted(map(str, state.keys() - places.keys()))
+        if missing or unexpected:
+            raise KeyError(f"state does not fit: missing {missing or 'nothing'}, unexpected {unexpected or 'nothing'}")
+        arrays = {name: finite_array(state[name], name, values.shape) for name, values in places.items()}
+        for name, values in places.items():
+            for value, number in zip(values.flat, arrays[name].flat):
+                value.data = float(number)
+
+    def with_parameters(self, values: Sequence[Any]) -> Self:
+        """Copy the module with other numbers or Values in the place of its parameters.
+
+        So a model becomes a function of its parameters, which `grad`, `hessian` and the like can
+        transform: `lambda values: loss(model.with_parameters(values))`.
+
+        Parameters
+        ----------
+        values : sequence of Value or real number
+            In the order of `parameters()`.
+
+        Returns
+        -------
+        Module
+            Shares nothing with this one that either could change.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer values than parameters.
+
+        Examples
+        --------
+        >>> from nn import Neuron
+        >>> Neuron(2, nonlin=False).with_parameters([2.0, 3.0, 1.0])([10.0, 100.0]).data
+        321.0
+        """
+        parameters = self.parameters()
+        if len(values) != len(parameters):
+            raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
+        # deepcopy takes for copied what its memo holds; it is keyed by identity
+        return copy.deepcopy(self, {id(parameter): value for parameter, value in zip(parameters, values)})
+
+    def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+        """Give the parameters as arrays of Values, under the names of `state_dict`."""
+        for name, part in vars(self).items():
+            yield from _arrays_in(part, prefix + name)
+
+
+def _is_parameter(thing: Any) -> bool:
+    """Tell a parameter from a result or a constant that a module keeps."""
+    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
+
+
+def _parts(thing: Any) -> list[tuple[Any, Any]]:
+    """List what a container consists of, with the name or place of each part."""
+    if isinstance(thing, Module):
+        return list(vars(thing).items())
+    if isinstance(thing, Mapping):
+        return list(thing.items())
+    return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
+
+
+def _walk(thing: Any, path: str, seen: set[Value]) -> Iterator[tuple[str, Value]]:
+    if _is_parameter(thing) and thing not in seen:
+        seen.add(thing)
+        yield path, thing
+    for name, part in _parts(thing):
+        yield from _walk(part, f"{path}.{name}" if path else str(name), seen)
+
+
+def _arrays_in(thing: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
+    if isinstance(thing, Module):
+        yield from thing._arrays(path + ".")
+    elif _is_parameter(thing):
+        array = np.empty((), dtype=object)
+        array[()] = thing
+        yield path, array
+    elif isinstance(thing, (list, tuple)) and thing and all(map(_is_parameter, thing)):
+        yield path, np.array(thing, dtype=object)
+    else:
+        for name, part in _parts(thing):
+            yield from _arrays_in(part, f"{path}.{name}")
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.array([value.data for value in values.flat], dtype=np.float64).reshape(values.shape)

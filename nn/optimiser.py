@@ -1,0 +1,154 @@
+"""Optimiser: what all of them have in common, their parameters and learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from numbers import Real
+from typing import Any
+
+from autograd_mini import Value
+from nn.checks import describe
+
+Schedule = Callable[[int], float]
+Closure = Callable[[], Value]
+
+
+class Optimiser:
+    """Base class: changes parameters, given their gradients; a subclass says how, in `_update`.
+
+    Parameters
+    ----------
+    parameters : iterable of Value
+        What to change: `model.parameters()`.
+    lr : float or callable
+        The learning rate, or a function that gives it for the number of steps done so far.
+
+    Attributes
+    ----------
+    parameters : list of Value
+    lr : float or callable
+        May be assigned to between steps.
+    steps : int
+        How many were done.
+
+    Raises
+    ------
+    ValueError
+        If `lr` is not positive and finite, there is no parameter, or one is there twice.
+    TypeError
+        If `lr` is no number and no function, or a parameter no Value that was given rather than
+        computed.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> class SignDescent(Optimiser):
+    ...     def _update(self, rate):
+    ...         for parameter in self.parameters:
+    ...             parameter.data -= math.copysign(rate, parameter.grad)
+    >>> x = Value(3.0)
+    >>> optimiser = SignDescent([x], lr=0.5)
+    >>> optimiser.step(lambda: x * x)
+    Value(data=9.0, grad=1.0)
+    >>> x.data
+    2.5
+    """
+
+    def __init__(self, parameters: Iterable[Value], lr: float | Schedule) -> None:
+        self.parameters = _check_parameters(parameters)
+        self.lr = lr if callable(lr) else positive(lr, "lr")
+        self.steps = 0
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero."""
+        for parameter in self.parameters:
+            parameter.grad = 0.0
+
+    def step(self, closure: Closure | None = None) -> Value | None:
+        """Change the parameters once.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the loss, a Value. With it the step begins by computing the gradients of that
+            loss; without it they are what `backward()` has left in the parameters.
+
+        Returns
+        -------
+        Value or None
+            The loss before the step, if there is a closure.
+
+        Raises
+        ------
+        TypeError
+            If the closure gives no Value.
+        ValueError
+            If a schedule gives a learning rate that is negative, infinite or nan.
+        """
+        rate = self._rate()
+        loss = None if closure is None else self._backpropagate(closure)
+        self._update(rate)
+        self.steps += 1
+        return loss
+
+    def _update(self, rate: float) -> None:
+        """Change the parameters by their gradients."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _update")
+
+    def _rate(self) -> float:
+        """Give the learning rate of this step; a schedule may also give 0."""
+        rate = self.lr(self.steps) if callable(self.lr) else self.lr
+        return not_negative(rate, f"the learning rate of step {self.steps}")
+
+    def _backpropagate(self, closure: Closure) -> Value:
+        """Compute the loss and its gradients, whatever gradients there were."""
+        loss = closure()
+        if not isinstance(loss, Value):
+            raise TypeError(f"the closure must give the loss, a Value, not {describe(loss)}")
+        self.zero_grad()
+        loss.backward()
+        return loss
+
+
+def positive(number: Any, role: str) -> float:
+    """Check a finite number above 0."""
+    if not 0.0 < _real(number, role) < math.inf:
+        raise ValueError(f"{role} must be positive and finite, not {number}")
+    return float(number)
+
+
+def not_negative(number: Any, role: str) -> float:
+    """Check a finite number, 0 or more."""
+    if not 0.0 <= _real(number, role) < math.inf:
+        raise ValueError(f"{role} must be 0 or more and finite, not {number}")
+    return float(number)
+
+
+def fraction(number: Any, role: str) -> float:
+    """Check a number from 0 up to, but not including, 1."""
+    if not 0.0 <= _real(number, role) < 1.0:
+        raise ValueError(f"{role} must be at least 0 and less than 1, not {number}")
+    return float(number)
+
+
+def _real(number: Any, role: str) -> float:
+    if not isinstance(number, Real):
+        raise TypeError(f"{role} must be a real number, not {describe(number)}")
+    return float(number)
+
+
+def _check_parameters(parameters: Iterable[Value]) -> list[Value]:
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"parameters must be Values, as model.parameters() gives them, not {describe(parameters)}")
+    listed = list(parameters)
+    if not listed:
+        raise ValueError("there is no parameter to optimise")
+    for i, parameter in enumerate(listed):
+        if not isinstance(parameter, Value):
+            raise TypeError(f"parameter {i} must be a Value, not {describe(parameter)}")
+        if not parameter.is_leaf or not parameter.requires_grad:
+            raise TypeError(f"parameter {i} was computed or detached, {parameter!r}; an optimiser changes Values given")
+    if len(set(listed)) != len(listed):
+        raise ValueError("a parameter is there twice, and would be changed twice in each step")
+    return listed

@@ -1,0 +1,137 @@
+"""no_grad and detect_anomaly: what they do, and for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+
+import pytest
+
+from autograd_mini import Value, detect_anomaly, dot, exp, grad, log, no_grad, sqrt
+
+
+def test_no_grad_results_are_constants() -> None:
+    x = Value(3.0)
+    with no_grad():
+        results = [x * x, -x, exp(x), x**2, dot([x], [x]), x.relu()]
+    for result in results:
+        assert (result.inputs, result.op, result.requires_grad) == ((), None, False)
+    with pytest.raises(RuntimeError, match="no_grad"):
+        results[0].backward()
+    assert (x * x).inputs == (x, x)
+
+
+def test_no_grad_ends_with_its_block_also_after_an_error_and_when_nested() -> None:
+    x = Value(3.0)
+    with no_grad():
+        with no_grad():
+            pass
+        assert (x * x).inputs == ()
+    with pytest.raises(KeyError), no_grad():
+        raise KeyError
+    assert (x * x).inputs == (x, x)
+
+
+def test_no_grad_decorates_functions_and_recursive_ones() -> None:
+    x = Value(2.0)
+
+    @no_grad()
+    def power(n: int) -> Value:
+        return x * power(n - 1) if n else Value(1.0)
+
+    assert (power(3).data, power(3).inputs) == (8.0, ())
+    assert (x * x).inputs == (x, x)
+
+
+def test_no_grad_of_one_thread_does_not_reach_another() -> None:
+    x = Value(3.0)
+    entered, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with no_grad():
+            entered.set()
+            done.wait(timeout=60)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    entered.wait(timeout=60)
+    try:
+        assert (x * x).inputs == (x, x)
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_no_grad_of_one_task_does_not_reach_another() -> None:
+    x = Value(3.0)
+
+    async def without() -> Value:
+        with no_grad():
+            await asyncio.sleep(0)
+            return x * x
+
+    async def recording() -> Value:
+        await asyncio.sleep(0)
+        return x * x
+
+    async def both() -> list[Value]:
+        return await asyncio.gather(without(), recording())
+
+    first, second = asyncio.run(both())
+    assert (first.inputs, second.inputs) == ((), (x, x))
+
+
+def test_detect_anomaly_names_the_forward_operation_its_inputs_and_labels() -> None:
+    p = Value(0.0, "p")
+    with detect_anomaly():
+        with pytest.raises(FloatingPointError, match=r"log gave -inf for the inputs p = 0\.0"):
+            log(p)
+        with pytest.raises(FloatingPointError, match=r"div gave inf for the inputs \? = 1\.0, p = 0\.0"):
+            1 / p
+        with pytest.raises(FloatingPointError, match=r"dot.* gave inf"):
+            dot([Value(1e200)], [Value(1e200)])
+        with pytest.raises(FloatingPointError, match="exp gave inf"), no_grad():
+            exp(Value(1000.0))
+    assert log(p).data == -math.inf
+
+
+def test_detect_anomaly_lets_inf_and_nan_from_outside_pass() -> None:
+    with detect_anomaly():
+        x = Value(math.inf) * 2
+        y = Value(math.nan) + 1
+    assert x.data == math.inf
+    assert math.isnan(y.data)
+
+
+def test_detect_anomaly_finds_the_backward_operation_and_changes_no_gradient() -> None:
+    x, w = Value(0.0, "x"), Value(2.0, "w")
+    with detect_anomaly():
+        root = sqrt(x) * w
+        with pytest.raises(FloatingPointError, match=r"backward pass of sqrt gave the gradient inf for x = 0\.0"):
+            root.backward()
+        assert (x.grad, w.grad, root.grad) == (0.0, 0.0, 0.0)
+        with pytest.raises(FloatingPointError, match="backward pass of sqrt"):
+            grad(sqrt)(0.0)
+    root.backward()
+    assert x.grad == math.inf
+
+
+def test_detect_anomaly_ignores_the_gradient_of_a_constant_exponent() -> None:
+    x = Value(-3.0)
+    with detect_anomaly():
+        (x**2).backward()
+    assert x.grad == -6.0
+
+
+def test_detect_anomaly_finds_overflow_of_an_accumulated_gradient() -> None:
+    x = Value(0.25, "x")
+    root = x * 1e308 + x * 1e308
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="gradient inf for x"):
+        root.backward()
+
+
+def test_division_by_zero_inside_a_rule_is_no_anomaly_by_itself() -> None:
+    with detect_anomaly():
+        assert sqrt(Value(0.0)).local_grads == (math.inf,)
+        assert (Value(0.0) / 2.0).data == 0.0

@@ -1,0 +1,76 @@
+"""Activations: each by its name, against the formula of its source and against PyTorch."""
+
+import math
+from functools import partial
+
+import pytest
+
+from autograd_mini import Value, leaky_relu
+from nn import ACTIVATIONS, Layer, Neuron, activation_function, activation_title
+
+FORMULAS = {
+    "identity": lambda x: x,
+    "linear": lambda x: x,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "tanh": lambda x: (math.exp(x) - math.exp(-x)) / (math.exp(x) + math.exp(-x)),
+    "relu": lambda x: max(0.0, x),
+    "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
+    "softplus": lambda x: math.log(1 + math.exp(x)),
+    "elu": lambda x: x if x >= 0 else math.exp(x) - 1,
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+}
+POINTS = [-3.0, -1.0, -0.25, 0.0, 0.25, 1.0, 3.0]
+
+
+def test_every_activation_of_one_unit_has_a_formula_here():
+    assert ACTIVATIONS.keys() - FORMULAS.keys() == {"softmax"}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activation_is_the_formula_of_its_source(name):
+    function = activation_function(name)
+    for x in POINTS:
+        assert function(Value(x)).data == pytest.approx(FORMULAS[name](x), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS.keys() - {"identity", "linear", "softmax"}))
+def test_activation_and_derivative_are_pytorchs(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    theirs = getattr(torch, name, None) or getattr(torch.nn.functional, name)
+    for x in POINTS:
+        ours, t = Value(x), torch.tensor(x, dtype=torch.float64, requires_grad=True)
+        out, expected = activation_function(name)(ours), theirs(t)
+        out.backward()
+        expected.backward()
+        assert out.data == pytest.approx(expected.item(), rel=1e-12, abs=1e-15)
+        assert ours.grad == pytest.approx(t.grad.item(), rel=1e-12, abs=1e-15)
+
+
+def test_softmax_by_name_makes_probabilities():
+    outputs = Layer.from_matrix([[1.0], [2.0], [3.0]], activation="softmax", bias=False)([1.0])
+    total = math.exp(1) + math.exp(2) + math.exp(3)
+    assert [p.data for p in outputs] == pytest.approx([math.exp(z) / total for z in (1, 2, 3)], rel=1e-14)
+
+
+def test_a_partial_function_sets_the_slope_of_s3():
+    neuron = Neuron(1, activation=partial(leaky_relu, slope=0.1), init=lambda generator: 1.0)
+    assert neuron([-2.0]).data == pytest.approx(-0.2, rel=1e-15)
+    assert repr(neuron) == "LeakyReLUNeuron(1)"
+
+
+def test_a_functions_title_is_its_name():
+    def bump(x):
+        return x * x
+
+    assert activation_title(bump) == "Bump"
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(ValueError, match="unknown activation 'sigmod'; known are: elu, gelu, identity, .*tanh"):
+        activation_function("sigmod")
+
+
+def test_what_is_neither_name_nor_function_is_refused():
+    with pytest.raises(TypeError, match="activation must be a name or a function, not None"):
+        activation_function(None)

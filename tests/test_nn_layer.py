@@ -1,0 +1,164 @@
+"""Layer: what it computes, and its weights as the matrix of the notes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nn import Layer
+
+
+def test_a_layer_is_a_matrix_product_and_an_activation():
+    rng = np.random.default_rng(0)
+    W, b, x = rng.normal(size=(3, 4)), rng.normal(size=3), rng.normal(size=4)
+    layer = Layer(4, 3, activation="tanh")
+    layer.weight, layer.bias = W, b
+    assert [h.data for h in layer(x)] == pytest.approx(np.tanh(W @ x + b), rel=1e-14)
+
+
+def test_softmax_is_over_all_units():
+    layer = Layer.from_matrix([[5], [2], [-1], [3]], activation="softmax", bias=False)
+    exponentials = [math.exp(z) for z in (5, 2, -1, 3)]
+    assert [p.data for p in layer([1.0])] == pytest.approx([e / sum(exponentials) for e in exponentials], rel=1e-14)
+
+
+def test_one_unit_gives_a_value_and_several_a_list():
+    assert Layer(2, 1, init="zeros")([1.0, 2.0]).data == 0.0
+    assert [h.data for h in Layer(2, 2, init="zeros")([1.0, 2.0])] == [0.0, 0.0]
+
+
+def test_weight_and_bias_read_the_neurons():
+    layer = Layer(2, 3, seed=1)
+    assert layer.weight.tolist() == [[w.data for w in neuron.w] for neuron in layer.neurons]
+    assert layer.bias.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_change_of_the_read_matrix_is_refused_for_it_would_be_lost():
+    with pytest.raises(ValueError, match="read-only"):
+        Layer(2, 3).weight[0, 0] = 1.0
+
+
+def test_from_matrix_takes_the_bias_as_last_column():
+    layer = Layer.from_matrix([[3, 4, -2], [2, 3, -4]], activation="sigmoid")
+    assert layer.weight.tolist() == [[3.0, 4.0], [2.0, 3.0]]
+    assert layer.bias.tolist() == [-2.0, -4.0]
+    assert repr(layer) == "Layer of [SigmoidNeuron(2), SigmoidNeuron(2)]"
+
+
+def test_from_matrix_without_bias_takes_all_columns_as_weights():
+    layer = Layer.from_matrix([[3, 4, -2]], bias=False)
+    assert layer.weight.tolist() == [[3.0, 4.0, -2.0]]
+    assert layer.bias is None
+    assert list(layer.state_dict()) == ["weight"]
+
+
+def test_repr_names_the_neurons():
+    assert repr(Layer(2, 2, nonlin=False)) == "Layer of [LinearNeuron(2), LinearNeuron(2)]"
+    assert repr(Layer(1, 2, activation="softmax")) == "Softmax Layer of [LinearNeuron(1), LinearNeuron(1)]"
+
+
+def spread(init, nin=40, nout=60):
+    weights = Layer(nin, nout, init=init, seed=3).weight
+    return weights.min(), weights.max(), weights.mean(), weights.std()
+
+
+# 2,400 draws: a mean is off by less than 0.1 deviations, a deviation by less than 10 %.
+
+
+def test_uniform_weights_lie_between_minus_1_and_1():
+    low, high, mean, deviation = spread("uniform")
+    assert -1 <= low < -0.99
+    assert 0.99 < high <= 1
+    assert abs(mean) < 0.06
+    assert deviation == pytest.approx(1 / math.sqrt(3), rel=0.1)
+
+
+def test_normal_weights_have_deviation_1():
+    _, high, mean, deviation = spread("normal")
+    assert high > 2.5
+    assert abs(mean) < 0.1
+    assert deviation == pytest.approx(1.0, rel=0.1)
+
+
+def test_xavier_weights_lie_within_root_6_over_nin_plus_nout():
+    low, high, _, deviation = spread("xavier")
+    bound = math.sqrt(6 / 100)  # Glorot and Bengio 2010, equation 16
+    assert -bound <= low < -0.98 * bound
+    assert 0.98 * bound < high <= bound
+    assert deviation == pytest.approx(bound / math.sqrt(3), rel=0.1)
+
+
+def test_he_weights_have_deviation_root_2_over_nin():
+    _, high, _, deviation = spread("he")
+    assert deviation == pytest.approx(math.sqrt(2 / 40), rel=0.1)  # He et al. 2015, equation 10
+    assert high > 2.5 * math.sqrt(2 / 40)
+
+
+def test_zeros_are_zeros():
+    assert not Layer(3, 4, init="zeros").weight.any()
+
+
+def test_a_function_of_ones_own_draws_weights():
+    layer = Layer(2, 2, init=lambda generator: generator.choice([-2.0, 2.0]), seed=1)
+    assert set(np.abs(layer.weight).flat) == {2.0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kwargs", "error", "message"),
+    [
+        ((2, 0), {}, ValueError, "nout must be at least 1, not 0"),
+        ((2, None), {}, TypeError, "nout must be an integer, not None"),
+        ((2, 1), {"activation": "softmax"}, ValueError, "softmax of a single unit is always 1"),
+        ((2, 2, False), {"activation": "softmax"}, ValueError, "nonlin=False"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        Layer(*arguments, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "error", "message"),
+    [
+        ([1, 2, 3], ValueError, r"has the shape \(3,\)"),
+        ([[1], [2]], ValueError, "a row for each unit, the weights, then the bias"),
+        ([], ValueError, r"has the shape \(0,\)"),
+        ([[]], ValueError, r"has the shape \(1, 0\)"),
+        (5.0, ValueError, r"has the shape \(\)"),
+        ([[1, 2], [3]], ValueError, "rows differ in length"),
+        ([[1, float("inf")]], ValueError, "must be finite, but contains inf"),
+        ([["1", "2"]], TypeError, "must be an array of numbers"),
+        (None, TypeError, "must be an array of numbers, not None"),
+    ],
+)
+def test_a_bad_matrix_is_refused(matrix, error, message):
+    with pytest.raises(error, match=message):
+        Layer.from_matrix(matrix)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "error", "message"),
+    [
+        ("weight", np.zeros((2, 3)), ValueError, r"weight must have the shape \(3, 2\), but has \(2, 3\)"),
+        ("weight", [[1, 2], [3, 4], [5, float("nan")]], ValueError, "weight must be finite, but contains nan"),
+        ("weight", None, TypeError, "weight must be an array of numbers"),
+        ("bias", [1, 2], ValueError, r"bias must have the shape \(3,\), but has \(2,\)"),
+        ("bias", ["a", "b", "c"], TypeError, "bias must be an array of numbers"),
+    ],
+)
+def test_setting_what_does_not_fit_is_refused_and_changes_nothing(name, numbers, error, message):
+    layer = Layer(2, 3)
+    before = [p.data for p in layer.parameters()]
+    with pytest.raises(error, match=message):
+        setattr(layer, name, numbers)
+    assert [p.data for p in layer.parameters()] == before
+
+
+def test_setting_a_bias_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="bias=False"):
+        Layer(1, 2, bias=False).bias = [1.0, 2.0]
+
+
+def test_a_wrong_number_of_inputs_is_refused():
+    with pytest.raises(ValueError, match="expected 2 inputs, but got 3"):
+        Layer(2, 3)([1.0, 2.0, 3.0])

@@ -1,0 +1,124 @@
+"""MLP: micrograd's network, and what goes beyond it."""
+
+import random
+
+import numpy as np
+import pytest
+
+from autograd_mini import no_grad, topological_order
+from nn import MLP, Layer
+
+
+def micrograd_model(sizes):
+    engine = pytest.importorskip("micrograd.nn", reason="micrograd is not installed")
+    random.seed(1337)
+    return engine.MLP(sizes[0], list(sizes[1:]))
+
+
+@pytest.mark.parametrize("sizes", [(2, 16, 16, 1), (3, 4, 2), (2, 1)])
+def test_weights_outputs_gradients_and_repr_are_micrograds(sizes):
+    theirs = micrograd_model(sizes)
+    random.seed(1337)
+    ours = MLP(sizes[0], list(sizes[1:]))
+    x = [0.5, -1.25, 2.0][: sizes[0]]
+    assert repr(ours) == repr(theirs)
+    assert [p.data for p in ours.parameters()] == [p.data for p in theirs.parameters()]
+    out, expected = ours(x), theirs(x)
+    if sizes[-1] > 1:
+        assert isinstance(out, list)
+        out, expected = sum(o * o for o in out), sum(o * o for o in expected)
+    assert out.data == pytest.approx(expected.data, rel=1e-13)
+    out.backward()
+    expected.backward()
+    assert [p.grad for p in ours.parameters()] == pytest.approx([p.grad for p in theirs.parameters()], rel=1e-12)
+
+
+def test_hidden_layers_and_output_have_activations_of_their_own():
+    model = MLP(2, [3, 3, 2], activation="tanh", output_activation="softmax")
+    assert [repr(layer).split("(")[0] for layer in model.layers] == [
+        "Layer of [TanhNeuron",
+        "Layer of [TanhNeuron",
+        "Softmax Layer of [LinearNeuron",
+    ]
+
+
+def test_output_is_the_composition_of_the_layers():
+    rng = np.random.default_rng(1)
+    model = MLP(3, [4, 2], activation="sigmoid", init="normal", seed=2)
+    x = rng.normal(size=3)
+    hidden = 1 / (1 + np.exp(-(model.layers[0].weight @ x)))
+    expected = model.layers[1].weight @ hidden
+    assert [y.data for y in model(x)] == pytest.approx(expected, rel=1e-13)
+
+
+def test_a_layer_of_one_unit_feeds_the_next():
+    model = MLP.from_layers([Layer.from_matrix([[2, 1]]), Layer.from_matrix([[3, 0], [-1, 5]])])
+    assert [y.data for y in model([10.0])] == [63.0, 0.0]
+
+
+def test_seed_makes_a_network_reproducible_with_different_layers():
+    first, second = MLP(2, [2, 2], seed=7), MLP(2, [2, 2], seed=7)
+    assert [p.data for p in first.parameters()] == [p.data for p in second.parameters()]
+    assert first.layers[0].weight.tolist() != first.layers[1].weight.tolist()
+
+
+def test_a_generator_as_seed_is_drawn_from():
+    generator = random.Random(7)
+    first, second = MLP(2, [2], seed=generator), MLP(2, [2], seed=generator)
+    assert first.layers[0].weight.tolist() == MLP(2, [2], seed=7).layers[0].weight.tolist()
+    assert second.layers[0].weight.tolist() != first.layers[0].weight.tolist()
+
+
+def test_numbers_are_made_values_once_for_all_neurons():
+    leaves = [node for node in topological_order(MLP(2, [16, 1])([1.0, 2.0])) if node.is_leaf]
+    assert sum(not leaf.requires_grad for leaf in leaves) == 2
+
+
+def test_under_no_grad_nothing_is_recorded():
+    with no_grad():
+        out = MLP(2, [3, 1])([1.0, 2.0])
+    assert out.inputs == ()
+
+
+def test_sizes_may_be_any_integers():
+    assert len(MLP(np.int64(2), (np.int64(3), 1)).parameters()) == 13
+
+
+def test_a_layer_that_is_there_twice_has_its_parameters_once():
+    layer = Layer(2, 2)
+    assert MLP.from_layers([layer, layer]).parameters() == layer.parameters()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kwargs", "error", "message"),
+    [
+        ((2, []), {}, ValueError, "at least one layer"),
+        ((2, 3), {}, TypeError, "nouts must be a sequence, not 3"),
+        ((2, [3, 0]), {}, ValueError, "a layer's size in nouts must be at least 1, not 0"),
+        ((2, [3, 1.5]), {}, TypeError, "a layer's size in nouts must be an integer, not 1.5"),
+        ((-1, [3]), {}, ValueError, "nin must be at least 1, not -1"),
+        ((2, [3, 1]), {"output_activation": "softmax"}, ValueError, "single unit"),
+        ((2, [3, 1]), {"activation": "swish"}, ValueError, "unknown activation 'swish'; known are"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        MLP(*arguments, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "message"),
+    [
+        ([], ValueError, "at least one layer"),
+        ([Layer(2, 3), Layer(2, 1)], ValueError, "layer 0 has 3 units, but layer 1 takes 2 inputs"),
+        ([[1, 2]], TypeError, r"takes Layers, not \[1, 2\]"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(layers, error, message):
+    with pytest.raises(error, match=message):
+        MLP.from_layers(layers)
+
+
+def test_a_wrong_number_of_inputs_is_refused():
+    with pytest.raises(ValueError, match="expected 2 inputs, but got 1"):
+        MLP(2, [3, 1])([1.0])
