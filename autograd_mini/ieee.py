@@ -94,12 +94,12 @@ def divide(x: float, y: float) -> float:
 
 def floor_mod(x: float, y: float) -> float:
     """Give x % y with Python's sign rule; nan for a zero divisor."""
-    return x % y if y != 0.0 else math.nan
+    return operator.mod(x, y) if y != 0.0 else math.nan  # a compiled x % y would be C's fmod
 
 
 def floor_divide(x: float, y: float) -> float:
     """Give x // y with Python's rounding; a zero divisor gives what x / y gives."""
-    return x // y if y != 0.0 else divide(x, y)
+    return operator.floordiv(x, y) if y != 0.0 else divide(x, y)  # a compiled x // y would round x / y
 
 
 def integral(rounding: Callable[[float], int]) -> FloatFunction:

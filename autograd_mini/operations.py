@@ -130,6 +130,8 @@ def as_operand(operand: Any, function: str) -> float:
 
 def _parse_signature(text: str) -> tuple[str, inspect.Signature]:
     """Read `"elu(x, a=1.0)"` or `"hypot(*coordinates)"`."""
+    if not isinstance(text, str):
+        raise TypeError(f"an operation's signature must be a string, not {describe(text)}")
     try:
         name, rest = text.removesuffix(")").split("(")
         parameters = [_parse_parameter(part) for part in rest.split(",")]
@@ -137,7 +139,7 @@ def _parse_signature(text: str) -> tuple[str, inspect.Signature]:
         starred = [p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
         if name.isidentifier() and text.endswith(")") and (not starred or len(parameters) == 1):
             return name, parsed
-    except (AttributeError, IndexError, ValueError):  # no string, a nameless parameter, a wrong one
+    except (IndexError, ValueError):  # a nameless parameter, a wrong one
         pass
     raise ValueError(f"an operation's signature reads like 'elu(x, a=1.0)' or 'sum(*terms)', not {text!r}")
 
@@ -146,7 +148,9 @@ def _parse_parameter(text: str) -> inspect.Parameter:
     name, equals, default = (piece.strip() for piece in text.partition("="))
     starred = name.startswith("*")
     kind = inspect.Parameter.VAR_POSITIONAL if starred else inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter(name.removeprefix("*"), kind, default=float(default) if equals else inspect.Parameter.empty)
+    return inspect.Parameter(
+        name.removeprefix("*"), kind, default=float(default) if equals else inspect.Parameter.empty
+    )
 
 
 def operation(
@@ -342,9 +346,7 @@ pow = _row(
     symbol="**",
     example="pow(2.0, 10.0) -> 1024.0",
 )
-exp = _row(
-    "exp(x)", "Exponential, e ** x.", ieee.ieee(math.exp, np.exp), lambda out, x: out, example="exp(0.0) -> 1.0"
-)
+exp = _row("exp(x)", "Exponential, e ** x.", ieee.ieee(math.exp, np.exp), lambda out, x: out, example="exp(0.0) -> 1.0")
 expm1 = _row(
     "expm1(x)",
     "e ** x - 1, exact also near 0.",
@@ -411,7 +413,9 @@ hypot = _row(
 
 # Trigonometric and hyperbolic functions.
 
-sin = _row("sin(x)", "Sine of x radians.", ieee.ieee(math.sin, np.sin), lambda out, x: cos(x), example="sin(0.0) -> 0.0")
+sin = _row(
+    "sin(x)", "Sine of x radians.", ieee.ieee(math.sin, np.sin), lambda out, x: cos(x), example="sin(0.0) -> 0.0"
+)
 cos = _row(
     "cos(x)", "Cosine of x radians.", ieee.ieee(math.cos, np.cos), lambda out, x: -sin(x), example="cos(0.0) -> 1.0"
 )

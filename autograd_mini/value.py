@@ -90,7 +90,7 @@ class _Fan:
 
 @cython.final
 @cython.no_gc  # a graph has no cycles, so it need not be searched for them
-@cython.freelist(1024)
+@cython.freelist(65536)  # the nodes of a training step are those of the last one
 @cython.cclass
 class Value:
     """A number that remembers how it was computed.
@@ -699,12 +699,10 @@ def _topological_order(root: Value, reset: bool = False) -> list[Value]:
         if node._mark < opened:
             node._mark = opened
             if node._left is not None:
-                operand = node._right
-                if operand is not None and operand._mark < opened:
-                    stack.append(operand)
-                operand = node._left
-                if operand._mark < opened:
-                    stack.append(operand)
+                if node._right is not None and node._right._mark < opened:
+                    stack.append(node._right)
+                if node._left._mark < opened:
+                    stack.append(node._left)
                 continue
             if node._fan is not None:
                 for operand in reversed(node._fan.operands):
@@ -733,11 +731,9 @@ def _backpropagate(order: list[Value], seed: float) -> None:
         node = order[i]
         if node._left is not None:
             upstream = node._grad
-            operand = node._left
-            operand._grad += upstream * node._d_left
-            operand = node._right
-            if operand is not None:
-                operand._grad += upstream * node._d_right
+            node._left._grad += upstream * node._d_left
+            if node._right is not None:
+                node._right._grad += upstream * node._d_right
         elif node._fan is not None:
             upstream = node._grad
             fan: _Fan = node._fan

@@ -216,10 +216,9 @@ def test_iterators_serve_as_sequences() -> None:
 
 
 def test_results_for_numbers_are_floats() -> None:
-    results = [
-        sum([1, 2]), sum([]), fsum([1]), fsum([]), prod([2, 3]), prod([2]), prod([]), sumprod([1], [2]), sumprod([], []),
-        dot([], [], 3), dist([1], [4]), dist([], []), log(8, 2), log(3), log(3, 7), logsumexp([1, 2]), *softmax([1, 2]),
-    ]  # fmt: skip
+    sums = [sum([1, 2]), sum([]), fsum([1]), fsum([]), dot([], [], 3), sumprod([1], [2]), sumprod([], [])]
+    others = [prod([2, 3]), prod([2]), prod([]), dist([1], [4]), dist([], []), log(8, 2), log(3), log(3, 7)]
+    results = [*sums, *others, logsumexp([1, 2]), *softmax([1, 2])]
     assert {type(result) for result in results} == {float}
 
 
@@ -315,7 +314,8 @@ def test_integers_beyond_float64_are_refused_by_the_function_called(name: str, c
 
 
 def test_a_single_value_where_a_sequence_belongs_is_refused() -> None:
-    for function in (sum, fsum, prod, logsumexp, softmax):
+    functions: list[Callable[[Any], Any]] = [sum, fsum, prod, logsumexp, softmax]
+    for function in functions:
         with pytest.raises(TypeError, match="iterable"):
             function(Value(1.0))
 

@@ -67,7 +67,7 @@ def test_a_functions_title_is_its_name():
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="unknown activation 'sigmod'; known are: elu, gelu, identity, .*tanh"):
+    with pytest.raises(ValueError, match=r"unknown activation 'sigmod'; known are: elu, gelu, identity, .*tanh"):
         activation_function("sigmod")
 
 

@@ -196,7 +196,7 @@ def test_a_loss_function_is_its_own_answer():
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="unknown loss 'mse'; known are: binary_cross_entropy, .*mean_squared_error"):
+    with pytest.raises(ValueError, match=r"unknown loss 'mse'; known are: binary_cross_entropy, .*mean_squared_error"):
         loss_function("mse")
 
 

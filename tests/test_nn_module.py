@@ -122,7 +122,7 @@ def test_with_parameters_computes_with_the_given_values_and_leaves_the_module_al
 
 
 def test_with_parameters_wants_one_value_for_each_parameter():
-    with pytest.raises(ValueError, match="expected 3 values.*got 2"):
+    with pytest.raises(ValueError, match=r"expected 3 values.*got 2"):
         Neuron(2).with_parameters([1.0, 2.0])
 
 

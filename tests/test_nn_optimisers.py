@@ -275,7 +275,7 @@ def test_bad_options_are_refused(optimiser, options, error, message):
 @pytest.mark.parametrize("optimiser", [SGD, Adam, LineSearch, Newton])
 def test_a_closure_that_gives_no_value_is_refused(optimiser):
     x = Value(1.0)
-    with pytest.raises(TypeError, match="the closure must give the loss, a Value, not 1.0"):
+    with pytest.raises(TypeError, match=r"the closure must give the loss, a Value, not 1\.0"):
         optimiser([x], lr=0.1).step(lambda: x.data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -16,14 +17,12 @@ import autograd_mini
 from autograd_mini import Value, topological_order
 from autograd_mini.finite_differences import central_differences
 
-try:
+with suppress(ImportError):  # the test that needs it is skipped where it is not installed
     import torch
     from torch.nn import functional
-except ImportError:  # the tests that need it are skipped
-    pass
 
 random_graphs = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 
@@ -85,7 +84,7 @@ KINDS: dict[str, Kind] = {
     "minimum": of(autograd_mini.minimum, lambda x, y: torch.minimum(x, y), 2, smooth=False),
     "clip": of(lambda x: autograd_mini.clip(x, -1.0, 1.5), lambda x: torch.clamp(x, -1.0, 1.5), 1, smooth=False),
     "where": of(
-        lambda x, y: autograd_mini.where(x > y, x, y * 2.0),
+        lambda x, y: autograd_mini.where(autograd_mini.greater(x, y), x, y * 2.0),
         lambda x, y: torch.where(x > y, x, y * 2.0),
         2,
         smooth=False,
@@ -151,8 +150,39 @@ def magnitudes(order: Sequence[Value], seed: float = 1.0) -> dict[Value, float]:
     sizes[order[-1]] = abs(seed)
     for node in reversed(order):
         for operand, partial in zip(node.inputs, node.local_grads, strict=True):
-            sizes[operand] += sizes[node] * (abs(partial) + 1e-5)
+            sizes[operand] += sizes[node] * (abs(partial) + 1e-2)
     return sizes
+
+
+def is_well_conditioned(order: Sequence[Value]) -> bool:
+    """Whether rounding stays rounding, so that two correct engines must agree.
+
+    It does not where a chain of steep functions has blown it up (the sine of ten million), nor where
+    it decides which side of a kink or step an operand is on; exact ties are the same everywhere.
+    """
+    errors = dict.fromkeys(order, 0.0)
+    for node in order:
+        operands = list(zip(node.inputs, node.local_grads, strict=True))
+        passed_on = sum(abs(partial) * (errors[operand] + 1e-16 * abs(operand.data)) for operand, partial in operands)
+        errors[node] = passed_on + 1e-16 * abs(node.data)
+        if not errors[node] <= 1e-12 * max(1.0, abs(node.data)):
+            return False
+        if node.op is not None and 0.0 < distance_to_kink(node) < 1e-9:
+            return False
+    return True
+
+
+def distance_to_kink(node: Value) -> float:
+    assert node.op is not None
+    x, *others = [operand.data for operand in node.inputs]
+    match node.op.name:
+        case "relu" | "leaky_relu" | "elu" | "abs" | "sign":
+            return abs(x)
+        case "maximum" | "minimum" | "greater" | "clip":
+            return min(abs(x - other) for other in others)
+        case "floor":
+            return abs(x - round(x))
+    return math.inf
 
 
 def clear(nodes: Sequence[Value]) -> None:
@@ -177,11 +207,16 @@ def test_values_and_all_gradients_agree_with_pytorch(recipe: Recipe) -> None:
 
     theirs = [0.0 if tensor.grad is None else tensor.grad.item() for tensor in tensors]
     assume(all(map(math.isfinite, theirs)))
-    assert [value.data for value in values] == pytest.approx([t.item() for t in tensors], rel=1e-10, abs=1e-12)
-    # Rounding some 300 times by 1e-16 each leaves 13 digits; mapping those through steep functions costs some.
-    sizes = magnitudes(topological_order(values[-1]))
-    for value, grad in zip(values, theirs, strict=True):
-        assert abs(value.grad - grad) <= 1e-10 * sizes.get(value, 0.0)
+    order = topological_order(values[-1])
+    assume(is_well_conditioned(order))
+    # The values carry an error of up to 1e-12, on which the local derivatives depend in their turn.
+    sizes = magnitudes(order)
+    for value, tensor, grad in zip(values, tensors, theirs, strict=True):
+        if value in sizes:
+            assert value.data == pytest.approx(tensor.item(), rel=1e-11, abs=1e-11)
+            assert abs(value.grad - grad) <= 1e-10 * sizes[value]
+        else:
+            assert value.grad == grad == 0.0
 
 
 # Against finite differences.
@@ -237,7 +272,7 @@ def test_backward_twice_doubles_leaf_gradients_and_no_others(recipe: Recipe) -> 
 def test_gradients_scale_with_the_seed(recipe: Recipe, seed: float) -> None:
     order = backward_from(recipe.values()[-1])
     once = [node.grad for node in order]
-    assume(all(0.0 == abs(g) or 1e-290 < abs(g) < 1e290 for g in once))
+    assume(all(g == 0.0 or 1e-290 < abs(g) < 1e290 for g in once))
     clear(order)
     order[-1].backward(seed)
     # Seeds are powers of two (or 0), with which float64 multiplies exactly.
