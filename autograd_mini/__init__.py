@@ -10,7 +10,7 @@
 -4.0
 """
 
-from autograd_mini.drawing import draw, draw_dot
+from autograd_mini.drawing import Drawing, draw, draw_dot
 from autograd_mini.functions import dist, fsum, log, logsumexp, prod, softmax, sum, sumprod
 from autograd_mini.operations import (
     Operation,
@@ -97,6 +97,7 @@ __all__ = [
     "dot",
     "draw",
     "draw_dot",
+    "Drawing",
     "elu",
     "erf",
     "erfc",

@@ -97,8 +97,9 @@ class Operation:
         floats = True
         for operand in operands:
             if type(operand) is not float:
-                if hasattr(operand, "_apply"):
-                    return operand._apply(self, operands)
+                apply = getattr(operand, "_apply", None)
+                if apply is not None:
+                    return apply(self, operands)
                 floats = False
         result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
         return result if type(result) is float else as_float(result, f"the result of {self.name}")
@@ -201,7 +202,8 @@ def operation(
     >>> x.grad
     12.0
     """
-    module = getattr(function, "__module__", None) or "__main__"
+    home = rules[0] if rules else function
+    module = getattr(home, "__module__", None) or "__main__"
     return Operation(signature, function, rules, symbol, doc or f"User-defined operation {signature}.", module)
 
 
@@ -241,8 +243,14 @@ Examples
 >>> {call}
 {result}
 """
-    TABLE[name] = Operation(signature, function, rules, symbol, text, __name__)
+    rules = tuple([_for_objects(rule) for rule in rules])
+    TABLE[name] = Operation(signature, _for_objects(function), rules, symbol, text, __name__)
     return TABLE[name]
+
+
+def _for_objects(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Choose, of a function compiled for C doubles and for objects, the latter; else take it as it is."""
+    return getattr(function, "__signatures__", {}).get("object", function)  # type: ignore[no-any-return]
 
 
 # Arithmetic. These functions are compiled twice, for C doubles and for objects (operations.pxd):

@@ -80,9 +80,8 @@ class _Fan:
 
     __slots__ = ("operands", "partials")
 
-    def __init__(self, operands: tuple[Value, ...]) -> None:
-        self.operands = operands
-        self.partials = _allocate(len(operands))
+    operands: tuple[Value, ...]
+    partials: cython.p_double
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
         _release(self)
@@ -397,11 +396,15 @@ class Value:
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Value:
         """Record an operation on operands of which one is this Value: what a call of it leads to."""
+        if operation is _RELU:
+            return self.relu()
         return _record(operation, _as_values(operation, operands))
 
     # The table's functions as methods, under the names of `math` and of NumPy.
 
-    __abs__ = operations.abs
+    def __abs__(self) -> Value:
+        return _record(operations.abs, (self,))
+
     __floor__ = operations.floor
     __ceil__ = operations.ceil
     __trunc__ = operations.trunc
@@ -545,7 +548,7 @@ def _record(operation: Operation, operands: Sequence[Value]) -> Value:
         return _node(operation, operands[0], None, data, partials[0], 0.0)
     if len(operands) == 2:
         return _node(operation, operands[0], operands[1], data, partials[0], partials[1])
-    fan: _Fan = _Fan(tuple(operands))
+    fan: _Fan = _make_fan(tuple(operands))
     for i in range(len(partials)):
         fan.partials[i] = partials[i]
     return _fan_node(operation, fan, data)
@@ -570,13 +573,24 @@ def _fan_node(operation: Operation, fan: _Fan, data: float) -> Value:
     return node
 
 
+def _make_fan(operands: tuple[Value, ...]) -> _Fan:
+    fan: _Fan = _Fan.__new__(_Fan)
+    fan.operands = operands
+    fan.partials = _allocate(len(operands))
+    return fan
+
+
 def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> list[float]:
+    """Apply an operation's rules to floats; where floats raise and Values do not, to Values."""
     try:
         partials = operation.partials(out, xs)
-    except ZeroDivisionError:  # of floats; Values divide as IEEE 754 has it
+        if any([type(partial) is complex for partial in partials]):  # a power of a negative float
+            raise ArithmeticError
+    except ArithmeticError:
         with no_grad(), _unchecked():
             partials = operation.partials(_constant(out), [_constant(x) for x in xs])
-    return [p.data if isinstance(p, Value) else float(p) for p in partials]
+    role = f"a derivative of {operation.name}"
+    return [p if type(p) is float else p.data if isinstance(p, Value) else as_float(p, role) for p in partials]
 
 
 def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
@@ -607,34 +621,29 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     n: cython.Py_ssize_t = len(ws)
     if len(xs) != n:
         raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(xs)}")
-    operands = (*ws, *xs, bias)
-    listed: list[Value] = []
-    on_graph = False
-    for operand in operands:
-        if isinstance(operand, Value):
-            on_graph = True
-            listed.append(operand)
-        else:
-            listed.append(_constant(_DOT.number(operand)))
-    if not on_graph:
-        return _DOT(*operands)
-    values: tuple[Value, ...] = tuple(listed)
-    total: cython.double = 0.0
+    listed: list[Any] = [*ws, *xs, bias]
     i: cython.Py_ssize_t
+    numbers: cython.Py_ssize_t = 0
+    for i in range(2 * n + 1):
+        if not isinstance(listed[i], Value):
+            listed[i] = _constant(_DOT.number(listed[i]))
+            numbers += 1
+    operands: tuple[Value, ...] = tuple(listed)
+    fan: _Fan = _make_fan(operands)
     left: Value
     right: Value
+    total: cython.double = 0.0
     for i in range(n):
-        left = values[i]
-        right = values[n + i]
-        total += left._data * right._data
-    right = values[2 * n]
-    fan: _Fan = _Fan(values)
-    partners = _DOT.partials(None, values)  # each is an operand, but for the bias's 1
-    for i in range(2 * n):
-        left = partners[i]
-        fan.partials[i] = left._data
-    fan.partials[2 * n] = partners[2 * n]
-    return _fan_node(_DOT, fan, total + right._data)
+        left = operands[i]
+        right = operands[n + i]
+        product: cython.double = mul_(left._data, right._data)
+        total = add_(total, product)
+        fan.partials[i] = mul_dx(product, left._data, right._data)
+        fan.partials[n + i] = mul_dy(product, left._data, right._data)
+    right = operands[2 * n]
+    fan.partials[2 * n] = add_d(total, total, right._data)
+    total = add_(total, right._data)
+    return total if numbers == 2 * n + 1 else _fan_node(_DOT, fan, total)
 
 
 # Walking the graph.
@@ -837,6 +846,7 @@ def _check_forward(operation: Operation, operands: Sequence[Value], data: float)
 
 def _check_backward(order: list[Value], seed: float) -> None:
     """Backpropagate on paper: raise at the first anomaly, before any `.grad` has changed."""
+    node: Value
     grads = {id(node): 0.0 if node.inputs else node.grad for node in order}
     grads[id(order[-1])] += seed
     for node in reversed(order):
@@ -936,7 +946,7 @@ def _restore_node(
         elif len(inputs) == 2:
             node = _node(operation, inputs[0], inputs[1], data, local_grads[0], local_grads[1])
         else:
-            fan = _Fan(inputs)
+            fan = _make_fan(inputs)
             for i in range(len(inputs)):
                 fan.partials[i] = local_grads[i]
             node = _fan_node(operation, fan, data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -15,15 +16,11 @@ from typing import Any
 
 from mpmath import mp
 
-try:
+with suppress(ImportError):  # the tests that need them are skipped where they are not installed
     import torch
     from torch.nn import functional
-except ImportError:  # the tests that need it are skipped
-    pass
-try:
+with suppress(ImportError):
     import jax
-except ImportError:
-    pass
 
 Draw = Callable[[Random], float]
 Sampler = Callable[[Random], tuple[float, ...]]
@@ -95,12 +92,12 @@ FIVE = list(product((0.0, -2.0, 1e300, -math.inf, math.nan), repeat=5))
 
 def _positive(low: float, high: float) -> Draw:
     """Numbers between 10**low and 10**high."""
-    return lambda rng: 10.0 ** rng.uniform(low, high)
+    return lambda rng: math.pow(10.0, rng.uniform(low, high))
 
 
 def _real(low: float, high: float) -> Draw:
     """Numbers of either sign, their size between 10**low and 10**high."""
-    return lambda rng: rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(low, high)
+    return lambda rng: rng.choice((-1.0, 1.0)) * math.pow(10.0, rng.uniform(low, high))
 
 
 def _between(low: float, high: float) -> Draw:
@@ -109,7 +106,7 @@ def _between(low: float, high: float) -> Draw:
 
 def _inside_one(rng: Random) -> float:
     """Give a number between -1 and 1, as close to either of them as to zero."""
-    distance = 10.0 ** rng.uniform(-9, -1)
+    distance = math.pow(10.0, rng.uniform(-9, -1))
     return rng.choice((-1.0, 1.0)) * rng.choice((distance, 1.0 - distance))
 
 
@@ -118,7 +115,7 @@ def _above_minus_one(rng: Random) -> float:
 
 
 def _above_one(rng: Random) -> float:
-    return 1.0 + 10.0 ** rng.uniform(-8, 60)
+    return 1.0 + math.pow(10.0, rng.uniform(-8, 60))
 
 
 def _each(*draws: Draw) -> Sampler:
@@ -129,7 +126,7 @@ def _alike(*signs: float) -> Sampler:
     """Operands of about one size: beside a much larger one the smaller would be rounded away."""
 
     def sample(rng: Random) -> tuple[float, ...]:
-        scale = 10.0 ** rng.uniform(-60, 60)
+        scale = math.pow(10.0, rng.uniform(-60, 60))
         return tuple(sign * scale * rng.uniform(0.3, 1.0) for sign in signs)
 
     return sample
@@ -137,7 +134,7 @@ def _alike(*signs: float) -> Sampler:
 
 def _remainder_operands(rng: Random) -> tuple[float, float]:
     """Give x and y whose quotient keeps away from integers and halves, where a remainder jumps."""
-    y = rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-8, 8)
+    y = rng.choice((-1.0, 1.0)) * math.pow(10.0, rng.uniform(-8, 8))
     return y * (rng.randint(-50, 50) + rng.choice((0.2, 0.7))), y
 
 

@@ -22,7 +22,7 @@ with suppress(ImportError):  # the test that needs it is skipped where it is not
     from torch.nn import functional
 
 random_graphs = settings(
-    max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

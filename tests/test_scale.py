@@ -71,10 +71,10 @@ def test_deep_graphs_are_copied_pickled_and_transformed() -> None:
 
 
 def test_memory_returns_without_the_garbage_collector() -> None:
-    weights = [Value(0.1 * i) for i in range(20)]
+    weights = [Value(0.1 * i) for i in range(30)]  # longer than the tuples of which CPython keeps spare ones
 
     def step() -> None:
-        loss = autograd_mini.sum([(dot(weights, [float(j)] * 20).tanh() - w) ** 2 for j, w in enumerate(weights)])
+        loss = autograd_mini.sum([(dot(weights, [float(j)] * 30).tanh() - w) ** 2 for j, w in enumerate(weights)])
         loss.backward()
         for w in weights:
             w.data -= 1e-6 * w.grad
@@ -84,7 +84,7 @@ def test_memory_returns_without_the_garbage_collector() -> None:
     gc.disable()
     try:
         tracemalloc.start()
-        for _ in range(200):  # until the interpreter's own stores of spare objects are full
+        for _ in range(50):  # until the interpreter's own stores of spare objects are full
             step()
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(200):
@@ -93,7 +93,7 @@ def test_memory_returns_without_the_garbage_collector() -> None:
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert growth < 10_000  # one leaked step would be over 20 kB, two hundred over 4 MB
+    assert growth < 10_000  # one leaked step would be over 40 kB, two hundred over 8 MB
 
 
 @pytest.mark.skipif(not COMPILED, reason="the size of a node of the compiled engine")
