@@ -17,9 +17,7 @@ DIRECTIVES = {
 setup(
     ext_modules=cythonize(
         [
-            Extension(
-                f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS, optional=True
-            )
+            Extension(f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS, optional=True)
             for name in ("ieee", "operations", "value")
         ],
         compiler_directives=DIRECTIVES,

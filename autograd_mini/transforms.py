@@ -245,7 +245,7 @@ def check_grads(
     >>> check_grads(wrong, (2.0,))
     Traceback (most recent call last):
         ...
-    AssertionError: order 1: the derivative of f for args[0] is 6.0, but finite differences give 4.0
+    AssertionError: order 1: the derivative of f for args[0] is 6.0, but finite differences give 4
     """
     if order < 1:
         raise ValueError(f"order must be at least 1, not {order}")
@@ -266,7 +266,7 @@ def check_grads(
                 if not abs(found - estimate) <= atol + rtol * abs(estimate):
                     raise AssertionError(
                         f"order {step}: the derivative of {name} for {place} is {found}, "
-                        f"but finite differences give {estimate}"
+                        f"but finite differences give {estimate:.6g}"
                     )
         results = _row_by_row(jacobian(results))
         names = [f"(the derivative of {name} for {place})" for name in names for place in inputs]

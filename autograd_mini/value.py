@@ -584,7 +584,7 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> lis
     """Apply an operation's rules to floats; where floats raise and Values do not, to Values."""
     try:
         partials = operation.partials(out, xs)
-        if any([type(partial) is complex for partial in partials]):  # a power of a negative float
+        if any(type(partial) is complex for partial in partials):  # a power of a negative float
             raise ArithmeticError
     except ArithmeticError:
         with no_grad(), _unchecked():

@@ -30,9 +30,12 @@ from nn.losses import (
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.mlp import MLP
 from nn.module import Module
+from nn.network_drawing import draw_network
 from nn.neuron import Neuron
 from nn.newton import Newton
 from nn.optimiser import Optimiser
+from nn.plots import plot_activations, plot_curves, plot_decision_regions
+from nn.saving import load, load_into, save
 from nn.schedules import constant, cosine_decay, exponential_decay, step_decay
 from nn.sgd import SGD
 
@@ -59,12 +62,19 @@ __all__ = [
     "cosine_decay",
     "cross_entropy",
     "cross_entropy_from_logits",
+    "draw_network",
     "exponential_decay",
     "half_squared_error",
     "hinge",
     "l2",
+    "load",
+    "load_into",
     "loss_function",
     "mean_squared_error",
+    "plot_activations",
+    "plot_curves",
+    "plot_decision_regions",
     "predicted_class",
+    "save",
     "step_decay",
 ]

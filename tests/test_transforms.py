@@ -171,7 +171,7 @@ def test_check_grads_accepts_right_derivatives_of_any_structure() -> None:
 def test_check_grads_names_the_input_that_disagrees() -> None:
     wrong = operation("wrong(x, y)", lambda x, y: x * y, lambda out, x, y: y, lambda out, x, y: 2 * x)
     with pytest.raises(
-        AssertionError, match=r"order 1: the derivative of f\[1\] for args\[0\]\[1\] is 6\.0, .* give 2\.99999"
+        AssertionError, match=r"order 1: the derivative of f\[1\] for args\[0\]\[1\] is 6\.0, .* give 3$"
     ):
         check_grads(lambda v: [v[0], wrong(v[0], v[1])], ([3.0, 5.0],))
 

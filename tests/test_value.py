@@ -322,7 +322,7 @@ def test_copies_of_a_graph_keep_identities_values_and_gradients(duplicate: Calla
 
 
 def test_copy_of_one_node_shares_its_inputs() -> None:
-    x, q, f = _graph()
+    x, q, _ = _graph()
     twin = copy.copy(q)
     assert twin is not q
     assert twin.inputs == q.inputs

@@ -1,0 +1,407 @@
+"""Keeping a model: safetensors files in PyTorch's layout, written in full or not at all.
+
+A file holds the tensors of the `torch.nn.Sequential` that has the same layers. Of the architecture
+only what the tensors don't tell stands beside them, as JSON: the kind of model, and its activations.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from numbers import Real
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd_mini import identity, softmax
+from nn.activations import ACTIVATIONS, Activation, activation_function
+from nn.checks import describe, finite_array
+from nn.layer import Layer
+from nn.mlp import MLP
+from nn.module import Module
+from nn.neuron import Neuron
+from nn.views import layers_of
+
+Arrays = dict[str, NDArray[np.float64]]
+Tensors = tuple[NDArray[np.float64], NDArray[np.float64] | None]  # a layer's weight, and its bias
+
+_METADATA = "autograd_mini.nn"  # the key of the architecture in the file's metadata
+_VERSION = 1
+_FLOATS = ("F64", "F32", "F16")
+
+
+def save(model: Module, path: str | os.PathLike[str]) -> None:
+    """Write a model's parameters and architecture to a safetensors file.
+
+    The tensors are those of the `torch.nn.Sequential` with the same layers, in float64: each layer
+    is a `Linear`, followed by its activation unless that is the identity. So
+    `MLP(2, [16, 16, 1])` makes `0.weight`, `0.bias`, `2.weight`, `2.bias`, `4.weight`, `4.bias`,
+    which `sequential.load_state_dict(safetensors.torch.load_file(path))` reads as they are. A lone
+    layer or neuron is a `Sequential` too; any other module is saved under the names of its
+    `state_dict`.
+
+    Parameters
+    ----------
+    model : Module
+    path : str or path-like
+        An existing file is replaced once the new one is complete, not before: whatever interrupts
+        the writing, the old one stays whole.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is nan or infinite, there is none, or `path` is something else than a file.
+    TypeError
+        If `model` is no Module.
+    FileNotFoundError
+        If there is no such folder.
+    ImportError
+        If safetensors is not installed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from nn import MLP
+    >>> model = MLP(2, [3, 1], activation="tanh")
+    >>> with TemporaryDirectory() as folder:
+    ...     save(model, f"{folder}/xor.safetensors")
+    ...     again = load(f"{folder}/xor.safetensors")
+    >>> again
+    MLP of [Layer of [TanhNeuron(2), TanhNeuron(2), TanhNeuron(2)], Layer of [LinearNeuron(3)]]
+    >>> again([1.0, 0.0]).data == model([1.0, 0.0]).data
+    True
+    """
+    safetensors = _safetensors()
+    if not isinstance(model, Module):
+        raise TypeError(f"save needs a Module, such as an MLP, not {describe(model)}")
+    arrays = {name: finite_array(array, name) for name, array in _named_arrays(model).items()}
+    if not arrays:
+        raise ValueError(f"this {type(model).__name__} has no parameters to save")
+    architecture = {"version": _VERSION, "model": type(model).__name__, "activations": _activations(model)}
+    _write(Path(path), safetensors.numpy.save(arrays, {_METADATA: json.dumps(architecture)}))
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Make the model that was saved to a file.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    MLP, Layer or Neuron
+        Whichever was saved.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, damaged or no safetensors file; or if it does not describe a
+        model that can be made anew, for which there is `load_into`: one that PyTorch saved, or a
+        class of your own, or with shared parameters or an activation that has no name in
+        `nn.ACTIVATIONS` (`functools.partial(leaky_relu, slope=0.1)` of one that has is fine).
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If safetensors is not installed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from nn import Neuron
+    >>> with TemporaryDirectory() as folder:
+    ...     save(Neuron(3, activation="sigmoid"), f"{folder}/unit.safetensors")
+    ...     load(f"{folder}/unit.safetensors")
+    SigmoidNeuron(3)
+    """
+    arrays, metadata = _read(path)
+    try:
+        return _rebuild(arrays, _architecture(metadata))
+    except ValueError as error:
+        raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
+
+
+def load_into(model: Module, path: str | os.PathLike[str]) -> None:
+    """Set the parameters of a model from a file; on any error none is changed.
+
+    The file may come from `save`, or from PyTorch: its `Linear`s are taken in their order, whatever
+    modules without parameters stand between them, and float32 and float16 become float64.
+
+    Parameters
+    ----------
+    model : Module
+        Of the same shape as the one that was saved.
+    path : str or path-like
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, damaged or no safetensors file; if the number, names or shapes of
+        its tensors don't fit the model, or one contains nan, inf or something else than floats; or
+        if it was saved with other activations.
+    TypeError
+        If `model` is no Module.
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If safetensors is not installed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from nn import Layer
+    >>> layer, other = Layer(3, 2), Layer(3, 2)
+    >>> with TemporaryDirectory() as folder:
+    ...     save(layer, f"{folder}/layer.safetensors")
+    ...     load_into(other, f"{folder}/layer.safetensors")
+    >>> (other.weight == layer.weight).all()
+    np.True_
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"load_into needs a Module, such as an MLP, not {describe(model)}")
+    arrays, metadata = _read(path)
+    try:
+        _assign(model, arrays, _architecture(metadata))
+    except ValueError as error:
+        raise ValueError(f"can't load {os.fspath(path)!r} into this {type(model).__name__}: {error}") from error
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError("saving and loading need safetensors: pip install 'autograd_mini[train]'") from None
+    return safetensors
+
+
+# From a model to names, arrays and activations, and back.
+
+
+def _is_sequential(model: Module) -> bool:
+    """Tell the models whose layers are all there is to them; a subclass may have parameters besides."""
+    return type(model) in (MLP, Layer, Neuron) and all(
+        type(layer) is Layer and all(type(neuron) is Neuron for neuron in layer.neurons) for layer in layers_of(model)
+    )
+
+
+def _named_arrays(model: Module) -> Arrays:
+    if not _is_sequential(model):
+        return model.state_dict()
+    arrays: Arrays = {}
+    index = 0
+    for layer in layers_of(model):
+        arrays[f"{index}.weight"] = layer.weight
+        if layer.bias is not None:
+            arrays[f"{index}.bias"] = layer.bias
+        index += 1 if layer.activation is identity else 2
+    return arrays
+
+
+def _assign(model: Module, arrays: Arrays, architecture: Mapping[str, Any] | None) -> None:
+    if not _is_sequential(model):
+        try:
+            return model.load_state_dict(arrays)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+    layers = layers_of(model)
+    found, wanted = _by_layer(arrays), [(layer.weight, layer.bias) for layer in layers]
+    if _outline(found) != _outline(wanted):
+        raise ValueError(f"the file holds {_outline(found)}, but the model has {_outline(wanted)}")
+    _check_activations(_activations(model), architecture)
+    for layer, (weight, bias) in zip(layers, found):
+        _set_layer(layer, weight, bias)
+
+
+def _set_layer(layer: Layer, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> None:
+    layer.weight = weight
+    if bias is not None:
+        layer.bias = bias
+
+
+def _by_layer(arrays: Arrays) -> list[Tensors]:
+    """Sort the tensors of a `Sequential` by their place in it; check that they are those of `Linear`s."""
+    places = sorted({_place(name) for name in arrays})
+    layers = []
+    for place in places:
+        weight, bias = arrays.get(f"{place}.weight"), arrays.get(f"{place}.bias")
+        if weight is None:
+            raise ValueError(f"there is a {place}.bias, but no {place}.weight")
+        if weight.ndim != 2 or 0 in weight.shape:
+            raise ValueError(f"{place}.weight must have the shape (nout, nin), but has {weight.shape}")
+        if bias is not None and bias.shape != weight.shape[:1]:
+            raise ValueError(f"{place}.bias must have the shape {weight.shape[:1]}, but has {bias.shape}")
+        layers.append((weight, bias))
+    return layers
+
+
+def _place(name: str) -> int:
+    match = re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(weight|bias)", name)
+    if match is None:
+        raise ValueError(f"unexpected tensor {name!r}: those of a Sequential of Linears are called 0.weight, 0.bias, …")
+    return int(match[1])
+
+
+def _outline(layers: Sequence[Tensors]) -> str:
+    """Describe layers by what must agree."""
+    return ", ".join(
+        "x".join(map(str, weight.shape)) + (" without bias" if bias is None else "") for weight, bias in layers
+    )
+
+
+def _activations(model: Module) -> list[Any] | None:
+    """Describe each layer's activation; None where `load` could not make the same model of that."""
+    if not _is_sequential(model):
+        return None
+    layers = layers_of(model)
+    described = [_description(layer.activation) for layer in layers]
+    shared = len(model.parameters()) < sum(array.size for array in _named_arrays(model).values())
+    return None if None in described or shared or not all(map(_is_uniform, layers)) else described
+
+
+def _is_uniform(layer: Layer) -> bool:
+    """Tell whether the units compute what the layer's activation says, and none was changed alone."""
+    of_unit = identity if layer.activation is softmax else layer.activation
+    return all(neuron.activation is of_unit for neuron in layer.neurons)
+
+
+def _description(activation: Activation) -> Any:
+    """Describe an activation by its name, with the parameters where it has some of its own; None without a name."""
+    function, parameters = activation, {}
+    if isinstance(activation, partial) and not activation.args:
+        function = activation.func
+        parameters = {key: float(x) if isinstance(x, Real) else x for key, x in activation.keywords.items()}
+    name = next((name for name, known in ACTIVATIONS.items() if known is function), None)
+    if name is None or not all(map(_is_finite, parameters.values())):
+        return None
+    return [name, parameters] if parameters else name
+
+
+def _described(description: Any) -> Activation:
+    """Find the activation that a file describes; it may describe anything."""
+    if isinstance(description, str):
+        return activation_function(description)
+    match description:
+        case [str(name), dict(parameters)] if all(map(_is_finite, parameters.values())):
+            activation = partial(activation_function(name), **parameters)
+            try:
+                activation(0.5)
+            except TypeError:
+                raise ValueError(f"{name} does not take the parameters {describe(parameters)}") from None
+            return activation
+    raise ValueError(f"expected the name of an activation, but found {describe(description)}")
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, float) and math.isfinite(number)
+
+
+def _rebuild(arrays: Arrays, architecture: Mapping[str, Any] | None) -> Module:
+    if architecture is None:
+        raise ValueError(
+            "it holds tensors alone, without the architecture that save() adds; "
+            "make a model of the same shape and call load_into(model, path)"
+        )
+    kind, described = architecture["model"], architecture["activations"]
+    if described is None:
+        raise ValueError(
+            f"it was saved from a {kind} that is a class of its own, shares parameters, or has an activation without "
+            "a name in nn.ACTIVATIONS; make the model as it was made then, and call load_into(model, path)"
+        )
+    tensors = _by_layer(arrays)
+    if len(tensors) != len(described):
+        raise ValueError(f"it has {len(tensors)} layers, but {len(described)} activations")
+    network = MLP.from_layers([_layer(*pair, _described(name)) for pair, name in zip(tensors, described)])
+    match kind, network.layers:
+        case "MLP", _:
+            return network
+        case "Layer", [layer]:
+            return layer
+        case "Neuron", [Layer(neurons=[neuron])]:
+            return neuron
+    raise ValueError(f"its tensors, {_outline(tensors)}, are not those of a {kind}")
+
+
+def _layer(weight: NDArray[np.float64], bias: NDArray[np.float64] | None, activation: Activation) -> Layer:
+    nout, nin = weight.shape
+    layer = Layer(nin, nout, activation=activation, bias=bias is not None, init="zeros")
+    _set_layer(layer, weight, bias)
+    return layer
+
+
+def _check_activations(ours: list[Any] | None, architecture: Mapping[str, Any] | None) -> None:
+    theirs = None if architecture is None else architecture["activations"]
+    if ours is None or theirs is None:
+        return  # nothing is known of one of them
+    for i, (our, their) in enumerate(zip(ours, theirs)):
+        if our != their:
+            raise ValueError(f"layer {i} was saved with the activation {their!r}, but the model has {our!r}")
+
+
+# Reading and writing.
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
+    """Read tensors and metadata, and refuse what can be no parameters."""
+    safetensors = _safetensors()
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            return dict(_tensors(file)), file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{os.fspath(path)!r} is truncated, damaged or no safetensors file: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
+
+
+def _tensors(file: Any) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    for name in file.keys():  # noqa: SIM118  (no mapping, in spite of its keys)
+        dtype = file.get_slice(name).get_dtype()
+        if dtype not in _FLOATS:
+            raise ValueError(f"{name} has the type {dtype}; expected floats: {', '.join(_FLOATS)}")
+        yield name, finite_array(file.get_tensor(name), name)
+
+
+def _architecture(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """Read what `save` has written beside the tensors; None if the file is another program's."""
+    if _METADATA not in metadata:
+        return None
+    try:
+        architecture = json.loads(metadata[_METADATA])
+    except (ValueError, RecursionError):
+        raise ValueError("its description of the architecture is damaged") from None
+    match architecture:
+        case {"version": int(version)} if version != _VERSION:
+            raise ValueError(f"it has version {version} of the format, and this package reads version {_VERSION}")
+        case {"version": int(), "model": str(), "activations": list() | None}:
+            return dict(architecture)
+    raise ValueError("its description of the architecture is damaged")
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a file in full or not at all."""
+    final = Path(os.path.realpath(target))  # a link keeps pointing to what it points to
+    if not final.parent.is_dir():
+        raise FileNotFoundError(f"no such folder: {str(target.parent)!r}")
+    if final.exists() and not final.is_file():
+        raise ValueError(f"{str(target)!r} is no file that could be replaced")
+    draft = final.with_name(f".{uuid4().hex}.draft")  # in the same folder, so that it can take the other's place
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else the name might reach the disk before the content
+        if final.exists():
+            shutil.copymode(final, draft)
+        draft.replace(final)
+    finally:
+        draft.unlink(missing_ok=True)
