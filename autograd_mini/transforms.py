@@ -290,6 +290,8 @@ class _Call:
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: ArgNums) -> None:
         places = argnums if isinstance(argnums, tuple) else (argnums,)
         for place in places:
+            if not isinstance(place, int):
+                raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
             if not -len(args) <= place < len(args):
                 raise TypeError(f"argnums={argnums} names positional argument {place}, but only {len(args)} were given")
         flat = [flatten(args[place], f"argument {place}") for place in places]

@@ -662,6 +662,8 @@ def topological_order(root: Value) -> list[Value]:
     >>> [node.data for node in topological_order(x * x)]
     [2.0, 4.0]
     """
+    if not isinstance(root, Value):
+        raise TypeError(f"topological_order needs a Value, not {describe(root)}")
     with _lock:
         return _topological_order(root)
 
@@ -947,8 +949,8 @@ def _restore_node(
             node = _node(operation, inputs[0], inputs[1], data, local_grads[0], local_grads[1])
         else:
             fan = _make_fan(inputs)
-            for i in range(len(inputs)):
-                fan.partials[i] = local_grads[i]
+            for i, (_, partial) in enumerate(zip(inputs, local_grads, strict=True)):
+                fan.partials[i] = partial
             node = _fan_node(operation, fan, data)
     node.label = label
     node.grad = grad

@@ -249,6 +249,34 @@ def is_nearly_linear(function: Callable[[Sequence[float]], float], xs: Sequence[
     return True
 
 
+@random_graphs
+@given(recipes(kinds=SMOOTH, largest=12))
+def test_first_and_second_derivatives_pass_check_grads(recipe: Recipe) -> None:
+    def function(xs: Sequence[Any]) -> Any:
+        return recipe.nodes(xs, lambda kind: kind.ours)[-1]
+
+    def slope(i: int) -> Callable[[Sequence[float]], float]:
+        return lambda xs: autograd_mini.grad(function)(list(xs))[i]  # type: ignore[no-any-return]
+
+    assume(is_nearly_linear(lambda xs: float(function([Value(x) for x in xs]).data), recipe.leaves))
+    assume(all(is_nearly_linear(slope(i), recipe.leaves) for i in range(len(recipe.leaves))))
+    size = max(1.0, *(abs(slope(i)(recipe.leaves)) for i in range(len(recipe.leaves))))
+    autograd_mini.check_grads(function, (list(recipe.leaves),), order=2, rtol=1e-4, atol=1e-6 * size)
+
+
+@random_graphs
+@given(recipes(largest=60))
+def test_the_graph_of_the_gradient_has_the_gradient_as_its_value(recipe: Recipe) -> None:
+    values = recipe.values()
+    order = backward_from(values[-1])
+    assume(all(math.isfinite(node.grad) for node in order))
+    points = [Value(x) for x in recipe.leaves]
+    graphs = autograd_mini.grad(lambda xs: recipe.nodes(xs, lambda kind: kind.ours)[-1])(points)
+    sizes = magnitudes(order)
+    for graph, leaf in zip(graphs, values, strict=False):
+        assert abs(graph.data - leaf.grad) <= 1e-12 * sizes.get(leaf, 0.0)
+
+
 # Properties of backward().
 
 
