@@ -1,10 +1,14 @@
 """Build the optional extension: the engine's modules compiled by Cython, where a C compiler is."""
 
+import sys
+from pathlib import Path
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
-OPTIONS = ["-O3", "-fno-math-errno", "-ffp-contract=off"]
+OPTIONS = ["-O3", "-fno-math-errno", "-ffp-contract=off"] if sys.platform != "win32" else ["/O2", "/fp:precise"]
 DIRECTIVES = {
     "language_level": 3,
     "cdivision": True,
@@ -14,12 +18,27 @@ DIRECTIVES = {
     "nonecheck": False,
 }
 
+
+class OptionalBuild(build_ext):
+    """Compile all modules, or none: where one can't be, the plain Python files do the same, slower."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # whatever a missing or broken compiler makes of itself
+            self.warn(f"no compiled engine: {error}")
+            for output in self.get_outputs():
+                Path(output).unlink(missing_ok=True)
+            self.extensions = self.distribution.ext_modules = []
+
+
 setup(
+    cmdclass={"build_ext": OptionalBuild},
     ext_modules=cythonize(
         [
-            Extension(f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS, optional=True)
+            Extension(f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS)
             for name in ("ieee", "operations", "value")
         ],
         compiler_directives=DIRECTIVES,
-    )
+    ),
 )

@@ -6,6 +6,10 @@ from autograd_mini.operations cimport (
     Operation, add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )
 
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object container)
+
+
 cdef int _open_blocks
 cdef long long _walk
 cdef int _depth

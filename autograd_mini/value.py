@@ -577,6 +577,8 @@ def _make_fan(operands: tuple[Value, ...]) -> _Fan:
     fan: _Fan = _Fan.__new__(_Fan)
     fan.operands = operands
     fan.partials = _allocate(len(operands))
+    if cython.compiled:  # Values are in no cycle, so the collector need not visit a tuple of them
+        PyObject_GC_UnTrack(operands)  # type: ignore[name-defined]  # noqa: F821 (declared in value.pxd)
     return fan
 
 
@@ -633,16 +635,15 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     left: Value
     right: Value
     total: cython.double = 0.0
-    for i in range(n):
+    for i in range(n):  # in machine arithmetic what the rows mul and add of the table say, one by one
         left = operands[i]
         right = operands[n + i]
-        product: cython.double = mul_(left._data, right._data)
-        total = add_(total, product)
-        fan.partials[i] = mul_dx(product, left._data, right._data)
-        fan.partials[n + i] = mul_dy(product, left._data, right._data)
+        total += left._data * right._data
+        fan.partials[i] = right._data
+        fan.partials[n + i] = left._data
     right = operands[2 * n]
-    fan.partials[2 * n] = add_d(total, total, right._data)
-    total = add_(total, right._data)
+    total += right._data
+    fan.partials[2 * n] = 1.0
     return total if numbers == 2 * n + 1 else _fan_node(_DOT, fan, total)
 
 
