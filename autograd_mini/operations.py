@@ -97,9 +97,8 @@ class Operation:
         floats = True
         for operand in operands:
             if type(operand) is not float:
-                apply = getattr(operand, "_apply", None)
-                if apply is not None:
-                    return apply(self, operands)
+                if hasattr(type(operand), "_apply"):
+                    return operand._apply(self, operands)
                 floats = False
         result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
         return result if type(result) is float else as_float(result, f"the result of {self.name}")

@@ -39,6 +39,7 @@ cdef class Value:
 cdef Value _lift(object number)
 cdef Value _constant(double data)
 cdef Value _node(Operation operation, Value left, Value right, double data, double d_left, double d_right)
+cdef Value _relu(Value operand)
 cdef Value _record(Operation operation, object operands)
 cdef _Fan _make_fan(tuple[Value, ...] operands)
 cdef Value _fan_node(Operation operation, _Fan fan, double data)

@@ -42,7 +42,7 @@ except ImportError:  # needed only to compile
     from autograd_mini import _cython as cython
 
 if cython.compiled:
-    from cython.cimports.libc.stdlib import free, malloc
+    from cython.cimports.cpython.mem import PyMem_Free, PyMem_Malloc
 
 COMPILED: bool = cython.compiled
 
@@ -74,6 +74,7 @@ _condemned: list[Any] = []
 
 @cython.final
 @cython.no_gc
+@cython.freelist(4096)
 @cython.cclass
 class _Fan:
     """The operands of a node that has more than two, with the local derivative for each."""
@@ -390,14 +391,12 @@ class Value:
 
     def relu(self) -> Value:
         """Rectified linear unit, max(0, x)."""
-        x: cython.double = self._data
-        out: cython.double = relu_(x)
-        return _node(_RELU, self, None, out, relu_dx(out, x), 0.0)
+        return _relu(self)
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Value:
         """Record an operation on operands of which one is this Value: what a call of it leads to."""
         if operation is _RELU:
-            return self.relu()
+            return _relu(self)
         return _record(operation, _as_values(operation, operands))
 
     # The table's functions as methods, under the names of `math` and of NumPy.
@@ -530,6 +529,13 @@ def _node(operation: Operation, left: Value, right: Value | None, data: float, d
         node._fan = None
         node._mark = 0
     return node
+
+
+def _relu(operand: Value) -> Value:
+    """Record the one activation that is as quick as arithmetic, as arithmetic is."""
+    x: cython.double = operand._data
+    out: cython.double = relu_(x)
+    return _node(_RELU, operand, None, out, relu_dx(out, x), 0.0)
 
 
 def _record(operation: Operation, operands: Sequence[Value]) -> Value:
@@ -964,7 +970,7 @@ def _restore_node(
 def _allocate(n: cython.Py_ssize_t) -> cython.p_double:
     """Make room for n doubles."""
     if cython.compiled:
-        room = cython.cast(cython.p_double, malloc(max(n, 1) * cython.sizeof(cython.double)))
+        room = cython.cast(cython.p_double, PyMem_Malloc(n * cython.sizeof(cython.double)))
         if not room:
             raise MemoryError
         return room
@@ -974,7 +980,7 @@ def _allocate(n: cython.Py_ssize_t) -> cython.p_double:
 
 def _release(fan: _Fan) -> None:
     if cython.compiled:
-        free(fan.partials)
+        PyMem_Free(fan.partials)
 
 
 def _refuse_subclass(cls: type, **_: object) -> None:
