@@ -273,6 +273,7 @@ def test_ctrl_c_ends_the_command_quietly() -> None:
     program = """
 import os, signal, sys
 from autograd_mini import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without
 report = cli.report
 def interrupted_report(expression):
     os.kill(os.getpid(), signal.SIGINT)  # as the terminal does on Ctrl-C, at a moment that is certain
