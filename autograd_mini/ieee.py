@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from fractions import Fraction
 from functools import reduce
 from numbers import Real
 from typing import Any
@@ -156,8 +157,17 @@ def fsum(*xs: float) -> float:
     """Give the exactly rounded sum; inf and nan as in ordinary addition."""
     try:
         return math.fsum(xs)
-    except (ValueError, OverflowError):  # inf - inf, or a partial sum beyond float64
-        return float(sum(xs))
+    except ValueError:  # inf - inf
+        return math.nan
+    except OverflowError:  # of a partial sum, perhaps not of the sum
+        endless = [x for x in xs if not math.isfinite(x)]
+        if endless:
+            return sum(endless)
+        total = sum(map(Fraction, xs))
+        try:
+            return float(total)
+        except OverflowError:
+            return math.inf if total > 0 else -math.inf
 
 
 def dot(*operands: float) -> float:

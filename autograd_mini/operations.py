@@ -66,6 +66,9 @@ class Operation:
         self.symbol = symbol or self.name
         self.function = function
         self.rules = rules
+        for part in (function, *rules):
+            if not callable(part):
+                raise TypeError(f"{signature} needs functions: what it computes, then its rules, not {describe(part)}")
         names = tuple(self.__signature__.parameters)
         self.is_variadic = self.__signature__.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
         self.parameters = () if self.is_variadic else names
@@ -162,8 +165,8 @@ def operation(
 ) -> Operation:
     """Define an operation: what it computes and its derivative, side by side.
 
-    The result is called on Values or numbers like any built-in function, and is drawn, explained,
-    differentiated to any order, checked and compiled like one.
+    The result is called on Values or numbers like any built-in function, and is drawn,
+    differentiated to any order and checked like one.
 
     Parameters
     ----------
@@ -176,7 +179,8 @@ def operation(
     *rules : callable
         One for each operand: takes the result, then all operands, and gives the derivative for
         that operand. Written with arithmetic and this package's functions, never those of `math`,
-        so that it can be differentiated again. For a starred operand a single rule gives the
+        so that it can be differentiated again. It may use comparisons by < <= > >= as 0 or 1, but
+        not ==, which asks whether two Values are the same object. For a starred operand a single rule gives the
         sequence of all derivatives.
     symbol : str, optional
         What a drawing calls the operation; its name unless given.

@@ -8,12 +8,12 @@ differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from functools import wraps
 from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from autograd_mini.finite_differences import central_differences
 from autograd_mini.ieee import describe
@@ -23,8 +23,9 @@ from autograd_mini.value import Value, gradient, recording, topological_order
 
 ArgNums = int | tuple[int, ...]
 
-# Whether the code that runs is a function under a transform: then results must stay on the graph.
-_inside: ContextVar[bool] = ContextVar("inside", default=False)
+# The ids of the Values that the transforms now running, in any thread, differentiate for. What was
+# computed from one of them must stay on the graph.
+_open_inputs: set[int] = set()
 
 
 def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
@@ -42,14 +43,22 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     callable
         Takes what `f` takes: numbers, or lists, tuples, dicts and arrays of numbers, nested. Gives
         the derivative for each number, nested like the argument; a tuple of these for a tuple of
-        `argnums`. Numbers give floats. Values give Values, as does a call inside another
-        transform; so transforms nest. `.grad` of no Value is touched.
+        `argnums`. Numbers give floats. Values, in any argument, give Values that can be
+        differentiated again, and so does what depends on the variable of another transform that is
+        running: transforms nest. `.grad` of no Value is touched.
 
     Raises
     ------
     TypeError
         On the call, if an argument contains something else than numbers, or `f` gives something
         else than one number.
+    ValueError
+        If `argnums` names an argument twice.
+
+    Notes
+    -----
+    A Value that `f` takes from around it, not as an argument, is a constant here. `no_grad` around
+    the call makes no difference. `f` must not assign to `.data` of what it has used.
 
     Examples
     --------
@@ -62,7 +71,7 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     """
     both = value_and_grad(f, argnums)
 
-    @wraps(f)
+    @wraps(f, updated=())
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
         return both(*args, **kwargs)[1]
 
@@ -94,7 +103,7 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[...,
     (6.0, (3.0, 2.0))
     """
 
-    @wraps(f)
+    @wraps(f, updated=())
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _Call(f, args, kwargs, argnums)
         root = call.result
@@ -134,7 +143,7 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     [[3.0, 2.0], [1.0, 1.0]]
     """
 
-    @wraps(f)
+    @wraps(f, updated=())
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, kwargs, argnums)
         roots, structure = flatten(call.result, "the function's result")
@@ -199,18 +208,19 @@ def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
     [46.0, 4.0]
     """
 
-    @wraps(f)
+    @wraps(f, updated=())
     def hessian_vector_product_of_f(x: Any, vector: Any, *args: Any, **kwargs: Any) -> Any:
-        weights, structure = flatten(vector, "the vector")
-        wanted = flatten(x, "argument 0")[1].size
-        if structure.size != wanted:
-            raise ValueError(f"the vector must have {wanted} numbers like argument 0, but has {structure.size}")
+        wanted, given = flatten(x, "argument 0")[1], flatten(vector, "the vector")[1]
+        if list(wanted.paths("")) != list(given.paths("")):
+            raise ValueError(
+                f"the vector must be nested like argument 0, which has {wanted.size} numbers; it has {given.size}"
+            )
 
-        def slope(point: Any) -> Any:
-            partials, _ = flatten(grad(f)(point, *args, **kwargs), "gradient")
-            return sum(weight * partial for weight, partial in zip(weights, partials))
+        def slope(point: Any, vector: Any, *args: Any) -> Any:
+            partials, _ = flatten(grad(f)(point, *args, **kwargs), "the gradient")
+            return sum(weight * partial for weight, partial in zip(flatten(vector, "the vector")[0], partials))
 
-        return grad(slope)(x)
+        return grad(slope)(x, vector, *args)
 
     return hessian_vector_product_of_f
 
@@ -247,6 +257,8 @@ def check_grads(
         ...
     AssertionError: order 1: the derivative of f for args[0] is 6.0, but finite differences give 4
     """
+    if not isinstance(args, (list, tuple)):
+        raise TypeError(f"args must be a list or tuple of arguments, not {describe(args)}")
     if order < 1:
         raise ValueError(f"order must be at least 1, not {order}")
     numbers, structure = flatten(tuple(args), "args")
@@ -294,42 +306,55 @@ class _Call:
                 raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
             if not -len(args) <= place < len(args):
                 raise TypeError(f"argnums={argnums} names positional argument {place}, but only {len(args)} were given")
+        if len({place % len(args) for place in places}) < len(places):
+            raise ValueError(f"argnums={argnums} names an argument twice")
         flat = [flatten(args[place], f"argument {place}") for place in places]
         structures = tuple(structure for _, structure in flat)
         self.structure = Structure(tuple, (), structures) if isinstance(argnums, tuple) else structures[0]
         numbers = [number for numbers, _ in flat for number in numbers]
-        self.on_graph = _inside.get() or any(isinstance(number, Value) for number in numbers)
-        with recording(), _under_transform():
+        self.given_values = any(_holds_value(argument) for argument in (*args, *kwargs.values()))
+        with recording():
             # A Value gets a node of its own here, so that no other use of it counts as this argument.
             self.inputs: list[Value] = [identity(x) if isinstance(x, Value) else Value(x) for x in numbers]
             remaining = iter(self.inputs)
             replaced = list(args)
             for place, structure in zip(places, structures):
                 replaced[place] = unflatten(structure, [next(remaining) for _ in range(structure.size)])
-            self.result = f(*replaced, **kwargs)
+            open_here = {id(node) for node in self.inputs}
+            _open_inputs.update(open_here)
+            try:
+                self.result = f(*replaced, **kwargs)
+            finally:
+                _open_inputs.difference_update(open_here)
+
+    def stays_on_graph(self, root: Any) -> bool:
+        """Say whether the caller may want to differentiate what is computed from a number of the result."""
+        if self.given_values or not _open_inputs or not isinstance(root, Value):
+            return self.given_values
+        return any(id(node) in _open_inputs for node in topological_order(root))
 
     def derivatives(self, root: Any) -> list[Any]:
         """Give the derivative of one number of the result for every number to differentiate for."""
         if not isinstance(root, Value):
             return [0.0] * len(self.inputs)
-        if not self.on_graph:
+        if not self.stays_on_graph(root):
             return gradient(root, self.inputs)
         with recording():
             return derivative_graph(root, self.inputs)
 
     def finish(self, root: Any) -> Any:
         """Give one number of the result as this level's caller wants it."""
-        return root if self.on_graph else _float(root)
+        return root if self.stays_on_graph(root) else _float(root)
 
 
-@contextmanager
-def _under_transform() -> Iterator[None]:
-    outer = _inside.get()
-    _inside.set(True)
-    try:
-        yield
-    finally:
-        _inside.set(outer)
+def _holds_value(argument: Any) -> bool:
+    if isinstance(argument, (list, tuple)):
+        return any(_holds_value(part) for part in argument)
+    if isinstance(argument, dict):
+        return any(_holds_value(part) for part in argument.values())
+    if isinstance(argument, np.ndarray):
+        return argument.dtype == object and any(isinstance(x, Value) for x in argument.flat)
+    return isinstance(argument, Value)
 
 
 def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:

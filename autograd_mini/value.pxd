@@ -46,5 +46,6 @@ cdef Value _fan_node(Operation operation, _Fan fan, double data)
 @cython.locals(order=list, stack=list)
 cdef list _topological_order(Value root, bint reset=*)
 cdef void _backpropagate(list[Value] order, double seed)
+cdef list _propagate_aside(list[Value] order, object inputs)
 cdef double* _allocate(Py_ssize_t n) except NULL
 cdef void _release(_Fan fan)

@@ -8,6 +8,7 @@ what is built on Values.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import threading
@@ -66,6 +67,7 @@ _checking: ContextVar[bool] = ContextVar("checking", default=False)
 # Held while a graph is walked: the walk leaves marks in nodes, and threads may share nodes.
 _lock = threading.Lock()
 _walk = 0
+_blocks_lock = threading.RLock()  # its own: the collector may close a block in the middle of a walk
 
 # Nodes that await deallocation because the chain that led to them was long.
 _depth = 0
@@ -77,7 +79,7 @@ _condemned: list[Any] = []
 @cython.freelist(4096)
 @cython.cclass
 class _Fan:
-    """The operands of a node that has more than two, with the local derivative for each."""
+    """The operands of a node that has more than two, with the local derivative, or another double, for each."""
 
     __slots__ = ("operands", "partials")
 
@@ -389,6 +391,10 @@ class Value:
     def __pos__(self) -> Value:
         return self
 
+    def conjugate(self) -> Value:
+        """Give this Value itself, as a real number's conjugate: numpy.std and numpy.vdot ask for it."""
+        return self
+
     def relu(self) -> Value:
         """Rectified linear unit, max(0, x)."""
         return _relu(self)
@@ -626,10 +632,12 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     >>> dot([Value(1.0), Value(2.0)], [3.0, 4.0], bias=0.5)
     Value(data=11.5, grad=0.0)
     """
-    n: cython.Py_ssize_t = len(ws)
-    if len(xs) != n:
-        raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(xs)}")
-    listed: list[Any] = [*ws, *xs, bias]
+    listed: list[Any] = [*ws]
+    n: cython.Py_ssize_t = len(listed)
+    listed += xs
+    if len(listed) != 2 * n:
+        raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(listed) - n}")
+    listed.append(bias)
     i: cython.Py_ssize_t
     numbers: cython.Py_ssize_t = 0
     for i in range(2 * n + 1):
@@ -656,7 +664,7 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
 # Walking the graph.
 
 
-def topological_order(root: Value) -> list[Value]:
+def topological_order(root: Any) -> list[Value]:
     """List every node that `root` was computed from, operands before results, and `root` last.
 
     The order is that of a depth-first search from left to right; backpropagation goes through it
@@ -685,29 +693,18 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
     >>> gradient(x * x, [x]), x.grad
     ([6.0], 0.0)
     """
-    node: Value
     with _lock:
         order = _topological_order(root)
-        touched = [*order, *inputs]
-        before = [node._grad for node in touched]
-        for node in touched:
-            node._grad = 0.0
-        try:
-            if _open_blocks and _checking.get():
-                _check_backward(order, 1.0)
-            _backpropagate(order, 1.0)
-            return [node._grad for node in inputs]
-        finally:
-            for node, grad in zip(touched, before):
-                node._grad = grad
+        if _open_blocks and _checking.get():
+            _check_backward(order, 1.0)
+        return _propagate_aside(order, inputs)
 
 
 def _topological_order(root: Value, reset: bool = False) -> list[Value]:
-    # A node's mark is the number of the walk that has opened it; one higher when it is listed.
+    # A node's mark is the number of the walk once it is opened, and its place after that once it is
+    # listed. The next walk's number is higher than all of these.
     global _walk
-    _walk += 2
-    opened: cython.longlong = _walk
-    listed: cython.longlong = _walk + 1
+    opened: cython.longlong = _walk + 1
     order: list[Value] = []
     stack: list[Value] = [root]
     node: Value
@@ -728,11 +725,12 @@ def _topological_order(root: Value, reset: bool = False) -> list[Value]:
                         stack.append(operand)
                 continue
         stack.pop()
-        if node._mark < listed:
-            node._mark = listed
+        if node._mark == opened:
             order.append(node)
+            node._mark = opened + len(order)
             if reset and (node._left is not None or node._fan is not None):
                 node._grad = 0.0
+    _walk = opened + len(order)
     return order
 
 
@@ -760,6 +758,36 @@ def _backpropagate(order: list[Value], seed: float) -> None:
                 operand._grad += upstream * fan.partials[j]
 
 
+def _propagate_aside(order: list[Value], inputs: Sequence[Value]) -> list[float]:
+    """Pass gradients back through the latest topological order, and store them in no node."""
+    node: Value
+    operand: Value
+    upstream: cython.double
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    first: cython.longlong = order[0]._mark
+    grads: _Fan = _make_fan(tuple(order))
+    for i in range(len(order)):
+        grads.partials[i] = 0.0
+    grads.partials[len(order) - 1] = 1.0
+    for i in range(len(order) - 1, -1, -1):
+        node = order[i]
+        upstream = grads.partials[i]
+        if node._left is not None:
+            grads.partials[node._left._mark - first] += upstream * node._d_left
+            if node._right is not None:
+                grads.partials[node._right._mark - first] += upstream * node._d_right
+        elif node._fan is not None:
+            fan: _Fan = node._fan
+            for j in range(len(fan.operands)):
+                operand = fan.operands[j]
+                grads.partials[operand._mark - first] += upstream * fan.partials[j]
+    found = []
+    for node in inputs:
+        found.append(grads.partials[node._mark - first] if node._mark >= first else 0.0)
+    return found
+
+
 # Modes.
 
 
@@ -770,18 +798,26 @@ class _Block(ContextDecorator):
     _setting: bool
 
     def __init__(self) -> None:
-        self._outer: list[bool] = []
+        self._outer: bool | None = None
 
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
 
+    def __call__(self, function: Any) -> Any:
+        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+            raise TypeError(f"{type(self).__name__} can't decorate a generator or coroutine; use `with` inside it")
+        return super().__call__(function)
+
     def __enter__(self) -> None:
+        if self._outer is not None:
+            raise RuntimeError(f"this {type(self).__name__} block is open already; make another one")
         _count_blocks(1)
-        self._outer.append(self._variable.get())
+        self._outer = self._variable.get()
         self._variable.set(self._setting)
 
     def __exit__(self, *exception: object) -> None:
-        self._variable.set(self._outer.pop())
+        self._variable.set(bool(self._outer))
+        self._outer = None
         _count_blocks(-1)
 
 
@@ -844,7 +880,7 @@ class _unchecked(_Block):
 
 def _count_blocks(change: int) -> None:
     global _open_blocks
-    with _lock:
+    with _blocks_lock:
         _open_blocks += change
 
 
@@ -949,7 +985,7 @@ def _restore_node(
 ) -> Value:
     node: Value
     fan: _Fan
-    with recording():
+    with recording(), _unchecked():
         if len(inputs) == 1:
             node = _node(operation, inputs[0], None, data, local_grads[0], 0.0)
         elif len(inputs) == 2:
@@ -992,4 +1028,5 @@ if not cython.compiled:
 
 
 if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    for lock in (_lock, _blocks_lock):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

@@ -12,6 +12,8 @@
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title
 from nn.adam import Adam
+from nn.evaluation import METRICS, predict, predict_proba, score
+from nn.history import History
 from nn.initialisers import INITIALISERS
 from nn.layer import Layer
 from nn.line_search import LineSearch
@@ -38,14 +40,18 @@ from nn.plots import plot_activations, plot_curves, plot_decision_regions
 from nn.saving import load, load_into, save
 from nn.schedules import constant, cosine_decay, exponential_decay, step_decay
 from nn.sgd import SGD
+from nn.training import OPTIMISERS, fit
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALISERS",
     "LOSSES",
+    "METRICS",
     "MLP",
+    "OPTIMISERS",
     "SGD",
     "Adam",
+    "History",
     "Layer",
     "LineSearch",
     "Module",
@@ -64,6 +70,7 @@ __all__ = [
     "cross_entropy_from_logits",
     "draw_network",
     "exponential_decay",
+    "fit",
     "half_squared_error",
     "hinge",
     "l2",
@@ -74,7 +81,10 @@ __all__ = [
     "plot_activations",
     "plot_curves",
     "plot_decision_regions",
+    "predict",
+    "predict_proba",
     "predicted_class",
     "save",
+    "score",
     "step_decay",
 ]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import copy
+import gc
 import math
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -135,3 +139,52 @@ def test_division_by_zero_inside_a_rule_is_no_anomaly_by_itself() -> None:
     with detect_anomaly():
         assert sqrt(Value(0.0)).local_grads == (math.inf,)
         assert (Value(0.0) / 2.0).data == 0.0
+
+
+def test_a_block_is_open_once_at_a_time_and_then_again() -> None:
+    block = no_grad()
+    with block:
+        with pytest.raises(RuntimeError, match="open already"), block:
+            pass
+        assert (Value(1.0) * 2).inputs == ()
+    with block:
+        assert (Value(1.0) * 2).inputs == ()
+    assert (Value(1.0) * 2).inputs != ()
+
+
+def test_no_grad_refuses_to_decorate_what_runs_after_the_call() -> None:
+    async def coroutine() -> None: ...
+
+    def generator() -> Iterator[int]:
+        yield 1
+
+    for function in (coroutine, generator):
+        with pytest.raises(TypeError, match="generator or coroutine"):
+            no_grad()(function)
+
+
+def test_a_block_that_the_collector_closes_during_backward_does_not_block_it() -> None:
+    def suspended() -> Iterator[None]:
+        with no_grad():
+            yield
+
+    root = Value(1.0)
+    for _ in range(20_000):
+        root = root * 1.0
+    context = contextvars.Context()
+    for _ in range(20):
+        generator = suspended()
+        context.run(next, generator)
+        cycle: list[object] = [generator]
+        cycle.append(cycle)
+        del generator, cycle
+        with detect_anomaly():
+            root.backward()
+    gc.collect()
+    assert root.grad == 1.0
+
+
+def test_copies_under_detect_anomaly_may_hold_inf() -> None:
+    root = Value(1.0) / 0.0
+    with detect_anomaly():
+        assert copy.deepcopy(root).data == math.inf

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -95,6 +97,57 @@ def test_values_give_values_that_can_be_differentiated() -> None:
     assert (slope.data, x.grad) == (27.0, 18.0)
 
 
+def test_values_in_any_argument_keep_the_result_on_the_graph() -> None:
+    w = Value(2.0)
+    slope = grad(lambda x, w: w * x * x)(3.0, w)
+    slope.backward()
+    assert (slope.data, w.grad) == (12.0, 6.0)
+    scale = Value(1.0)
+    product = hvp(lambda v: v[0] * v[0] * v[1])([2.0, 3.0], [scale, 10.0])
+    product[0].backward()
+    assert (product[0].data, scale.grad) == (46.0, 6.0)
+
+
+def test_an_inner_transform_in_another_thread_stays_on_the_outer_graph() -> None:
+    def f(x: Any) -> Any:
+        with ThreadPoolExecutor(2) as pool:
+            return sum(pool.map(grad(lambda y: x * y * y), [2.0, 3.0]))
+
+    assert grad(f)(3.0) == 10.0
+
+
+def test_an_inner_transform_that_ignores_the_outer_variable_gives_a_float() -> None:
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append(grad(lambda y: y * y)(2.0))
+        return x * seen[-1]
+
+    assert grad(f)(3.0) == 4.0
+    assert [type(number) for number in seen] == [float]
+
+
+def test_gradients_in_one_thread_leave_what_another_writes_alone() -> None:
+    w = Value(1.0)
+    big = sum([w * float(i) for i in range(2000)])
+    stop = threading.Event()
+
+    def differentiate() -> None:
+        while not stop.is_set():
+            grad(lambda y: y * big)(2.0)
+
+    thread = threading.Thread(target=differentiate)
+    thread.start()
+    try:
+        for i in range(200):
+            w.grad = float(i)
+            stop.wait(0.001)
+            assert w.grad == float(i)
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_no_grad_of_any_value_is_touched() -> None:
     w, shared = Value(3.0), Value(2.0)
     product = w * shared
@@ -152,8 +205,14 @@ def test_wrong_arguments_and_results_are_refused_by_name() -> None:
         grad(lambda x: [x])(1.0)
     with pytest.raises(TypeError, match=r"the function's result must be a number.*not None"):
         jacobian(lambda x: None)(1.0)
-    with pytest.raises(ValueError, match="vector must have 5 numbers"):
-        hvp(rosenbrock)(POINT, [1.0])
+    for vector in ([1.0], np.ones((5, 1)), 1.0):
+        with pytest.raises(ValueError, match="vector must be nested like argument 0"):
+            hvp(rosenbrock)(POINT, vector)
+    for twice in ((0, 0), (0, -1)):
+        with pytest.raises(ValueError, match="names an argument twice"):
+            grad(lambda x: x * x, argnums=twice)(3.0)
+    with pytest.raises(TypeError, match="args must be a list or tuple"):
+        check_grads(sin, 1.0)  # type: ignore[arg-type]
 
 
 def test_an_error_of_the_function_reaches_the_caller_and_leaves_nothing_behind() -> None:

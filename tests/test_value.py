@@ -6,7 +6,7 @@ import copy
 import math
 import operator
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -355,3 +355,16 @@ def test_functions_record_what_methods_record() -> None:
     for by_function, by_method in ((tanh(x), x.tanh()), (exp(x), x.exp()), (sqrt(x), x.sqrt()), (log(x), x.log())):
         assert by_function.op is by_method.op
         assert (by_function.data, by_function.local_grads) == (by_method.data, by_method.local_grads)
+
+
+def test_dot_counts_what_it_is_given_not_what_len_says() -> None:
+    class Liar:
+        def __len__(self) -> int:
+            return 200_000
+
+        def __iter__(self) -> Iterator[float]:
+            return iter([1.0])
+
+    assert autograd_mini.dot(Liar(), [Value(2.0)]).data == 2.0  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="as many ws as xs, but got 1 and 2"):
+        autograd_mini.dot(Liar(), [1.0, 2.0])  # type: ignore[arg-type]

@@ -1,0 +1,131 @@
+"""History: what it keeps of a training, its figures as dict, text and plot."""
+
+import math
+import sys
+
+import pytest
+
+from nn import History
+
+
+@pytest.fixture
+def history():
+    history = History(metric_name="accuracy")
+    for i, validation in enumerate([0.9, 0.6, 0.7]):
+        history.record(
+            loss=0.5 - 0.1 * i,
+            metric=0.7 + 0.1 * i,
+            validation_loss=validation,
+            validation_metric=0.5,
+            lr=0.25,
+            seconds=0.125,
+        )
+    return history
+
+
+def test_it_has_one_entry_for_each_epoch(history):
+    assert len(history) == 3
+    assert history.loss == pytest.approx([0.5, 0.4, 0.3])
+    assert history.metric == pytest.approx([0.7, 0.8, 0.9])
+    assert history.validation_loss == [0.9, 0.6, 0.7]
+    assert history.validation_metric == [0.5] * 3
+    assert history.lr == [0.25] * 3
+    assert history.seconds == [0.125] * 3
+
+
+def test_the_best_epoch_has_the_lowest_validation_loss(history):
+    assert history.best_epoch == 2
+
+
+def test_without_validation_data_the_best_epoch_has_the_lowest_loss():
+    history = History()
+    assert history.best_epoch == 0
+    for loss in (0.5, 0.2, 0.3, 0.2):
+        history.record(loss=loss, lr=0.1, seconds=0.0)
+    assert history.best_epoch == 2
+
+
+def test_a_validation_loss_of_nan_or_inf_is_never_the_best():
+    history = History()
+    for loss in (math.nan, math.inf, 5.0, math.nan):
+        history.record(loss=0.1, validation_loss=loss, lr=0.1, seconds=0.0)
+    assert history.best_epoch == 3
+
+
+def test_as_dict_has_what_was_recorded_and_shares_no_list(history):
+    columns = history.as_dict()
+    assert list(columns) == ["loss", "metric", "validation_loss", "validation_metric", "lr", "seconds"]
+    assert all(columns[name] == getattr(history, name) for name in columns)
+    columns["loss"].clear()
+    assert len(history) == 3
+
+
+def test_as_dict_leaves_out_what_was_not_recorded():
+    history = History()
+    history.record(loss=0.5, lr=0.1, seconds=0.25)
+    assert history.as_dict() == {"loss": [0.5], "lr": [0.1], "seconds": [0.25]}
+
+
+def test_as_dict_makes_a_frame(history):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    assert pandas.DataFrame(history.as_dict()).shape == (3, 6)
+
+
+def test_repr_tells_the_last_figures_and_why_training_ended(history):
+    history.stopped = "epochs = 3 are done"
+    assert repr(history) == (
+        "History(3 epochs: loss 0.3, accuracy 0.9, validation loss 0.7, validation accuracy 0.5; epochs = 3 are done)"
+    )
+    assert repr(History()) == "History(0 epochs; in training)"
+
+
+@pytest.fixture
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    yield pyplot
+    pyplot.close("all")
+
+
+def curves(axes):
+    return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+
+
+def test_the_plot_has_the_losses_by_epoch(history, pyplot):
+    axes = history.plot()
+    assert curves(axes) == {
+        "training": ([1, 2, 3], history.loss),
+        "validation": ([1, 2, 3], history.validation_loss),
+    }
+    assert axes.get_ylabel() == "loss"
+
+
+def test_the_plot_of_the_metric_bears_its_name_and_goes_where_it_is_told(history, pyplot):
+    _, axes = pyplot.subplots()
+    assert history.plot("metric", axes) is axes
+    assert curves(axes)["training"] == ([1, 2, 3], history.metric)
+    assert curves(axes)["validation"] == ([1, 2, 3], history.validation_metric)
+    assert axes.get_ylabel() == "accuracy"
+
+
+def test_without_validation_data_there_is_one_curve(pyplot):
+    history = History()
+    history.record(loss=0.5, lr=0.1, seconds=0.0)
+    assert list(curves(history.plot())) == ["training"]
+
+
+def test_what_is_not_there_is_not_plotted(history):
+    with pytest.raises(ValueError, match="what must be 'loss' or 'metric', not 'accuracy'"):
+        history.plot("accuracy")
+    with pytest.raises(ValueError, match="no loss was recorded"):
+        History().plot()
+    with pytest.raises(ValueError, match="no metric was recorded"):
+        History().plot("metric")
+
+
+def test_without_matplotlib_the_error_names_the_extra(history, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'autograd_mini\[plot\]'"):
+        history.plot()

@@ -1,0 +1,67 @@
+"""The progress bar: seen on a terminal, and nowhere else."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+from nn import Neuron, fit
+unit = Neuron(1, nonlin=False, init="zeros")
+history = fit(unit, [[1.0]], [2.0], loss="mean_squared_error", optimizer="sgd", lr=0.25, epochs=3, **{options})
+print(len(history))
+"""
+WITHOUT_TQDM = "import sys\nsys.modules['tqdm'] = None\n"
+
+
+def train(options="{}", before="", stderr=subprocess.PIPE):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", before + SCRIPT.format(options=options)],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+def train_on_terminal(options="{}", before=""):
+    """Give what a terminal on stderr would show."""
+    termios = pytest.importorskip("termios", reason="there are no terminals here")
+    ours, terminals = os.openpty()
+    termios.tcsetwinsize(terminals, (24, 120))
+    try:
+        assert train(options, before, terminals).stdout == "3\n"
+    finally:
+        os.close(terminals)
+    shown = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        try:
+            while chunk := screen.read(4096):
+                shown += chunk
+        except OSError:  # how Linux says that the other end is closed
+            pass
+    return shown.decode()
+
+
+def test_a_terminal_shows_epochs_and_figures():
+    pytest.importorskip("tqdm", reason="tqdm is not installed")
+    shown = train_on_terminal("{'metric': 'half_squared_error'}")
+    assert "3/3" in shown
+    assert "loss 0" in shown
+    assert "half_squared_error 0" in shown
+
+
+def test_it_is_quiet_when_asked():
+    assert train_on_terminal("{'progress': False}") == ""
+
+
+def test_without_tqdm_training_goes_on_in_silence():
+    assert train_on_terminal(before=WITHOUT_TQDM) == ""
+
+
+def test_it_is_quiet_where_stderr_is_no_terminal():
+    outcome = train()
+    assert outcome.stdout == "3\n"
+    assert outcome.stderr == ""
