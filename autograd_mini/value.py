@@ -13,8 +13,8 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ContextDecorator
-from contextvars import ContextVar
+from contextlib import ContextDecorator, suppress
+from contextvars import ContextVar, Token
 from typing import Any
 
 from autograd_mini import operations
@@ -798,7 +798,7 @@ class _Block(ContextDecorator):
     _setting: bool
 
     def __init__(self) -> None:
-        self._outer: bool | None = None
+        self._token: Token[bool] | None = None
 
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
@@ -809,15 +809,15 @@ class _Block(ContextDecorator):
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        if self._outer is not None:
+        if self._token is not None:
             raise RuntimeError(f"this {type(self).__name__} block is open already; make another one")
         _count_blocks(1)
-        self._outer = self._variable.get()
-        self._variable.set(self._setting)
+        self._token = self._variable.set(self._setting)
 
     def __exit__(self, *exception: object) -> None:
-        self._variable.set(bool(self._outer))
-        self._outer = None
+        token, self._token = self._token, None
+        with suppress(ValueError):  # closed in another context than it was opened in: nothing to undo there
+            self._variable.reset(token)  # type: ignore[arg-type]
         _count_blocks(-1)
 
 

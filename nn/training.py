@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, NoReturn
@@ -259,16 +262,17 @@ class _Training:
             return "the data ended"
         loss, metric = figures
         validation_loss, validation_metric = (None, None) if validate is None else validate()
-        self.history.record(
-            loss=loss,
-            metric=metric,
-            validation_loss=validation_loss,
-            validation_metric=validation_metric,
-            lr=_last_rate(self.optimiser),
-            seconds=perf_counter() - began,
-        )
-        if self.history.best_epoch == len(self.history):
-            self.best = before if self.data.is_one_batch and validate is None else self._parameters()
+        with interrupts_wait():  # for a history and best parameters that fit together
+            self.history.record(
+                loss=loss,
+                metric=metric,
+                validation_loss=validation_loss,
+                validation_metric=validation_metric,
+                lr=_last_rate(self.optimiser),
+                seconds=perf_counter() - began,
+            )
+            if self.history.best_epoch == len(self.history):
+                self.best = before if self.data.is_one_batch and validate is None else self._parameters()
         advance(self.history)
         return self.rules.reason_to_stop(self.history, perf_counter() - self.began)
 
@@ -308,6 +312,23 @@ class _Training:
     def _restore(self, numbers: list[float]) -> None:
         for parameter, number in zip(self.optimiser.parameters, numbers):
             parameter.data = number
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let a Ctrl-C take effect only after this block; it reaches no thread but the main one."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    arrived: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *arguments: arrived.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if arrived:
+            usual(*arrived[-1])
 
 
 def _objective(model: Module, loss: Loss, strength: float) -> Loss:
