@@ -129,7 +129,7 @@ class Value:
 
     Notes
     -----
-    Only `data` and `grad` lead out of the graph, and `item()`, `detach()` and `no_grad()`.
+    What leaves the graph is spelled out: `data`, `item()`, `detach()`, `no_grad()`.
     Ordering (`<` and so on) and truth look at `data`; `==` and `hash` are identity.
 
     Examples
