@@ -5,7 +5,6 @@ from __future__ import annotations
 import code
 import contextlib
 import sys
-from types import ModuleType
 from typing import Any
 
 import autograd_mini
@@ -33,12 +32,8 @@ def open_console() -> None:
 
 
 def public_names() -> dict[str, Any]:
-    """Give the names that `from autograd_mini import *` would, its modules aside."""
-    return {
-        name: thing
-        for name, thing in vars(autograd_mini).items()
-        if not name.startswith("_") and not isinstance(thing, ModuleType)
-    }
+    """Give the names that `from autograd_mini import *` would."""
+    return {name: getattr(autograd_mini, name) for name in autograd_mini.__all__}
 
 
 def engine() -> str:

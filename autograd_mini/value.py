@@ -517,11 +517,8 @@ def _constant(data: float) -> Value:
 
 def _node(operation: Operation, left: Value, right: Value | None, data: float, d_left: float, d_right: float) -> Value:
     """Record an operation of one or two operands."""
-    if _open_blocks:
-        if _checking.get():
-            _check_forward(operation, (left,) if right is None else (left, right), data)
-        if not _recording.get():
-            return _constant(data)
+    if _open_blocks and not _is_recorded(operation, (left,) if right is None else (left, right), data):
+        return _constant(data)
     node: Value = Value.__new__(Value)
     node._data = data
     node._label = ""
@@ -550,11 +547,8 @@ def _record(operation: Operation, operands: Sequence[Value]) -> Value:
     data = operation.function(*xs)
     if type(data) is not float:
         data = as_float(data, f"the result of {operation.name}")
-    if _open_blocks:
-        if _checking.get():
-            _check_forward(operation, operands, data)
-        if not _recording.get():
-            return _constant(data)
+    if _open_blocks and not _is_recorded(operation, operands, data):
+        return _constant(data)
     partials = _local_derivatives(operation, data, xs)
     if len(operands) == 1:
         return _node(operation, operands[0], None, data, partials[0], 0.0)
@@ -568,11 +562,8 @@ def _record(operation: Operation, operands: Sequence[Value]) -> Value:
 
 def _fan_node(operation: Operation, fan: _Fan, data: float) -> Value:
     """Record an operation of any number of operands."""
-    if _open_blocks:
-        if _checking.get():
-            _check_forward(operation, fan.operands, data)
-        if not _recording.get():
-            return _constant(data)
+    if _open_blocks and not _is_recorded(operation, fan.operands, data):
+        return _constant(data)
     node: Value = Value.__new__(Value)
     node._data = data
     node._label = ""
@@ -882,6 +873,13 @@ def _count_blocks(change: int) -> None:
     global _open_blocks
     with _blocks_lock:
         _open_blocks += change
+
+
+def _is_recorded(operation: Operation, operands: Sequence[Value], data: float) -> bool:
+    """Say whether the blocks open here let a node be made, unless one of them finds its data an anomaly."""
+    if _checking.get():
+        _check_forward(operation, operands, data)
+    return _recording.get()
 
 
 def _check_forward(operation: Operation, operands: Sequence[Value], data: float) -> None:
