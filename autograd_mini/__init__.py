@@ -11,6 +11,7 @@
 """
 
 from autograd_mini.drawing import Drawing, draw, draw_dot
+from autograd_mini.explanation import Explanation, explain
 from autograd_mini.functions import dist, fsum, log, logsumexp, prod, softmax, sum, sumprod
 from autograd_mini.operations import (
     Operation,
@@ -103,6 +104,8 @@ __all__ = [
     "erfc",
     "exp",
     "exp2",
+    "explain",
+    "Explanation",
     "expm1",
     "fabs",
     "floor",

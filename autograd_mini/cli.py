@@ -1,4 +1,4 @@
-"""The command line: an expression's values, gradients and drawing, or the console."""
+"""The command line: an expression's values, gradients, explanation and drawing, or the console."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from autograd_mini import __version__
 from autograd_mini.console import engine, open_console
 from autograd_mini.drawing import FORMATS, draw
+from autograd_mini.explanation import Explanation, explain
 from autograd_mini.expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, evaluate, shorten
 from autograd_mini.report import is_worth_a_line, report
 
@@ -27,6 +28,7 @@ differences. Without an expression, open a console with the engine's names."""
 _EPILOG = f"""\
 examples:
   python -m autograd_mini "(x + y) * z" x=-2 y=5 z=-4 --save graph.svg
+  python -m autograd_mini "(x + y) * z" x=-2 y=5 z=-4 --explain --save steps.html
   python -m autograd_mini "log(1 + exp(-x*w))" x=2 w=0.5
   python -m autograd_mini "where(x > 0, x, 0.1 * x)" x=-3
   python -m autograd_mini "softmax([a, b, c])[0]" a=5 b=2 c=-1
@@ -40,6 +42,10 @@ functions:
 constants, unless a variable has their name:
   {" ".join(CONSTANTS)}
 """
+
+
+# A drawing, or the page that steps through the graph.
+_SAVED_AS = (*FORMATS, "html")
 
 
 class _UsageError(Exception):
@@ -109,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     names = _filled(sorted(FUNCTIONS), 76)
     parser = argparse.ArgumentParser(
         prog="python -m autograd_mini",
-        usage='%(prog)s [-h] [--version] ["expression" [name=number ...]] [--save PATH]',
+        usage='%(prog)s [-h] [--version] ["expression" [name=number ...]] [--explain] [--save PATH]',
         description=_DESCRIPTION,
         epilog=_EPILOG.replace("{functions}", "\n  ".join(names)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -117,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     version = f"autograd_mini {__version__}, {engine()} engine, Python {platform.python_version()}"
     parser.add_argument("--version", action="version", version=version, help="say version and engine, and exit")
-    parser.add_argument("--save", metavar="PATH", help=f"write the drawing there; PATH ends in .{', .'.join(FORMATS)}")
+    parser.add_argument("--explain", action="store_true", help="show each step of both passes instead of the tables")
+    help = f"write the drawing there, or the steps as a page; PATH ends in .{', .'.join(_SAVED_AS)}"
+    parser.add_argument("--save", metavar="PATH", help=help)
     help = "the expression, in quotes, and a number for each of its variables: x=-2"
     parser.add_argument("words", nargs="*", metavar="expression, name=number", help=help)
     return parser
@@ -149,7 +157,7 @@ def _guard_minus(words: Sequence[str]) -> list[str]:
 def _run(options: argparse.Namespace) -> None:
     text, numbers = _split(options.words)
     if text is None:
-        if numbers or options.save is not None or sys.stdin is None:
+        if numbers or options.explain or options.save is not None or sys.stdin is None:
             raise _UsageError('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
         open_console()
         return
@@ -158,11 +166,16 @@ def _run(options: argparse.Namespace) -> None:
     expression = evaluate(text, numbers)
     if expression.root.requires_grad:
         expression.root.backward()
+    _label(expression)
+    explanation = _explain(expression) if options.explain else None
     if options.save is not None:
         _save(expression, options.save)
-    print(report(expression))
+    if explanation is None:
+        print(report(expression))
+    else:
+        _print_explanation(expression, explanation)
     if options.save is not None:
-        print(f"\nDrawing written to {options.save}")
+        print(f"\n{'Steps' if _is_page(options.save) else 'Drawing'} written to {options.save}")
 
 
 def _split(words: Iterable[str]) -> tuple[str | None, dict[str, float]]:
@@ -194,27 +207,59 @@ def _assignment(word: str) -> tuple[str, float]:
         raise _UsageError(f"{name} must be a number, not {shorten(number, 30)!r}") from None
 
 
-# Writing the drawing.
+# Explaining.
 
 
-def _check_suffix(path: str) -> None:
-    if Path(path).suffix.removeprefix(".").lower() not in FORMATS:
-        raise _UsageError(f"--save takes a file name that ends in .{', .'.join(FORMATS)}, not {path!r}")
-
-
-def _save(expression: Expression, path: str) -> None:
+def _label(expression: Expression) -> None:
+    """Label what drawings and explanations name: constants that have a name, and the result."""
     root = expression.root
     for node, name in expression.names.items():
         if is_worth_a_line(node, name) and not node.requires_grad:
             node.label = name
     if root.requires_grad and not root.is_leaf and "f" not in expression.variables:
         root.label = "f"
+
+
+def _explain(expression: Expression) -> Explanation:
     try:
-        drawing = draw(root)
+        return explain(expression.root)
+    except ValueError as error:
+        raise _UsageError(f"no explanation: {error} (as arguments of explain and draw, in Python)") from None
+
+
+def _print_explanation(expression: Expression, explanation: Explanation) -> None:
+    """Print the steps, in colour where rich is installed and a terminal is there to show it."""
+    print(f"{shorten(' '.join(expression.text.split()), 100)}\n")
+    if not sys.stdout.isatty():
+        print(explanation)
+        return
+    try:
+        from rich.console import Console
+    except ImportError:
+        print(explanation)
+    else:
+        Console(soft_wrap=True).print(explanation)
+
+
+# Writing the drawing, or the page.
+
+
+def _is_page(path: str) -> bool:
+    return Path(path).suffix.lower() == ".html"
+
+
+def _check_suffix(path: str) -> None:
+    if Path(path).suffix.removeprefix(".").lower() not in _SAVED_AS:
+        raise _UsageError(f"--save takes a file name that ends in .{', .'.join(_SAVED_AS)}, not {path!r}")
+
+
+def _save(expression: Expression, path: str) -> None:
+    try:
+        picture = _explain(expression) if _is_page(path) else draw(expression.root)
     except ValueError as error:
         raise _UsageError(f"no drawing: {error} (as arguments of draw, in Python)") from None
     try:
-        drawing.save(path)
+        picture.save(path)
     except OSError as error:
         raise _UsageError(f"{path!r} can't be written: {error.strerror or error}") from None
     except RuntimeError as error:  # no program to draw with

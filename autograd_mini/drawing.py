@@ -105,7 +105,7 @@ class Drawing:
         format = target.suffix.removeprefix(".").lower()
         if format not in FORMATS:
             raise ValueError(f"can't tell the format from {str(target)!r}: a drawing is saved as {_listed(FORMATS)}")
-        _write(target, _render(self.source, format))
+        write_file(target, _render(self.source, format))
         return target
 
     def render(self, filename: str | os.PathLike[str], format: str | None = None) -> str:
@@ -461,7 +461,7 @@ def _box_attributes(box: _Box, rankdir: str) -> dict[str, str]:
     if box.grad is None:
         return _constant_attributes(box)
     title = _escaped(_shortened(box.title))
-    numbers = rf"data {_number(box.data)}\lgrad {_number(box.grad)}\l"
+    numbers = rf"data {short_number(box.data)}\lgrad {short_number(box.grad)}\l"
     column = f"{title}|{numbers}" if title else numbers
     label = f"{_escaped(box.symbol)}|{{{column}}}" if box.symbol else column
     # A record's fields follow one another across the direction of the ranks, and braces turn that:
@@ -480,7 +480,7 @@ def _box_attributes(box: _Box, rankdir: str) -> dict[str, str]:
 def _constant_attributes(box: _Box) -> dict[str, str]:
     title = _escaped(_shortened(box.title))
     return {
-        "label": f"{title} = {_number(box.data)}" if title else _number(box.data),
+        "label": f"{title} = {short_number(box.data)}" if title else short_number(box.data),
         "tooltip": _tooltip(box.title, f"constant {box.data!r}"),
         "shape": "box" if box.is_root else "plaintext",
         "style": "",
@@ -493,7 +493,7 @@ def _constant_attributes(box: _Box) -> dict[str, str]:
 
 
 def _arrow_attributes(arrow: _Arrow, largest: float, rankdir: str) -> dict[str, str]:
-    number = _number(arrow.partial)
+    number = short_number(arrow.partial)
     color = _flow_color(arrow.flow)
     tooltip = _tooltip(
         f"local derivative {arrow.partial!r}", f"upstream gradient {arrow.upstream!r}", f"passes {arrow.flow!r}"
@@ -525,7 +525,7 @@ def _flow_width(flow: float, largest: float) -> float:
 # Text.
 
 
-def _number(x: float) -> str:
+def short_number(x: float) -> str:
     """Write a number with 4 significant digits, and more only where the integer part has more."""
     return f"{x:z.0f}" if 1e3 <= abs(x) < 1e6 else f"{x:z.4g}"
 
@@ -595,7 +595,7 @@ def _render_by_program(source: str, format: str, remedy: str) -> bytes:
         raise RuntimeError(f"Graphviz's program dot could not make this .{format}: {reason or error}") from error
 
 
-def _write(target: Path, content: bytes) -> None:
+def write_file(target: Path, content: bytes) -> None:
     """Write a file in full or not at all."""
     if not target.parent.is_dir():
         raise FileNotFoundError(f"no such folder: {str(target.parent)!r}")

@@ -134,6 +134,62 @@ def test_any_result_can_be_drawn(text: str, tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "g.svg").exists()
 
 
+def test_explain_shows_the_steps_in_place_of_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["(x + y) * z", "x=-2", "y=5", "z=-4", "--explain"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "v1 = x + y = -2 + 5 = 3" in lines
+    backward = lines[lines.index("Backward") + 1 :]
+    assert [line.split()[0] for line in backward] == ["∂f/∂f", "∂f/∂z", "∂f/∂v1", "∂f/∂y", "∂f/∂x"]
+    assert backward[-1] == "∂f/∂x = ∂f/∂v1 · ∂v1/∂x = -4 · 1 = -4"
+
+
+def test_explain_names_constants_and_takes_expressions_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pi * x", "x=2", "--explain"]) == 0
+    assert "f = pi · x = 3.141592653589793 · 2 = 6.283185307179586" in capsys.readouterr().out
+    assert main(["2 + 3", "--explain"]) == 0
+    assert "Backward" not in capsys.readouterr().out
+
+
+def test_save_writes_the_steps_as_a_page(tmp_path: Path) -> None:
+    done = run("(x + y) * z", "x=-2", "y=5", "z=-4", "--save", "steps.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\nSteps written to steps.html\n")
+    assert rows_below("Gradients", done.stdout)[-1] == ["x", "-4", "-4"]
+    assert "∂f/∂x = ∂f/∂v1 · ∂v1/∂x = -4 · 1 = -4" in (tmp_path / "steps.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [["--explain"], ["--save", "steps.html"]])
+def test_a_graph_too_large_to_explain_is_an_error(words: list[str], tmp_path: Path) -> None:
+    done = run("x" + "+x" * 500, "x=1", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "too large to follow" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+def test_a_terminal_shows_the_steps_in_colour_where_rich_is_installed() -> None:
+    pytest.importorskip("rich", reason="needs rich")
+    import pty
+
+    master, slave = pty.openpty()
+    settings = environment(TERM="xterm-256color")
+    process = subprocess.Popen([*COMMAND, "x * -2", "x=3", "--explain"], stdout=slave, stderr=slave, env=settings)
+    os.close(slave)
+    seen = b""
+    try:
+        while piece := os.read(master, 4096):
+            seen += piece
+    except OSError:  # the other side is closed
+        pass
+    finally:
+        os.close(master)
+        assert process.wait(60) == 0
+    text = seen.decode()
+    assert re.search(r"\x1b\[[0-9;]+m = -6", text)
+    assert "f = x · (-2) = 3 · (-2) = -6" in re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 def test_version_says_which_engine_is_running() -> None:
     done = run("--version")
     engine = "compiled" if COMPILED else "plain Python"
@@ -162,6 +218,7 @@ def test_help_shows_examples_and_functions() -> None:
         (["x", "+", "y", "x=1", "y=2"], "put the expression in quotes"),
         (["x == 1", "x=1"], "where"),
         (["x=1"], "an expression is missing"),
+        (["--explain"], "an expression is missing"),
         ([""], "the expression is empty"),
         (["x + y.real", "x=1", "y=1"], "attributes"),
         (["x + \udcff", "x=1"], "column 5"),
@@ -190,9 +247,10 @@ def test_an_unknown_option_is_refused() -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("graph.gif", ".svg, .png, .pdf, .dot"),
-        ("graph", ".svg, .png, .pdf, .dot"),
+        ("graph.gif", ".svg, .png, .pdf, .dot, .html"),
+        ("graph", ".svg, .png, .pdf, .dot, .html"),
         ("missing/graph.svg", "can't be written"),
+        ("missing/steps.html", "can't be written"),
         ("folder.svg", "can't be written"),
     ],
 )

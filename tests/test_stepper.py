@@ -1,0 +1,560 @@
+"""The stepper's page as its readers use it, in a real browser where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograd_mini import Explanation, Value, dot, exp, explain, log, softmax, tanh
+from autograd_mini import sum as sum_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+
+def explain_lecture_example() -> Explanation:
+    """Explain f = (x + y) z of lecture note S3 (fact F1)."""
+    x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
+    q = x + y
+    f = q * z
+    return explain(f, x=x, y=y, z=z, q=q, f=f)
+
+
+def explain_meeting_paths() -> Explanation:
+    x = Value(-3.0, "x")
+    return explain(x * x + x * 12.5)
+
+
+# What a reader sees after each step of the lecture example: the line, and data and grad of each node.
+LINES = [
+    "x = -2",
+    "y = 5",
+    "q = x + y = -2 + 5 = 3",
+    "z = -4",
+    "f = q · z = 3 · (-4) = -12",
+    "∂f/∂f = 1",
+    "∂f/∂z = ∂f/∂f · ∂f/∂z = 1 · 3 = 3",
+    "∂f/∂q = ∂f/∂f · ∂f/∂q = 1 · (-4) = -4",
+    "∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4",
+    "∂f/∂x = ∂f/∂q · ∂q/∂x = -4 · 1 = -4",
+]
+DATA = {"x": "data -2", "y": "data 5", "q": "data 3", "z": "data -4", "f": "data -12"}
+GRADS = {"f": "grad 1", "z": "grad 3", "q": "grad -4", "y": "grad -4", "x": "grad -4"}
+LIT = [(), (), ("x-q", "y-q"), (), ("q-f", "z-f"), (), ("z-f",), ("q-f",), ("y-q",), ("x-q",)]
+
+
+def texts_after(step: int) -> dict[str, list[str]]:
+    """Give the numbers that each node shows after a step of the lecture example, counted from 0."""
+    computed, found = list(DATA)[: step + 1], list(GRADS)[: max(0, step - 4)]
+    return {name: [DATA[name]] * (name in computed) + [GRADS[name]] * (name in found) for name in DATA}
+
+
+# The file.
+
+
+class Reader(HTMLParser):
+    """Collects the tags of a page, and whatever could make a browser fetch something."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+def page_of(explanation: Explanation, folder: Path) -> str:
+    return explanation.save(folder / "steps.html").read_text(encoding="utf-8")
+
+
+def test_the_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
+    page = page_of(explain_lecture_example(), tmp_path)
+    reader = Reader(page)
+    assert {"link", "img", "iframe", "object", "base"}.isdisjoint(reader.tags)
+    assert {"src", "href", "xlink:href", "srcset", "data", "action"}.isdisjoint(name for name, _ in reader.attributes)
+    assert not re.search(r"https?:|url\(|@import", page)
+
+
+def test_the_page_has_no_inline_handlers_and_a_policy_without_exceptions(tmp_path: Path) -> None:
+    reader = Reader(page_of(explain_lecture_example(), tmp_path))
+    assert not [name for name, _ in reader.attributes if name.startswith("on") or name == "style"]
+    [policy] = [value for name, value in reader.attributes if name == "content" and "default-src" in value]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_page_lists_every_step_as_text(tmp_path: Path) -> None:
+    page = page_of(explain_lecture_example(), tmp_path)
+    assert re.findall(r'<button type="button">([^<]+)</button><template>', page) == LINES
+
+
+def test_a_page_of_a_hundred_steps_is_far_below_a_megabyte(tmp_path: Path) -> None:
+    xs = [Value(0.3), Value(-1.7), Value(1 / 3)]
+    logits = [tanh(dot([Value(0.1 * i * j) for j in range(3)], xs)) for i in range(6)]
+    explanation = explain(-log(softmax(logits)[0]))
+    assert len(explanation.forward) + len(explanation.backward) >= 100
+    assert len(page_of(explanation, tmp_path).encode()) < 300_000
+
+
+def test_save_returns_the_path_and_replaces_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "steps.HTML"
+    target.write_text("old")
+    assert explain_lecture_example().save(str(target)) == target
+    assert target.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert os.listdir(tmp_path) == ["steps.HTML"]
+
+
+@pytest.mark.parametrize("name", ["steps.txt", "steps", "steps.", ".html", "steps.html.gz", "steps.svg"])
+def test_an_unknown_suffix_is_refused_and_leaves_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"an explanation is saved as \.html"):
+        explain_lecture_example().save(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such folder: .*absent"):
+        explain_lecture_example().save(tmp_path / "absent" / "steps.html")
+
+
+def test_a_page_shows_the_numbers_that_were_explained_whatever_they_are_now(tmp_path: Path) -> None:
+    x = Value(3.0, "x")
+    y = x * x
+    explanation = explain(y)
+    before = page_of(explanation, tmp_path)
+    x.data, y.data, x.label = 77.0, 78.0, "other"
+    assert page_of(explanation, tmp_path) == before
+
+
+def test_saving_changes_nothing(tmp_path: Path) -> None:
+    x = Value(3.0, "x")
+    y = x * x
+    y.backward()
+    explain(y).save(tmp_path / "steps.html")
+    assert (x.grad, y.grad, x.label, y.label) == (6.0, 1.0, "x", "")
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        Value(3.0, "x"),
+        Value(3.0).detach(),
+        Value(2.0, "x") ** 2,
+        dot([Value(1.0)], [Value(2.0)]),
+        log(Value(0.0)) * 0.0,
+        exp(Value(1000.0)),
+        sum_of([Value(1.0, "w"), Value(2.0, "w"), Value(3.0, "constant 2.0"), Value(2.0).detach()]),
+    ],
+    ids=["leaf", "constant", "constant exponent", "no bias", "nan", "inf", "labels alike"],
+)
+def test_any_graph_has_a_page(root: Value, tmp_path: Path) -> None:
+    assert "</html>" in page_of(explain(root), tmp_path)
+
+
+def test_jupyter_shows_the_page_in_a_frame_that_may_only_run_scripts() -> None:
+    reader = Reader(explain_lecture_example()._repr_html_())
+    assert reader.tags == ["iframe"]
+    attributes = dict(reader.attributes)
+    assert attributes["sandbox"] == "allow-scripts"
+    assert attributes["srcdoc"].startswith("<!DOCTYPE html>")
+
+
+# The page in a browser.
+
+
+class Browser:
+    """Chromium with one page open, seen through the eyes of a reader."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, path: Path, theme: str = "light", width: int = 1200, height: int = 800) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        features = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        media = {"features": [{"name": name, "value": value} for name, value in features.items()]}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        self.driver.get("about:blank")
+        for kind in ("browser", "performance"):
+            self.driver.get_log(kind)  # which empties it
+        self.driver.get(path.as_uri())
+
+    def run(self, script: str, *arguments: object) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def one(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def click(self, selector: str) -> None:
+        self.one(selector).click()
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def line(self) -> str:
+        """Read the line of the step that the list marks as the current one."""
+        [line] = self.run("return [...document.querySelectorAll('[aria-current=step]')].map(e => e.textContent)")
+        return str(line)
+
+    def count(self) -> str:
+        return str(self.one("#count").text)
+
+    def texts(self) -> dict[str, list[str]]:
+        """Read the numbers that each node shows, by the node's name."""
+        return self.run(
+            """
+            const shown = (e) => getComputedStyle(e).visibility === "visible";
+            const texts = (node) => [...node.querySelectorAll(".data, .grad")].filter(shown).map((e) => e.textContent);
+            return Object.fromEntries([...document.querySelectorAll(".node[data-key]")].map((node) => [
+              [...node.querySelectorAll(".name")].at(-1).textContent,
+              texts(node).map((text) => text.replace("\\u00a0", " ")),
+            ]));
+            """
+        )
+
+    def current(self) -> str:
+        return str(self.run("return [...document.querySelectorAll('.node.now .name')].at(-1).textContent"))
+
+    def lit(self) -> int:
+        return int(self.run("return document.querySelectorAll('.edge.lit').length"))
+
+    def node(self, name: str) -> Any:
+        [node] = [
+            node
+            for node in self.driver.find_elements("css selector", ".node[data-key]")
+            if node.get_attribute("aria-label").startswith(f"{name}:")
+        ]
+        return node
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """List the addresses that were asked for since the page was opened, those within the page aside."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith(("data:", "about:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("needs chromium and chromedriver (apt install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    for option in (
+        "headless",
+        "disable-gpu",
+        "no-first-run",
+        "disable-background-networking",
+        f"user-data-dir={profile}",
+    ):
+        options.add_argument(f"--{option}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        "lecture": explain_lecture_example().save(folder / "lecture.html"),
+        "paths": explain_meeting_paths().save(folder / "paths.html"),
+    }
+
+
+def check_step(browser: Browser, step: int) -> None:
+    line = LINES[step]
+    assert browser.line() == line
+    assert browser.count() == f"Step {step + 1} of 10"
+    assert browser.texts() == texts_after(step)
+    assert browser.current() == [*DATA, *GRADS][step]
+    assert browser.lit() == len(LIT[step])
+
+
+def test_every_step_of_the_lecture_example_forward_and_back(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    for step in range(10):
+        check_step(browser, step)
+        browser.click("#next")
+    check_step(browser, 9)  # there is none after the last
+    for step in reversed(range(10)):
+        check_step(browser, step)
+        browser.click("#back")
+    check_step(browser, 0)
+    browser.click("#last")
+    check_step(browser, 9)
+    browser.click("#first")
+    check_step(browser, 0)
+    assert browser.complaints() == []
+    assert browser.requests() == [pages["lecture"].as_uri()]
+
+
+def test_the_formula_is_typeset_and_the_sentence_read_out(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.press("\ue010", "\ue012")  # End, left arrow
+    assert browser.one("#formula").get_attribute("aria-label") == LINES[8]
+    assert browser.run("return document.querySelectorAll('#formula mfrac').length") == 3
+    shown = browser.run("return document.querySelector('#formula').textContent").replace("\n", "")
+    assert shown == "∂f∂y=∂f∂q·∂q∂y=−4upstream·1local=−4"
+    said = browser.one("#said")
+    assert said.text == "q passes its gradient -4 back to y, times the local derivative 1: that makes -4."
+    assert (said.get_attribute("role"), said.get_attribute("aria-live")) == ("status", "polite")
+
+
+def test_keys_do_what_the_buttons_do(browser: Browser, pages: dict[str, Path]) -> None:
+    right, left, home, end = "\ue014", "\ue012", "\ue011", "\ue010"
+    browser.open(pages["lecture"])
+    for keys, step in [((right, right), 2), ((left,), 1), ((end,), 9), ((right,), 9), ((home,), 0), ((left,), 0)]:
+        browser.press(*keys)
+        check_step(browser, step)
+    browser.press(" ")
+    assert browser.one("#play").get_attribute("aria-label") == "Pause"
+    browser.press(" ")
+    assert browser.one("#play").get_attribute("aria-label") == "Play"
+
+
+def test_keys_work_wherever_the_focus_is(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    for selector in ("#next", "#slider", "#steps li:first-child button", ".node.now"):
+        browser.run("document.querySelector(arguments[0]).focus()", selector)
+        before = browser.count()
+        browser.press("\ue014")
+        assert int(browser.count().split()[1]) == int(before.split()[1]) + 1
+    browser.run("document.querySelector('#back').focus()")
+    browser.press(" ")  # a focused button is pressed by the space bar, and nothing is played
+    check_step(browser, 3)
+    assert browser.one("#play").get_attribute("aria-label") == "Play"
+
+
+def test_everything_can_be_reached_by_the_tab_key(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.press("\ue014", "\ue014")
+    reached = []
+    for _ in range(17):
+        browser.press("\ue004")
+        reached.append(browser.run("const e = document.activeElement; return e.ariaLabel ?? e.textContent"))
+    controls = ["First step", "Step back", "Play", "Step forward", "Last step"]
+    wanted = ["q: go to its next step", "Step", *controls, *LINES]
+    assert [name for name in wanted if name in reached] == wanted
+
+
+def test_playing_goes_to_the_end_and_stops(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.run("document.querySelectorAll('#steps li button')[7].click()")
+    browser.click("#play")
+    assert browser.one("#play").get_attribute("aria-label") == "Pause"
+    deadline = time.monotonic() + 20
+    while browser.count() != "Step 10 of 10" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    check_step(browser, 9)
+    assert browser.one("#play").get_attribute("aria-label") == "Play"
+    browser.click("#play")  # and from the end plays from the beginning
+    check_step(browser, 0)
+    browser.click("#play")
+
+
+def test_a_click_on_a_node_goes_to_its_next_step(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    for name, step in [("q", 2), ("q", 7), ("q", 2), ("x", 9), ("f", 4), ("f", 5), ("z", 6), ("z", 3)]:
+        browser.node(name).click()
+        check_step(browser, step)
+
+
+def test_a_node_answers_to_enter_and_space(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.run("document.querySelector('.node.now').focus()")
+    browser.press("\ue007")
+    check_step(browser, 9)
+    browser.press(" ")
+    check_step(browser, 0)
+
+
+def test_a_click_on_a_line_goes_to_its_step(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    for step in (6, 2, 9, 0):
+        browser.run("document.querySelectorAll('#steps li button')[arguments[0]].click()", step)
+        check_step(browser, step)
+
+
+def test_the_slider_goes_to_any_step(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.run("const s = document.querySelector('#slider'); s.value = 8; s.dispatchEvent(new Event('input'))")
+    check_step(browser, 7)
+    assert browser.one("#slider").get_attribute("aria-valuetext") == "Step 8 of 10"
+
+
+def test_a_gradient_grows_where_paths_meet(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["paths"])
+    seen = {}
+    for _ in range(20):
+        seen[browser.line()] = browser.texts()["x"]
+        browser.press("\ue014")
+    grads = {line: texts[1] for line, texts in seen.items() if line.startswith("∂f/∂x")}
+    assert list(grads.items()) == [
+        ("∂f/∂x += ∂f/∂v2 · ∂v2/∂x = 1 · 12.5 = 12.5", "grad 12.5"),
+        ("∂f/∂x += ∂f/∂v1 · ∂v1/∂x⁽¹⁾ = 1 · (-3) = -3", "grad 12.5"),
+        ("∂f/∂x = 12.5 + (-3) = 9.5", "grad 9.5"),
+        ("∂f/∂x += ∂f/∂v1 · ∂v1/∂x⁽²⁾ = 1 · (-3) = -3", "grad 9.5"),
+        ("∂f/∂x = 9.5 + (-3) = 6.5", "grad 6.5"),
+    ]
+    assert browser.complaints() == []
+
+
+def test_each_of_two_edges_between_the_same_nodes_lights_up(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["paths"])
+    lit = []
+    for _ in range(20):
+        if "∂v1/∂x" in browser.line():
+            lit.append(browser.run("return document.querySelector('.edge.lit').dataset.key"))
+        browser.press("\ue014")
+    assert len(set(lit)) == 2
+    assert all(key == lit[-1] for key in lit[lit.index(lit[-1]) :])
+
+
+NASTY = [
+    "<script>document.title='bad'</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</script><b>&amp;</b>",
+    "a & b' \\",
+    "grad 7",
+    "data 3",
+]
+
+
+def test_labels_that_hold_html_are_shown_as_text(browser: Browser, tmp_path: Path) -> None:
+    values = [Value(float(i + 1), label) for i, label in enumerate(NASTY)]
+    total = sum_of(values)
+    total.label = "</template></li><script>document.title='bad'</script>"
+    explanation = explain(total)
+    browser.open(explanation.save(tmp_path / "nasty.html"))
+    steps = [*explanation.forward, *explanation.backward]
+    for step in steps:
+        assert browser.line() == str(step)
+        assert step.name in browser.one("#said").text
+        browser.click("#next")
+    for label in NASTY:
+        assert len(browser.texts()[label]) == 2
+    assert browser.run("return document.title").endswith("step by step")
+    assert browser.run("return document.querySelectorAll('img, b, body script:not(:last-of-type)').length") == 0
+    assert browser.complaints() == []
+    assert len(browser.requests()) == 1
+
+
+@pytest.mark.parametrize(("theme", "light"), [("light", True), ("dark", False)])
+def test_the_page_follows_the_readers_theme(browser: Browser, pages: dict[str, Path], theme: str, light: bool) -> None:
+    browser.open(pages["lecture"], theme)
+    background, ink = browser.run(
+        "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
+        ".map((color) => color.match(/\\d+/g).reduce((a, b) => a + Number(b), 0))"
+    )
+    assert (background > 700, ink > 600) == (light, not light)
+
+
+CONTRAST = """
+const channel = (c) => (c /= 255, c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+const luminance = (color) => {
+  const [r, g, b] = color.match(/[\\d.]+/g).map(Number);
+  return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+};
+const behind = (e) => {
+  const shape = e.closest(".node")?.querySelector("path, polygon");
+  if (shape) return getComputedStyle(shape).fill;
+  for (; e; e = e.parentElement) {
+    const color = getComputedStyle(e).backgroundColor;
+    if (!color.endsWith(", 0)")) return color;
+  }
+};
+return [...document.querySelectorAll("p span, #said, #formula mi, #formula mtext, h2, li button, #graph text")]
+  .filter((e) => getComputedStyle(e).visibility === "visible" && e.textContent)
+  .map((e) => {
+    const style = getComputedStyle(e);
+    const [a, b] = [luminance(e instanceof SVGElement ? style.fill : style.color), luminance(behind(e))];
+    return [e.textContent, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+  });
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_has_the_contrast_that_wcag_asks_for(browser: Browser, pages: dict[str, Path], theme: str) -> None:
+    browser.open(pages["lecture"], theme)
+    for _ in range(10):
+        ratios = browser.run(CONTRAST)
+        assert len(ratios) > 15
+        assert [(text, ratio) for text, ratio in ratios if ratio < 4.5] == []
+        browser.press("\ue014")
+
+
+def test_a_phone_shows_it_without_sideways_scrolling(browser: Browser, pages: dict[str, Path]) -> None:
+    for name in ("lecture", "paths"):
+        browser.open(pages[name], width=360, height=740)
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+        boxes = browser.run(
+            "return [...document.querySelectorAll('#controls button')].map(b => [b.offsetWidth, b.offsetHeight])"
+        )
+        assert all(width >= 44 and height >= 44 for width, height in boxes)
+        tops = browser.run(
+            "return ['#graph', '#formula', '#slider', '#steps'].map("
+            "s => document.querySelector(s).getBoundingClientRect().top)"
+        )
+        assert tops == sorted(tops)
+        assert browser.run("return document.querySelector('#controls').getBoundingClientRect().bottom <= innerHeight")
+
+
+# In a notebook.
+
+
+def notebook(explanations: list[Explanation]) -> Any:
+    nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
+    v4 = nbformat.v4
+    outputs = [v4.new_output("execute_result", data={"text/html": e._repr_html_()}) for e in explanations]
+    return v4.new_notebook(cells=[v4.new_code_cell("explain(f)", outputs=[output]) for output in outputs])
+
+
+def test_steppers_in_an_exported_notebook_work_without_a_kernel(browser: Browser, tmp_path: Path) -> None:
+    nbconvert = pytest.importorskip("nbconvert", reason="needs nbconvert")
+    exporter = nbconvert.HTMLExporter(template_name="basic")  # the cells alone: no MathJax from the network
+    body, _ = exporter.from_notebook_node(notebook([explain_lecture_example(), explain_meeting_paths()]))
+    target = tmp_path / "notebook.html"
+    target.write_text(f"<!DOCTYPE html><meta charset='utf-8'><title>notebook</title>{body}", encoding="utf-8")
+    browser.open(target)
+    first, second = browser.driver.find_elements("css selector", "iframe")
+    try:
+        browser.driver.switch_to.frame(first)
+        for step in range(10):
+            check_step(browser, step)
+            browser.click("#next")
+        browser.driver.switch_to.default_content()
+        browser.driver.switch_to.frame(second)
+        assert browser.count().startswith("Step 1 of")  # the other is where it was
+        browser.press("\ue014")
+        browser.click("#last")
+        assert browser.texts()["x"] == ["data -3", "grad 6.5"]
+        browser.driver.switch_to.default_content()
+        browser.driver.switch_to.frame(first)
+        check_step(browser, 9)
+    finally:
+        browser.driver.switch_to.default_content()
+    assert browser.complaints() == []
+    assert browser.requests() == [target.as_uri()]
