@@ -38,11 +38,15 @@ class Deviation:
     truth : callable, optional
         Operands to the value followed by the partial derivatives that are right instead; None
         stands for "as PyTorch has it". Without it, mpmath says what is right.
+    always : bool
+        Whether the peers differ on every machine. False where that depends on the processor for
+        which theirs was built; what is right is checked on all.
     """
 
     reason: str
     where: Callable[..., bool]
     truth: Callable[..., Sequence[float | None]] | None = None
+    always: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,13 @@ THREE = list(product(_FEW, repeat=3))
 FOUR = list(product((0.0, 1.0, -2.0, 1e-300, 1e300, math.inf, math.nan), repeat=4))
 FIVE = list(product((0.0, -2.0, 1e300, -math.inf, math.nan), repeat=5))
 
+EARLY_OVERFLOW = (
+    Deviation(
+        "where PyTorch works with whole vectors, its sinh and cosh overflow from log(largest float64) on, ln 2 early",
+        lambda x: 709.5 < abs(x) < 710.4,
+        always=False,
+    ),
+)
 
 # Samplers. Magnitudes are spread evenly over the powers of ten.
 
@@ -233,8 +244,8 @@ REFERENCES: dict[str, Reference] = {
             ),
         ),
     ),
-    "sinh": Reference(mp.sinh, _each(_real(-8, 2.8)), lambda x: torch.sinh(x), edges=ONE),
-    "cosh": Reference(mp.cosh, _each(_real(-8, 2.8)), lambda x: torch.cosh(x), edges=ONE),
+    "sinh": Reference(mp.sinh, _each(_real(-8, 2.8)), lambda x: torch.sinh(x), edges=ONE, deviations=EARLY_OVERFLOW),
+    "cosh": Reference(mp.cosh, _each(_real(-8, 2.8)), lambda x: torch.cosh(x), edges=ONE, deviations=EARLY_OVERFLOW),
     "tanh": Reference(mp.tanh, _ACTIVATION, lambda x: torch.tanh(x), edges=ONE, sign_changes=(0.0,)),
     "asinh": Reference(
         mp.asinh,
