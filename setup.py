@@ -36,8 +36,18 @@ setup(
     cmdclass={"build_ext": OptionalBuild},
     ext_modules=cythonize(
         [
-            Extension(f"autograd_mini.{name}", [f"autograd_mini/{name}.py"], extra_compile_args=OPTIONS)
-            for name in ("ieee", "operations", "value")
+            Extension(
+                f"autograd_mini.{name}", [f"autograd_mini/{name.replace('.', '/')}.py"], extra_compile_args=OPTIONS
+            )
+            for name in (
+                "ieee",
+                "operations",
+                "value",
+                "compiler.graph",
+                "compiler.trace",
+                "compiler.sums",
+                "compiler.program",
+            )
         ],
         compiler_directives=DIRECTIVES,
     ),

@@ -10,6 +10,7 @@
 -4.0
 """
 
+from autograd_mini.compiler.jit import Jitted, Lowered, jit
 from autograd_mini.drawing import Drawing, draw, draw_dot
 from autograd_mini.explanation import Explanation, explain
 from autograd_mini.functions import dist, fsum, log, logsumexp, prod, softmax, sum, sumprod
@@ -70,7 +71,7 @@ from autograd_mini.operations import (
 )
 from autograd_mini.operations import abs as fabs
 from autograd_mini.transforms import check_grads, grad, hessian, hvp, jacobian, value_and_grad
-from autograd_mini.value import COMPILED, Value, detect_anomaly, dot, no_grad, topological_order
+from autograd_mini.value import COMPILED, TracingError, Value, detect_anomaly, dot, no_grad, topological_order
 from autograd_mini.version import VERSION
 
 __version__ = VERSION
@@ -120,6 +121,8 @@ __all__ = [
     "hypot",
     "identity",
     "jacobian",
+    "jit",
+    "Jitted",
     "leaky_relu",
     "less",
     "less_equal",
@@ -128,6 +131,7 @@ __all__ = [
     "log1p",
     "log2",
     "logsumexp",
+    "Lowered",
     "maximum",
     "minimum",
     "no_grad",
@@ -151,6 +155,7 @@ __all__ = [
     "tan",
     "tanh",
     "topological_order",
+    "TracingError",
     "trunc",
     "Value",
     "value_and_grad",

@@ -1,4 +1,4 @@
-"""The table of operations: what each computes, its derivative, its name, how it is drawn.
+"""The table of operations: what each computes, its derivative, its name, how it is drawn and compiled.
 
 A row is the whole truth about its operation. The left of its two functions works on floats; the
 derivative rules at its right are written with operators and other rows of the table, so that they
@@ -9,6 +9,10 @@ A rule gets the result first, then the operands, and gives the partial derivativ
 It may compare operands with < <= > >=, for use as 0 or 1, but not with ==, which on Values is
 identity. Rules avoid differences of nearly equal numbers where an equivalent form has none:
 sigmoid' is s(x) s(-x) rather than s (1 - s).
+
+The column `lowering` says how jit compiles an operation: the name of a function of C's math
+library, of an LLVM intrinsic or instruction, or a function written as the rules are. A row without
+one is compiled as its function says, with numbers of the compiler in the place of floats.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ except ImportError:  # needed only to compile
     from autograd_mini import _cython as cython
 
 Rule = Callable[..., Any]
+Lowering = str | Rule
 
 
 @cython.cclass
@@ -48,6 +53,8 @@ class Operation:
         The names of its operands; empty for an operation of any number of operands.
     function : callable
         Floats to float, total: nan or inf rather than an exception.
+    lowering : str, callable or None
+        How it is compiled, where that is not as `function` says.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Operation:
         symbol: str | None,
         doc: str,
         module: str,
+        lowering: Lowering | None,
     ) -> None:
         self.name, self.__signature__ = _parse_signature(signature)
         self.__name__ = self.__qualname__ = self.name
@@ -66,6 +74,9 @@ class Operation:
         self.symbol = symbol or self.name
         self.function = function
         self.rules = rules
+        self.lowering = lowering
+        if not (lowering is None or isinstance(lowering, str) or callable(lowering)):
+            raise TypeError(f"the lowering of {signature} must be a function or a name, not {describe(lowering)}")
         for part in (function, *rules):
             if not callable(part):
                 raise TypeError(f"{signature} needs functions: what it computes, then its rules, not {describe(part)}")
@@ -162,6 +173,7 @@ def operation(
     *rules: Rule,
     symbol: str | None = None,
     doc: str = "",
+    lowering: Lowering | None = None,
 ) -> Operation:
     """Define an operation: what it computes and its derivative, side by side.
 
@@ -186,6 +198,10 @@ def operation(
         What a drawing calls the operation; its name unless given.
     doc : str, optional
         The docstring.
+    lowering : callable or str, optional
+        How jit compiles it: a function of the operands written as the rules are, or the name of a
+        function of C's math library, `"tgamma"`. Not needed where `function` itself is written so,
+        with neither functions of `math` nor branches.
 
     Returns
     -------
@@ -195,6 +211,8 @@ def operation(
     ------
     ValueError
         If `signature` can't be read, or there is not one rule for each operand.
+    TypeError
+        If `signature` is no string, or what should be a function is none.
 
     Examples
     --------
@@ -207,7 +225,9 @@ def operation(
     """
     home = rules[0] if rules else function
     module = getattr(home, "__module__", None) or "__main__"
-    return Operation(signature, function, rules, symbol, doc or f"User-defined operation {signature}.", module)
+    return Operation(
+        signature, function, rules, symbol, doc or f"User-defined operation {signature}.", module, lowering
+    )
 
 
 TABLE: dict[str, Operation] = {}
@@ -220,6 +240,7 @@ def _row(
     *rules: Rule,
     example: str,
     symbol: str | None = None,
+    lowering: Lowering | None = None,
 ) -> Operation:
     """Add an operation to the table, its docstring composed from one line and one example."""
     name, parsed = _parse_signature(signature)
@@ -247,7 +268,7 @@ Examples
 {result}
 """
     rules = tuple([_for_objects(rule) for rule in rules])
-    TABLE[name] = Operation(signature, _for_objects(function), rules, symbol, text, __name__)
+    TABLE[name] = Operation(signature, _for_objects(function), rules, symbol, text, __name__, lowering)
     return TABLE[name]
 
 
@@ -332,6 +353,7 @@ relu = _row(
     relu_,
     relu_dx,
     symbol="ReLU",
+    lowering=lambda x: where(x <= 0.0, 0.0, x),
     example="relu(-2.0) -> 0.0",
 )
 
@@ -355,14 +377,23 @@ pow = _row(
     lambda out, x, y: y * pow(_pow_base(x, y), y - 1.0),
     lambda out, x, y: out * log(x + _is_zero(x) * (y >= 0.0)),
     symbol="**",
+    lowering="pow",
     example="pow(2.0, 10.0) -> 1024.0",
 )
-exp = _row("exp(x)", "Exponential, e ** x.", ieee.ieee(math.exp, np.exp), lambda out, x: out, example="exp(0.0) -> 1.0")
+exp = _row(
+    "exp(x)",
+    "Exponential, e ** x.",
+    ieee.ieee(math.exp, np.exp),
+    lambda out, x: out,
+    lowering="exp",
+    example="exp(0.0) -> 1.0",
+)
 expm1 = _row(
     "expm1(x)",
     "e ** x - 1, exact also near 0.",
     ieee.ieee(math.expm1, np.expm1),
     lambda out, x: exp(x),
+    lowering="expm1",
     example="expm1(1e-20) -> 1e-20",
 )
 exp2 = _row(
@@ -370,6 +401,7 @@ exp2 = _row(
     "2 ** x.",
     ieee.ieee(math.exp2, np.exp2),
     lambda out, x: out * math.log(2.0),
+    lowering="exp2",
     example="exp2(3.0) -> 8.0",
 )
 log = _row(
@@ -377,6 +409,7 @@ log = _row(
     "Natural logarithm; log(0) is -inf, log(-1) is nan.",
     ieee.ieee(math.log, np.log),
     lambda out, x: 1.0 / x,
+    lowering="log",
     example="log(1.0) -> 0.0",
 )
 log1p = _row(
@@ -384,6 +417,7 @@ log1p = _row(
     "log(1 + x), exact also near 0.",
     ieee.ieee(math.log1p, np.log1p),
     lambda out, x: 1.0 / (1.0 + x),
+    lowering="log1p",
     example="log1p(1e-20) -> 1e-20",
 )
 log2 = _row(
@@ -391,6 +425,7 @@ log2 = _row(
     "Logarithm to base 2.",
     ieee.ieee(math.log2, np.log2),
     lambda out, x: 1.0 / (x * math.log(2.0)),
+    lowering="log2",
     example="log2(8.0) -> 3.0",
 )
 log10 = _row(
@@ -398,6 +433,7 @@ log10 = _row(
     "Logarithm to base 10.",
     ieee.ieee(math.log10, np.log10),
     lambda out, x: 1.0 / (x * math.log(10.0)),
+    lowering="log10",
     example="log10(1000.0) -> 3.0",
 )
 sqrt = _row(
@@ -405,6 +441,7 @@ sqrt = _row(
     "Square root; nan for a negative x, and sqrt'(0) = inf.",
     ieee.ieee(math.sqrt, np.sqrt),
     lambda out, x: 0.5 / out,
+    lowering="llvm.sqrt",
     example="sqrt(9.0) -> 3.0",
 )
 cbrt = _row(
@@ -412,6 +449,7 @@ cbrt = _row(
     "Cube root, of negative numbers too.",
     math.cbrt,
     lambda out, x: 1.0 / (3.0 * out * out),
+    lowering="cbrt",
     example="cbrt(-8.0) -> -2.0",
 )
 hypot = _row(
@@ -419,22 +457,34 @@ hypot = _row(
     "Euclidean length, sqrt(x*x + y*y + ...), without overflow on the way.",
     math.hypot,
     lambda out, *xs: [x / out for x in xs],
+    lowering=lambda *xs: _length(xs),
     example="hypot(3.0, 4.0) -> 5.0",
 )
 
 # Trigonometric and hyperbolic functions.
 
 sin = _row(
-    "sin(x)", "Sine of x radians.", ieee.ieee(math.sin, np.sin), lambda out, x: cos(x), example="sin(0.0) -> 0.0"
+    "sin(x)",
+    "Sine of x radians.",
+    ieee.ieee(math.sin, np.sin),
+    lambda out, x: cos(x),
+    lowering="sin",
+    example="sin(0.0) -> 0.0",
 )
 cos = _row(
-    "cos(x)", "Cosine of x radians.", ieee.ieee(math.cos, np.cos), lambda out, x: -sin(x), example="cos(0.0) -> 1.0"
+    "cos(x)",
+    "Cosine of x radians.",
+    ieee.ieee(math.cos, np.cos),
+    lambda out, x: -sin(x),
+    lowering="cos",
+    example="cos(0.0) -> 1.0",
 )
 tan = _row(
     "tan(x)",
     "Tangent of x radians.",
     ieee.ieee(math.tan, np.tan),
     lambda out, x: 1.0 + out * out,
+    lowering="tan",
     example="tan(0.0) -> 0.0",
 )
 asin = _row(
@@ -442,6 +492,7 @@ asin = _row(
     "Arc sine, in radians.",
     ieee.ieee(math.asin, np.arcsin),
     lambda out, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),
+    lowering="asin",
     example="asin(1.0) -> 1.5707963267948966",
 )
 acos = _row(
@@ -449,6 +500,7 @@ acos = _row(
     "Arc cosine, in radians.",
     ieee.ieee(math.acos, np.arccos),
     lambda out, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),
+    lowering="acos",
     example="acos(1.0) -> 0.0",
 )
 atan = _row(
@@ -456,6 +508,7 @@ atan = _row(
     "Arc tangent, in radians.",
     math.atan,
     lambda out, x: 1.0 / (1.0 + x * x),
+    lowering="atan",
     example="atan(0.0) -> 0.0",
 )
 atan2 = _row(
@@ -464,6 +517,7 @@ atan2 = _row(
     math.atan2,
     lambda out, y, x: x / _radius(y, x) / _radius(y, x),
     lambda out, y, x: -y / _radius(y, x) / _radius(y, x),
+    lowering="atan2",
     example="atan2(0.0, -1.0) -> 3.141592653589793",
 )
 sinh = _row(
@@ -471,6 +525,7 @@ sinh = _row(
     "Hyperbolic sine.",
     ieee.ieee(math.sinh, np.sinh),
     lambda out, x: cosh(x),
+    lowering="sinh",
     example="sinh(0.0) -> 0.0",
 )
 cosh = _row(
@@ -478,6 +533,7 @@ cosh = _row(
     "Hyperbolic cosine.",
     ieee.ieee(math.cosh, np.cosh),
     lambda out, x: sinh(x),
+    lowering="cosh",
     example="cosh(0.0) -> 1.0",
 )
 tanh = _row(
@@ -485,6 +541,7 @@ tanh = _row(
     "Hyperbolic tangent (S0, equation 1; S1: 2 sigmoid(2x) - 1).",
     math.tanh,
     lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),  # = 1 - out**2
+    lowering="tanh",
     example="tanh(0.0) -> 0.0",
 )
 asinh = _row(
@@ -492,6 +549,7 @@ asinh = _row(
     "Inverse hyperbolic sine.",
     math.asinh,
     lambda out, x: 1.0 / hypot(1.0, x),
+    lowering="asinh",
     example="asinh(0.0) -> 0.0",
 )
 acosh = _row(
@@ -499,6 +557,7 @@ acosh = _row(
     "Inverse hyperbolic cosine; nan below 1.",
     ieee.ieee(math.acosh, np.arccosh),
     lambda out, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
+    lowering="acosh",
     example="acosh(1.0) -> 0.0",
 )
 atanh = _row(
@@ -506,6 +565,7 @@ atanh = _row(
     "Inverse hyperbolic tangent; inf at 1, nan beyond.",
     ieee.ieee(math.atanh, np.arctanh),
     lambda out, x: 1.0 / ((1.0 - x) * (1.0 + x)),
+    lowering="atanh",
     example="atanh(0.0) -> 0.0",
 )
 degrees = _row(
@@ -513,6 +573,7 @@ degrees = _row(
     "Angle x from radians to degrees.",
     math.degrees,
     lambda out, x: 180.0 / math.pi,
+    lowering=lambda x: x * (180.0 / math.pi),
     example="degrees(0.0) -> 0.0",
 )
 radians = _row(
@@ -520,6 +581,7 @@ radians = _row(
     "Angle x from degrees to radians.",
     math.radians,
     lambda out, x: math.pi / 180.0,
+    lowering=lambda x: x * (math.pi / 180.0),
     example="radians(180.0) -> 3.141592653589793",
 )
 
@@ -537,6 +599,7 @@ erf = _row(
     "Error function.",
     math.erf,
     lambda out, x: 2.0 / math.sqrt(math.pi) * exp(-x * x),
+    lowering="erf",
     example="erf(0.0) -> 0.0",
 )
 erfc = _row(
@@ -544,6 +607,7 @@ erfc = _row(
     "Complementary error function, 1 - erf(x), exact also for large x.",
     math.erfc,
     lambda out, x: -2.0 / math.sqrt(math.pi) * exp(-x * x),
+    lowering="erfc",
     example="erfc(0.0) -> 1.0",
 )
 sigmoid = _row(
@@ -551,6 +615,7 @@ sigmoid = _row(
     "Logistic function, 1 / (1 + e**-x) (S0, section 1).",
     ieee.sigmoid,
     lambda out, x: out * sigmoid(-x),  # = out * (1 - out)
+    lowering=lambda x: _sigmoid(x, exp(-abs(x))),
     example="sigmoid(0.0) -> 0.5",
 )
 softplus = _row(
@@ -558,6 +623,7 @@ softplus = _row(
     "Smooth ReLU, log(1 + e**x) (S0, equation 4).",
     ieee.softplus,
     lambda out, x: sigmoid(x),
+    lowering=lambda x: where(x > 0.0, x, 0.0) + log1p(exp(-abs(x))),
     example="softplus(0.0) -> 0.6931471805599453",
 )
 silu = _row(
@@ -565,6 +631,7 @@ silu = _row(
     "Sigmoid linear unit or swish, x * sigmoid(x) (Elfwing et al. 2018).",
     lambda x: x * ieee.sigmoid(x),
     lambda out, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),
+    lowering=lambda x: x * sigmoid(x),
     example="silu(0.0) -> 0.0",
 )
 gelu = _row(
@@ -572,6 +639,7 @@ gelu = _row(
     "Gaussian error linear unit, x * P(N(0, 1) <= x), by erf (Hendrycks and Gimpel 2016).",
     ieee.gelu,
     lambda out, x: 0.5 * erfc(x * -math.sqrt(0.5)) + x * exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
+    lowering=lambda x: x * 0.5 * erfc(-x * math.sqrt(0.5)),
     example="gelu(0.0) -> 0.0",
 )
 leaky_relu = _row(
@@ -580,6 +648,7 @@ leaky_relu = _row(
     lambda x, slope: x if x > 0.0 else slope * x,
     lambda out, x, slope: where(x > 0.0, 1.0, slope),
     lambda out, x, slope: minimum(x, 0.0),
+    lowering=lambda x, slope: where(x > 0.0, x, slope * x),
     example="leaky_relu(-2.0) -> -0.02",
 )
 elu = _row(
@@ -588,6 +657,7 @@ elu = _row(
     lambda x, a: x if x >= 0.0 else a * math.expm1(x),
     lambda out, x, a: where(x < 0.0, a * exp(minimum(x, 0.0)), 1.0),
     lambda out, x, a: expm1(minimum(x, 0.0)),
+    lowering=lambda x, a: where(x >= 0.0, x, a * expm1(x)),
     example="elu(0.5) -> 0.5",
 )
 identity = _row(
@@ -605,6 +675,7 @@ abs = _row(
     "Absolute value; abs'(0) = 0.",
     math.fabs,
     lambda out, x: (x > 0.0) - (x < 0.0),
+    lowering="llvm.fabs",
     example="abs(-2.0) -> 2.0",
 )
 maximum = _row(
@@ -614,6 +685,7 @@ maximum = _row(
     lambda out, x, y: 1.0 - (x < y) - 0.5 * (x <= y) * (x >= y),
     lambda out, x, y: 1.0 - (y < x) - 0.5 * (x <= y) * (x >= y),
     symbol="max",
+    lowering=lambda x, y: where(x <= x, where(x > y, x, y), x),
     example="maximum(1.0, 2.0) -> 2.0",
 )
 minimum = _row(
@@ -623,6 +695,7 @@ minimum = _row(
     lambda out, x, y: 1.0 - (x > y) - 0.5 * (x <= y) * (x >= y),
     lambda out, x, y: 1.0 - (y > x) - 0.5 * (x <= y) * (x >= y),
     symbol="min",
+    lowering=lambda x, y: where(x <= x, where(x < y, x, y), x),
     example="minimum(1.0, 2.0) -> 1.0",
 )
 clip = _row(
@@ -632,6 +705,7 @@ clip = _row(
     lambda out, x, low, high: (x >= low) * (x <= high) * 1.0,
     lambda out, x, low, high: (x < low) * (low < high) * 1.0,
     lambda out, x, low, high: 1.0 - (1.0 - (x > high)) * (1.0 - (high < low)),
+    lowering=lambda x, low, high: minimum(maximum(x, low), high),
     example="clip(5.0, 0.0, 1.0) -> 1.0",
 )
 where = _row(
@@ -641,6 +715,7 @@ where = _row(
     lambda out, condition, x, y: 0.0,
     lambda out, condition, x, y: 1.0 - _is_zero(condition),
     lambda out, condition, x, y: 1.0 * _is_zero(condition),
+    lowering="select",
     example="where(True, 1.0, 2.0) -> 1.0",
 )
 copysign = _row(
@@ -649,6 +724,7 @@ copysign = _row(
     math.copysign,
     lambda out, x, y: sign(x) * copysign(1.0, y),
     lambda out, x, y: 0.0,
+    lowering="llvm.copysign",
     example="copysign(2.0, -0.0) -> -2.0",
 )
 
@@ -659,6 +735,7 @@ floor = _row(
     "Largest integer not above x, as a float.",
     ieee.integral(math.floor),
     lambda out, x: 0.0,
+    lowering="llvm.floor",
     example="floor(-1.5) -> -2.0",
 )
 ceil = _row(
@@ -666,6 +743,7 @@ ceil = _row(
     "Smallest integer not below x, as a float.",
     ieee.integral(math.ceil),
     lambda out, x: 0.0,
+    lowering="llvm.ceil",
     example="ceil(-1.5) -> -1.0",
 )
 trunc = _row(
@@ -673,6 +751,7 @@ trunc = _row(
     "x without its fraction, as a float.",
     ieee.integral(math.trunc),
     lambda out, x: 0.0,
+    lowering="llvm.trunc",
     example="trunc(-1.5) -> -1.0",
 )
 sign = _row(
@@ -680,6 +759,7 @@ sign = _row(
     "-1, 0 or 1.",
     lambda x: float((x > 0.0) - (x < 0.0)) if x == x else x,
     lambda out, x: 0.0,
+    lowering=lambda x: where(x <= x, (x > 0.0) - (x < 0.0), x),
     example="sign(-3.0) -> -1.0",
 )
 fmod = _row(
@@ -688,6 +768,7 @@ fmod = _row(
     ieee.ieee(math.fmod, np.fmod),
     lambda out, x, y: 1.0,
     lambda out, x, y: -trunc(x / y),
+    lowering="fmod",
     example="fmod(-5.0, 3.0) -> -2.0",
 )
 remainder = _row(
@@ -696,6 +777,7 @@ remainder = _row(
     ieee.ieee(math.remainder, ieee.nan),
     lambda out, x, y: 1.0,
     lambda out, x, y: -floor((x - out) / y + 0.5),  # a whole number, and so of derivative 0
+    lowering="remainder",
     example="remainder(5.0, 3.0) -> -1.0",
 )
 mod = _row(
@@ -705,6 +787,7 @@ mod = _row(
     lambda out, x, y: 1.0,
     lambda out, x, y: -floor_divide(x, y),
     symbol="%",
+    lowering=lambda x, y: _mod(x, y),
     example="mod(-5.0, 3.0) -> 1.0",
 )
 floor_divide = _row(
@@ -714,6 +797,7 @@ floor_divide = _row(
     lambda out, x, y: 0.0,
     lambda out, x, y: 0.0,
     symbol="//",
+    lowering=lambda x, y: _floor_divide(x, y),
     example="floor_divide(-5.0, 3.0) -> -2.0",
 )
 
@@ -726,6 +810,7 @@ less = _row(
     lambda out, x, y: 0.0,
     lambda out, x, y: 0.0,
     symbol="<",
+    lowering=lambda x, y: x < y,
     example="less(1.0, 2.0) -> 1.0",
 )
 less_equal = _row(
@@ -735,6 +820,7 @@ less_equal = _row(
     lambda out, x, y: 0.0,
     lambda out, x, y: 0.0,
     symbol="<=",
+    lowering=lambda x, y: x <= y,
     example="less_equal(1.0, 1.0) -> 1.0",
 )
 greater = _row(
@@ -744,6 +830,7 @@ greater = _row(
     lambda out, x, y: 0.0,
     lambda out, x, y: 0.0,
     symbol=">",
+    lowering=lambda x, y: x > y,
     example="greater(1.0, 2.0) -> 0.0",
 )
 greater_equal = _row(
@@ -753,6 +840,7 @@ greater_equal = _row(
     lambda out, x, y: 0.0,
     lambda out, x, y: 0.0,
     symbol=">=",
+    lowering=lambda x, y: x >= y,
     example="greater_equal(1.0, 1.0) -> 1.0",
 )
 
@@ -772,6 +860,7 @@ fsum_ = _row(
     ieee.fsum,
     lambda out, *terms: [1.0] * len(terms),
     symbol="fsum",
+    lowering="fsum",
     example="fsum_(1e100, 1.0, -1e100) -> 1.0",
 )
 dot_ = _row(
@@ -788,6 +877,7 @@ dist_ = _row(
     lambda *operands: math.dist(operands[: len(operands) // 2], operands[len(operands) // 2 :]),
     lambda out, *operands: _dist_partials(out, operands),
     symbol="dist",
+    lowering=lambda *operands: _length([*map(sub, operands[: len(operands) // 2], operands[len(operands) // 2 :])]),
     example="dist_(1.0, 1.0, 4.0, 5.0) -> 5.0",
 )
 logsumexp_ = _row(
@@ -796,6 +886,7 @@ logsumexp_ = _row(
     ieee.logsumexp,
     lambda out, *terms: [exp(term - out) for term in terms],
     symbol="logsumexp",
+    lowering=lambda *terms: _logsumexp(terms),
     example="logsumexp_(1000.0, -1000.0) -> 1000.0",
 )
 
@@ -804,3 +895,53 @@ def _dist_partials(out: Any, operands: Sequence[Any]) -> list[Any]:
     half = len(operands) // 2
     toward_p = [(p - q) / (out + _is_zero(out)) for p, q in zip(operands[:half], operands[half:])]
     return [*toward_p, *(-partial for partial in toward_p)]
+
+
+# Lowerings that take more than a line.
+
+
+def _length(coordinates: Sequence[Any]) -> Any:
+    """Give sqrt(x*x + y*y + ...), the squares kept in range by a power of two; inf beats nan, as in math.hypot."""
+    sizes = [abs(x) for x in coordinates]
+    largest = 0.0
+    for size in sizes:
+        largest = where(size > largest, size, largest)
+    down = where(largest > 1e150, 2.0**-600, where(largest < 1e-140, 2.0**600, 1.0))
+    up = where(largest > 1e150, 2.0**600, where(largest < 1e-140, 2.0**-600, 1.0))
+    squares = [(down * size) * (down * size) for size in sizes]
+    return where(largest >= math.inf, math.inf, up * sqrt(_sum_pairwise(squares)))
+
+
+def _sigmoid(x: Any, e: Any) -> Any:
+    """Give 1 / (1 + e^-x), from x and e = e^-|x|, which never overflows."""
+    return where(x >= 0.0, 1.0, e) / (1.0 + e)
+
+
+def _sum_pairwise(terms: Sequence[Any]) -> Any:
+    """Sum with an error that grows with the logarithm of the number of terms."""
+    while len(terms) > 1:
+        terms = [*map(add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]
+    return terms[0]
+
+
+def _logsumexp(terms: Sequence[Any]) -> Any:
+    largest = terms[0]
+    for term in terms[1:]:
+        largest = where(term > largest, term, largest)
+    shift = where(abs(largest) < math.inf, largest, 0.0)
+    return shift + log(_sum_pairwise([exp(term - shift) for term in terms]))
+
+
+def _mod(x: Any, y: Any) -> Any:
+    """Give x % y as Python does: C's fmod, moved to the sign of y."""
+    rest = fmod(x, y)
+    return where(rest, where(copysign(1.0, y) * rest < 0.0, rest + y, rest), copysign(0.0, y))
+
+
+def _floor_divide(x: Any, y: Any) -> Any:
+    """Give x // y as Python does: a quotient that is whole but for rounding, then rounded to the nearest integer."""
+    rest = fmod(x, y)
+    quotient = div(x - rest, y) - (copysign(1.0, y) * rest < 0.0)
+    below = floor(quotient)
+    rounded = where(quotient, below + (quotient - below > 0.5), copysign(0.0, div(x, y)))
+    return where(y, rounded, div(x, y))

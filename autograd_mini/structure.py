@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -37,14 +38,14 @@ class Structure:
         if self.kind is float:
             return 1
         if self.kind is np.ndarray:
-            return int(np.prod(self.keys, dtype=int))
-        return sum(part.size for part in self.parts)
+            return math.prod(self.keys)
+        return sum(1 if part is NUMBER else part.size for part in self.parts)
 
     def nest(self, leaf: Callable[[Structure], Any]) -> Any:
         """Nest what `leaf` makes of each number or array, called in order."""
         if self.kind is float or self.kind is np.ndarray:
             return leaf(self)
-        parts = [part.nest(leaf) for part in self.parts]
+        parts = [leaf(part) if part is NUMBER else part.nest(leaf) for part in self.parts]
         if issubclass(self.kind, dict):
             return dict(zip(self.keys, parts))
         if hasattr(self.kind, "_make"):  # a named tuple
@@ -61,6 +62,9 @@ class Structure:
         else:
             for key, part in zip(self.keys or range(len(self.parts)), self.parts):
                 yield from part.paths(f"{prefix}[{key!r}]")
+
+
+NUMBER = Structure(float)
 
 
 def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
@@ -86,23 +90,28 @@ def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
     [1.0, (2.0, 3.0)]
     """
     if isinstance(tree, Value):
-        return [tree], Structure(float)
+        return [tree], NUMBER
     if isinstance(tree, np.ndarray):
         numbers = [x if isinstance(x, Value) else as_float(x, f"an element of {role}") for x in tree.flat]
         return numbers, Structure(np.ndarray, tree.shape)
     if isinstance(tree, Real):
-        return [as_float(tree, role)], Structure(float)
+        return [as_float(tree, role)], NUMBER
     if isinstance(tree, dict):
         keys, children = tuple(tree), list(tree.values())
     elif isinstance(tree, (list, tuple)):
         keys, children = (), list(tree)
     else:
         raise TypeError(f"{role} must be a number, or a list, tuple, dict or array of numbers, not {describe(tree)}")
-    numbers, parts = [], []
+    numbers: list[Any] = []
+    parts: list[Structure] = []
     for key, child in zip(keys or range(len(children)), children):
-        inner, part = flatten(child, f"{role}[{key!r}]")
-        numbers += inner
-        parts.append(part)
+        if isinstance(child, Value) or type(child) is float:
+            numbers.append(child)
+            parts.append(NUMBER)
+        else:
+            inner, part = flatten(child, f"{role}[{key!r}]")
+            numbers += inner
+            parts.append(part)
     return numbers, Structure(type(tree), keys, tuple(parts))
 
 

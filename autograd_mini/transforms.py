@@ -17,9 +17,17 @@ import numpy as np
 
 from autograd_mini.finite_differences import central_differences
 from autograd_mini.ieee import describe
-from autograd_mini.operations import Operation, identity
+from autograd_mini.operations import identity
 from autograd_mini.structure import Structure, flatten, make_array, unflatten
-from autograd_mini.value import Value, gradient, recording, topological_order
+from autograd_mini.value import (
+    Value,
+    comparing,
+    derivative_graph,
+    gradient,
+    is_tracing,
+    recording,
+    topological_order,
+)
 
 ArgNums = int | tuple[int, ...]
 
@@ -329,6 +337,8 @@ class _Call:
 
     def stays_on_graph(self, root: Any) -> bool:
         """Say whether the caller may want to differentiate what is computed from a number of the result."""
+        if is_tracing():
+            return isinstance(root, Value)
         if self.given_values or not _open_inputs or not isinstance(root, Value):
             return self.given_values
         return any(id(node) in _open_inputs for node in topological_order(root))
@@ -339,7 +349,7 @@ class _Call:
             return [0.0] * len(self.inputs)
         if not self.stays_on_graph(root):
             return gradient(root, self.inputs)
-        with recording():
+        with recording(), comparing():
             return derivative_graph(root, self.inputs)
 
     def finish(self, root: Any) -> Any:
@@ -355,56 +365,6 @@ def _holds_value(argument: Any) -> bool:
     if isinstance(argument, np.ndarray):
         return argument.dtype == object and any(isinstance(x, Value) for x in argument.flat)
     return isinstance(argument, Value)
-
-
-def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
-    """Write the derivatives of `root` for `inputs` as Values: backpropagation that can be differentiated.
-
-    Examples
-    --------
-    >>> from autograd_mini import Value
-    >>> x = Value(2.0)
-    >>> (slope,) = derivative_graph(x * x * x, [x])
-    >>> slope.backward()
-    >>> slope.data, x.grad
-    (12.0, 12.0)
-    """
-    order = topological_order(root)
-    depending = {id(node) for node in inputs}
-    for node in order:
-        if any(id(operand) in depending for operand in node.inputs):
-            depending.add(id(node))
-    ends = {id(node) for node in inputs}
-    upstream: dict[int, Any] = {id(root): 1.0}
-    for node in reversed(order):
-        if id(node) not in depending or id(node) in ends:
-            continue
-        arriving = upstream.pop(id(node))
-        wanted = [id(operand) in depending for operand in node.inputs]
-        for operand, partial in zip(node.inputs, _partials(node, wanted)):
-            if id(operand) in depending:
-                contribution = _times(arriving, partial)
-                sum_so_far = upstream.get(id(operand))
-                upstream[id(operand)] = contribution if sum_so_far is None else sum_so_far + contribution
-    found = [upstream.get(id(node), 0.0) for node in inputs]
-    return [derivative if isinstance(derivative, Value) else Value(derivative) for derivative in found]
-
-
-def _partials(node: Value, wanted: list[bool]) -> Sequence[Any]:
-    """Apply the table's rules to the operands whose derivatives are wanted."""
-    operation: Operation = node.op  # type: ignore[assignment]
-    if operation.is_variadic:
-        return operation.partials(node, node.inputs)
-    return [rule(node, *node.inputs) if want else 0.0 for rule, want in zip(operation.rules, wanted)]
-
-
-def _times(upstream: Any, partial: Any) -> Any:
-    """Multiply, but make no node for a factor of exactly 1."""
-    if not isinstance(partial, Value) and partial == 1.0:
-        return upstream
-    if not isinstance(upstream, Value) and upstream == 1.0:
-        return partial
-    return upstream * partial
 
 
 def _outer(outer: Structure, inner: Structure, rows: Sequence[Sequence[Any]]) -> Any:

@@ -14,8 +14,8 @@ cdef int _open_blocks
 cdef long long _walk
 cdef int _depth
 cdef list _condemned
-cdef object _CONSTANT
-cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
+cdef object _CONSTANT, _BORN_IN_TRACE
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT, _DETACH
 
 
 cdef class _Fan:
@@ -43,6 +43,10 @@ cdef Value _relu(Value operand)
 cdef Value _record(Operation operation, object operands)
 cdef _Fan _make_fan(tuple[Value, ...] operands)
 cdef Value _fan_node(Operation operation, _Fan fan, double data)
+cdef Value _write_down(Value node, object operation)
+cdef Value _record_traced(Operation operation, object operands)
+cdef list _partials(Value node, tuple[Value, ...] operands, list[bool] wanted)
+cdef object _times(object upstream, object partial)
 @cython.locals(order=list, stack=list)
 cdef list _topological_order(Value root, bint reset=*)
 cdef void _backpropagate(list[Value] order, double seed)

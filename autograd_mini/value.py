@@ -9,13 +9,16 @@ what is built on Values.
 from __future__ import annotations
 
 import inspect
+import linecache
 import math
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ContextDecorator, suppress
 from contextvars import ContextVar, Token
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from autograd_mini import operations
 from autograd_mini.ieee import as_float, describe
@@ -55,14 +58,21 @@ _NEG = operations.neg
 _RELU = operations.relu
 _DOT = operations.dot_
 
-# Stands in a leaf for the operation that made it, where no gradient is wanted of that leaf.
-_CONSTANT = object()
+# What detach() is while a function is traced: a node through which no gradient flows back.
+_DETACH = operations.operation("_DETACH(x)", lambda x: x, lambda out, x: 0.0, symbol="detach")
 
-# How many `no_grad` and `detect_anomaly` blocks are open in the whole process. While there is
-# none, making a node costs one comparison; else the context variables say what holds here.
+# Stand in a leaf for the operation that made it, where no gradient is wanted of that leaf, or where
+# the function that made it is being traced.
+_CONSTANT = object()
+_BORN_IN_TRACE = object()
+
+# How many blocks such as `no_grad`, `detect_anomaly` and `tracing` are open in the whole process.
+# While there is none, making a node costs one comparison; else the context variables say what holds here.
 _open_blocks = 0
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _checking: ContextVar[bool] = ContextVar("checking", default=False)
+_comparing: ContextVar[bool] = ContextVar("comparing", default=False)
+_tape: ContextVar[list[Value] | None] = ContextVar("tape", default=None)
 
 # Held while a graph is walked: the walk leaves marks in nodes, and threads may share nodes.
 _lock = threading.Lock()
@@ -151,6 +161,8 @@ class Value:
         self._data = data if type(data) is float else as_float(data, "data")
         self._grad = 0.0
         self._operation: Any = None
+        if _open_blocks and _tape.get() is not None:
+            _write_down(self, _BORN_IN_TRACE)
         if not cython.compiled:  # a compiled Value starts with these
             self._left: Any = None
             self._right: Any = None
@@ -179,10 +191,14 @@ class Value:
 
     @property
     def data(self) -> float:
+        if _open_blocks and self.is_traced:
+            _refuse("reading .data of", "; compute with the Value itself")
         return self._data
 
     @data.setter
     def data(self, number: Any) -> None:
+        if _open_blocks and self.is_traced:
+            _refuse("assigning to .data of", "; make a new Value instead")
         self._data = number if type(number) is float else as_float(number, "data")
 
     @property
@@ -238,7 +254,14 @@ class Value:
     @property
     def requires_grad(self) -> bool:
         """False for a number that stood in an expression, and for what `detach` and `no_grad` give."""
-        return self._operation is not _CONSTANT
+        return self._operation is not _CONSTANT and self._operation is not _DETACH
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether `jit` is tracing the function that runs here, and this Value has other data in each call of it."""
+        if _tape.get() is None:
+            return False
+        return self._operation is not _CONSTANT and self._operation is not _BORN_IN_TRACE
 
     @property
     def _prev(self) -> set[Value]:
@@ -257,10 +280,12 @@ class Value:
 
     def item(self) -> float:
         """Give the data as a float, which is no part of the graph."""
-        return self._data
+        return self.data
 
     def detach(self) -> Value:
         """Give a new leaf with the same data and label, through which no gradient flows back."""
+        if _open_blocks and self.is_traced:
+            return _node(_DETACH, self, None, math.nan, 0.0, 0.0)
         leaf = _constant(self._data)
         leaf._label = self._label
         return leaf
@@ -292,6 +317,8 @@ class Value:
         >>> x.grad
         6.0
         """
+        if _open_blocks and self.is_traced:
+            _refuse("backward() from", "; differentiate with grad, value_and_grad or jacobian")
         start: cython.double = as_float(seed, "seed")
         if self._operation is _CONSTANT:
             raise RuntimeError(
@@ -447,42 +474,66 @@ class Value:
     gelu = operations.gelu
     clip = operations.clip
 
-    def __lt__(self, other: Any) -> bool:
+    def __lt__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
-        return NotImplemented if rhs is None else self._data < rhs._data
+        if rhs is None:
+            return NotImplemented
+        if _open_blocks and _tape.get() is not None:
+            return _compare_traced(operations.less, self, rhs)
+        return self._data < rhs._data
 
-    def __le__(self, other: Any) -> bool:
+    def __le__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
-        return NotImplemented if rhs is None else self._data <= rhs._data
+        if rhs is None:
+            return NotImplemented
+        if _open_blocks and _tape.get() is not None:
+            return _compare_traced(operations.less_equal, self, rhs)
+        return self._data <= rhs._data
 
-    def __gt__(self, other: Any) -> bool:
+    def __gt__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
-        return NotImplemented if rhs is None else self._data > rhs._data
+        if rhs is None:
+            return NotImplemented
+        if _open_blocks and _tape.get() is not None:
+            return _compare_traced(operations.greater, self, rhs)
+        return self._data > rhs._data
 
-    def __ge__(self, other: Any) -> bool:
+    def __ge__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
-        return NotImplemented if rhs is None else self._data >= rhs._data
+        if rhs is None:
+            return NotImplemented
+        if _open_blocks and _tape.get() is not None:
+            return _compare_traced(operations.greater_equal, self, rhs)
+        return self._data >= rhs._data
 
     def __bool__(self) -> bool:
+        if _open_blocks and self.is_traced:
+            _refuse("the truth of", _BRANCHES)
         return self._data != 0.0
 
     def __hash__(self) -> int:
         return id(self) >> 4
 
     def __float__(self) -> float:
+        if _open_blocks and self.is_traced:
+            _refuse("float() of", "; instead of math.exp(v) and the like call autograd_mini.exp(v)")
         raise TypeError(
             "a Value does not turn into a float by itself, since its gradient would be lost: instead of "
             "math.exp(v) and the like call autograd_mini.exp(v); to leave the graph on purpose write v.data"
         )
 
     def __int__(self) -> int:
+        if _open_blocks and self.is_traced:
+            _refuse("int() of", "; write autograd_mini.trunc(v)")
         raise TypeError("a Value does not turn into an int by itself; write int(v.data), or autograd_mini.trunc(v)")
 
     def __repr__(self) -> str:
+        if _open_blocks and self.is_traced:
+            return "Value(traced)"
         return f"Value(data={self._data}, grad={self._grad})"
 
     def __format__(self, specification: str) -> str:
-        return format(self._data, specification) if specification else repr(self)
+        return format(self.data, specification) if specification else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reduce(self)
@@ -512,6 +563,8 @@ def _constant(data: float) -> Value:
         leaf._grad = 0.0
         leaf._left = leaf._right = leaf._fan = None
         leaf._mark = 0
+    if _open_blocks and _tape.get() is not None:
+        _write_down(leaf, _CONSTANT)
     return leaf
 
 
@@ -531,6 +584,8 @@ def _node(operation: Operation, left: Value, right: Value | None, data: float, d
         node._grad = 0.0
         node._fan = None
         node._mark = 0
+    if _open_blocks and _tape.get() is not None:
+        return _write_down(node, operation)
     return node
 
 
@@ -543,6 +598,8 @@ def _relu(operand: Value) -> Value:
 
 def _record(operation: Operation, operands: Sequence[Value]) -> Value:
     """Record any operation of the table or of a user, on Values."""
+    if _open_blocks and _tape.get() is not None:
+        return _record_traced(operation, operands)
     xs = [operand.data for operand in operands]
     data = operation.function(*xs)
     if type(data) is not float:
@@ -573,6 +630,8 @@ def _fan_node(operation: Operation, fan: _Fan, data: float) -> Value:
         node._grad = 0.0
         node._left = node._right = None
         node._mark = 0
+    if _open_blocks and _tape.get() is not None:
+        return _write_down(node, operation)
     return node
 
 
@@ -691,6 +750,64 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
         return _propagate_aside(order, inputs)
 
 
+def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
+    """Write the derivatives of `root` for `inputs` as Values: backpropagation that can be differentiated.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> x = Value(2.0)
+    >>> (slope,) = derivative_graph(x * x * x, [x])
+    >>> slope.backward()
+    >>> slope.data, x.grad
+    (12.0, 12.0)
+    """
+    node: Value
+    operand: Value
+    order: list[Value] = topological_order(root)
+    ends: set[Value] = set(inputs)
+    depending: set[Value] = set(inputs)
+    for node in order:
+        if node.requires_grad:
+            for operand in node.inputs:
+                if operand in depending:
+                    depending.add(node)
+                    break
+    upstream: dict[Value, Any] = {root: 1.0}
+    for node in reversed(order):
+        if node not in depending or node in ends:
+            continue
+        arriving = upstream.pop(node)
+        operands: tuple[Value, ...] = node.inputs
+        wanted: list[bool] = [operand in depending for operand in operands]
+        partials: list[Any] = _partials(node, operands, wanted)
+        for i in range(len(operands)):
+            if wanted[i]:
+                operand = operands[i]
+                contribution = _times(arriving, partials[i])
+                sum_so_far = upstream.get(operand)
+                upstream[operand] = contribution if sum_so_far is None else sum_so_far + contribution
+    found = [upstream.get(node, 0.0) for node in inputs]
+    return [derivative if isinstance(derivative, Value) else Value(derivative) for derivative in found]
+
+
+def _partials(node: Value, operands: tuple[Value, ...], wanted: list[bool]) -> list[Any]:
+    """Apply the table's rules to the operands whose derivatives are wanted."""
+    operation: Operation = node._operation
+    if operation.is_variadic:
+        return list(operation.partials(node, operands))
+    return [rule(node, *operands) if want else 0.0 for rule, want in zip(operation.rules, wanted)]
+
+
+def _times(upstream: Any, partial: Any) -> Any:
+    """Multiply, but make no node for a factor of exactly 1."""
+    if not isinstance(partial, Value) and partial == 1.0:
+        return upstream
+    if not isinstance(upstream, Value) and upstream == 1.0:
+        return partial
+    return upstream * partial
+
+
 def _topological_order(root: Value, reset: bool = False) -> list[Value]:
     # A node's mark is the number of the walk once it is opened, and its place after that once it is
     # listed. The next walk's number is higher than all of these.
@@ -785,11 +902,11 @@ def _propagate_aside(order: list[Value], inputs: Sequence[Value]) -> list[float]
 class _Block(ContextDecorator):
     """A `with` block that sets a context variable, for this thread or task and no other."""
 
-    _variable: ContextVar[bool]
-    _setting: bool
+    _variable: ContextVar[Any]
+    _setting: Any
 
     def __init__(self) -> None:
-        self._token: Token[bool] | None = None
+        self._token: Token[Any] | None = None
 
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
@@ -869,6 +986,36 @@ class _unchecked(_Block):
     _setting = False
 
 
+class tracing(_Block):
+    """Write every node down on a tape, as operations on numbers yet unknown: what `jit` compiles.
+
+    Whatever would make a decision by a number is a `TracingError` then. Values made before stand for
+    the numbers that they have when the compiled code is called.
+
+    Parameters
+    ----------
+    tape : list
+        Gets the nodes, operands before results.
+    """
+
+    _variable = _tape
+
+    def __init__(self, tape: list[Value]) -> None:
+        super().__init__()
+        self._setting = tape
+
+
+class comparing(_Block):
+    """Let traced Values be compared, as derivative rules do it: the result is 0 or 1, and a node."""
+
+    _variable = _comparing
+    _setting = True
+
+
+class TracingError(TypeError):
+    """A function that `jit` traces asked for a number that will be another one in each call."""
+
+
 def _count_blocks(change: int) -> None:
     global _open_blocks
     with _blocks_lock:
@@ -877,9 +1024,21 @@ def _count_blocks(change: int) -> None:
 
 def _is_recorded(operation: Operation, operands: Sequence[Value], data: float) -> bool:
     """Say whether the blocks open here let a node be made, unless one of them finds its data an anomaly."""
+    if _tape.get() is not None:
+        return True
     if _checking.get():
         _check_forward(operation, operands, data)
     return _recording.get()
+
+
+def is_tracing() -> bool:
+    """Say whether a function is being traced here."""
+    return _open_blocks > 0 and _tape.get() is not None
+
+
+def is_checking() -> bool:
+    """Say whether `detect_anomaly` holds here."""
+    return _open_blocks > 0 and _checking.get()
 
 
 def _check_forward(operation: Operation, operands: Sequence[Value], data: float) -> None:
@@ -909,6 +1068,61 @@ def _check_backward(order: list[Value], seed: float) -> None:
 def _name(operands: Sequence[Value]) -> str:
     shown = [f"{operand.label or '?'} = {operand.data}" for operand in operands[:6]]
     return ", ".join(shown) + (f" and {len(operands) - 6} more" if len(operands) > 6 else "")
+
+
+# Tracing. A node on the tape has no data; a leaf on it is a number that stood in an expression, or
+# that the traced function made itself.
+
+_BRANCHES = (
+    "; write autograd_mini.where(autograd_mini.greater(x, y), a, b), maximum, minimum, clip or relu, which choose "
+    "anew in each call"
+)
+
+
+def _write_down(node: Value, operation: Any) -> Value:
+    node._operation = operation
+    if not node.is_leaf:
+        node._data = math.nan
+    _tape.get().append(node)  # type: ignore[union-attr]
+    if operation is not _DETACH and not node.is_leaf and not _recording.get():
+        return _node(_DETACH, node, None, math.nan, 0.0, 0.0)
+    return node
+
+
+def _record_traced(operation: Operation, operands: Sequence[Value]) -> Value:
+    if len(operands) == 1:
+        return _node(operation, operands[0], None, math.nan, math.nan, 0.0)
+    if len(operands) == 2:
+        return _node(operation, operands[0], operands[1], math.nan, math.nan, math.nan)
+    fan: _Fan = _make_fan(tuple(operands))
+    for i in range(len(operands)):
+        fan.partials[i] = math.nan
+    return _fan_node(operation, fan, math.nan)
+
+
+def _compare_traced(operation: Operation, left: Value, right: Value) -> Any:
+    if not (left.is_traced or right.is_traced):
+        return bool(operation.function(left._data, right._data))
+    if not _comparing.get():
+        _refuse("comparing", _BRANCHES)
+    return _record(operation, (left, right))
+
+
+def _refuse(what: str, remedy: str) -> NoReturn:
+    raise TracingError(f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{_place()}")
+
+
+def _place() -> str:
+    """Name the line of code outside this package that is being run."""
+    package = str(Path(__file__).parent)
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return ""
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    source = linecache.getline(file, line, frame.f_globals).strip()
+    return f" (line {line} of {Path(file).name}{': ' + source if source else ''})"
 
 
 # Pickling and copying. pickle and copy recurse from a node to its operands. So that no graph is too

@@ -429,6 +429,27 @@ def test_signature_must_be_a_string(signature: Any) -> None:
         operation(signature, lambda x: x, lambda out, x: 1.0)
 
 
+@pytest.mark.parametrize("lowering", [3, 1.0, ["exp"]])
+def test_lowering_must_be_a_function_or_a_name(lowering: Any) -> None:
+    with pytest.raises(TypeError, match=r"the lowering of f\(x\) must be a function or a name, not "):
+        operation("f(x)", lambda x: x, lambda out, x: 1.0, lowering=lowering)
+
+
+def test_operation_keeps_its_lowering() -> None:
+    double: Any = lambda x: x + x  # noqa: E731
+    assert operation("f(x)", lambda x: 2.0 * x, lambda out, x: 2.0, lowering=double).lowering is double
+    assert operation("f(x)", math.gamma, lambda out, x: out, lowering="tgamma").lowering == "tgamma"
+    assert cube.lowering is None
+
+
+@every_operation
+def test_lowering_that_is_a_function_computes_the_operation_on_numbers_too(op: Operation) -> None:
+    if not callable(op.lowering):
+        return
+    for xs in [*samples_of(op), *reference_of(op).edges]:
+        assert same(float(op.lowering(*xs)), op.function(*xs), VALUE_TOLERANCE), xs
+
+
 def test_operands_by_keyword_and_by_default() -> None:
     elu, leaky_relu, clip = TABLE["elu"], TABLE["leaky_relu"], TABLE["clip"]
     assert elu(-1.0) == elu(-1.0, 1.0) == elu(x=-1.0, a=1) == math.expm1(-1.0)

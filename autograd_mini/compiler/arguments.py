@@ -1,0 +1,191 @@
+"""Arguments of a compiled function: how they are nested, and which axis of them is the batch's.
+
+Knows nothing of graphs or code.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd_mini.ieee import as_float, describe
+from autograd_mini.structure import NUMBER, Structure
+from autograd_mini.value import Value
+
+Array = NDArray[np.float64]
+FLOAT64 = np.dtype(np.float64)
+Axes = Any  # an axis, None, or nested ones
+Leaf = Any  # a float, an array of one axis or more, or a Value
+
+
+class Block(NamedTuple):
+    """A leaf of an argument, a number or an array: given once, or for each example."""
+
+    shape: tuple[int, ...]
+    mapped: bool
+
+
+class Flat(NamedTuple):
+    """An argument, and how it was nested: an array is one leaf."""
+
+    leaves: list[Leaf]
+    structure: Structure
+
+
+def flat(tree: Any, role: str) -> Flat:
+    """List the leaves of an argument.
+
+    Raises
+    ------
+    TypeError
+        If there is something else than numbers in it; the message says where.
+    """
+    if type(tree) is float or isinstance(tree, Value):
+        return Flat([tree], NUMBER)
+    if isinstance(tree, np.ndarray) and tree.ndim:
+        if tree.dtype.kind not in "fiub" and not (tree.dtype == object and _holds_value(tree)):
+            raise TypeError(f"{role} must be an array of real numbers, not {describe(tree)}")
+        return Flat([tree], Structure(np.ndarray, tree.shape))
+    if isinstance(tree, (Real, np.ndarray)):
+        return Flat([as_float(tree[()] if isinstance(tree, np.ndarray) else tree, role)], NUMBER)
+    if isinstance(tree, dict):
+        keys, children = tuple(tree), list(tree.values())
+    elif isinstance(tree, (list, tuple)):
+        keys, children = (), list(tree)
+        if all([type(child) is float for child in children]):
+            return Flat(children, Structure(type(tree), (), (NUMBER,) * len(children)))
+    else:
+        raise TypeError(f"{role} must be a number, or a list, tuple, dict or array of numbers, not {describe(tree)}")
+    leaves: list[Leaf] = []
+    parts: list[Structure] = []
+    for key, child in zip(keys or range(len(children)), children):
+        inner, part = flat(child, f"{role}[{key!r}]")
+        leaves += inner
+        parts.append(part)
+    return Flat(leaves, Structure(type(tree), keys, tuple(parts)))
+
+
+def holds_value(argument: Flat) -> bool:
+    """Say whether there are Values in an argument, so that its function is to be recorded, not compiled."""
+    return any(
+        isinstance(leaf, Value) or (isinstance(leaf, np.ndarray) and leaf.dtype == object) for leaf in argument.leaves
+    )
+
+
+def holds_array(argument: Flat) -> bool:
+    """Say whether there is an array in an argument."""
+    return any(isinstance(leaf, np.ndarray) for leaf in argument.leaves)
+
+
+def _holds_value(array: np.ndarray[Any, Any]) -> bool:
+    return any(isinstance(x, Value) for x in array.flat)
+
+
+def check_axes(axes: Axes, role: str = "in_axes") -> None:
+    """Check that axes are integers or None, or nested such.
+
+    Raises
+    ------
+    TypeError
+    """
+    if axes is None:
+        return
+    if isinstance(axes, (list, tuple)):
+        for i, part in enumerate(axes):
+            check_axes(part, f"{role}[{i}]")
+    elif isinstance(axes, dict):
+        for key, part in axes.items():
+            check_axes(part, f"{role}[{key!r}]")
+    else:
+        try:
+            operator.index(axes)
+        except TypeError:
+            raise TypeError(f"{role} must be an integer, None, or nested ones, not {describe(axes)}") from None
+
+
+def leaf_axes(axes: Axes, structure: Structure, role: str) -> Iterator[int | None]:
+    """Give the axis of each leaf of an argument that is mapped as `axes` says; None for a leaf that is not.
+
+    Raises
+    ------
+    ValueError
+        If `axes` is nested otherwise than the argument, or a leaf has no such axis.
+    """
+    if isinstance(axes, (list, tuple, dict)):
+        keys = structure.keys if isinstance(axes, dict) else ()
+        wanted = [axes.get(key) for key in keys] if isinstance(axes, dict) else list(axes)
+        if structure.kind in (float, np.ndarray) or len(wanted) != len(structure.parts):
+            raise ValueError(f"in_axes for {role} are nested otherwise than the argument: {describe(axes)}")
+        for i, (part, inner) in enumerate(zip(structure.parts, wanted)):
+            yield from leaf_axes(inner, part, f"{role}[{i}]")
+    elif structure.parts:
+        for i, part in enumerate(structure.parts):
+            yield from leaf_axes(axes, part, f"{role}[{i}]")
+    elif structure.kind is float:
+        yield None
+    elif structure.kind is np.ndarray:
+        if axes is not None and not -len(structure.keys) <= axes < len(structure.keys):
+            raise ValueError(f"in_axes says axis {axes} of {role}, which has the shape {structure.keys}")
+        yield None if axes is None else int(axes)
+
+
+def of_one_example(structure: Structure, axes: Iterator[int | None]) -> Structure:
+    """Give the structure of what one example has of an argument, without the mapped axes."""
+
+    def without(part: Structure) -> Structure:
+        if part.parts or part.kind not in (float, np.ndarray):
+            return Structure(part.kind, part.keys, tuple([without(inner) for inner in part.parts]))
+        axis = next(axes)
+        if axis is None:
+            return part
+        shape = list(part.keys)
+        del shape[axis]
+        return Structure(np.ndarray, tuple(shape)) if shape else NUMBER
+
+    return without(structure)
+
+
+def blocks(structure: Structure, axes: Sequence[int | None]) -> list[Block]:
+    """List the leaves of what one example has of an argument."""
+    return [Block(shape, axis is not None) for shape, axis in zip(_shapes_of(structure), axes)]
+
+
+def _shapes_of(structure: Structure) -> Iterator[tuple[int, ...]]:
+    if structure.kind is float:
+        yield ()
+    elif structure.kind is np.ndarray:
+        yield structure.keys
+    for part in structure.parts:
+        yield from _shapes_of(part)
+
+
+def collect(tree: Any, key: list[Any], leaves: list[Leaf]) -> bool:
+    """Append the leaves of an argument, and what tells its structure from others; False if there are Values.
+
+    What `flat` does, in a hurry: it is done in each call.
+    """
+    kind = type(tree)
+    if kind is float:
+        key.append(kind)
+        leaves.append(tree)
+    elif kind is np.ndarray and tree.dtype is FLOAT64 and tree.ndim:
+        key.append(tree.shape)
+        leaves.append(tree)
+    elif kind is list or kind is tuple or kind is dict:
+        key.append(kind)
+        key.append(tuple(tree) if kind is dict else len(tree))
+        for child in tree.values() if kind is dict else tree:
+            if not collect(child, key, leaves):
+                return False
+    else:
+        known = flat(tree, "an argument")
+        if holds_value(known):
+            return False
+        key.append(known.structure)
+        leaves += [np.asarray(leaf, FLOAT64) if isinstance(leaf, np.ndarray) else leaf for leaf in known.leaves]
+    return True

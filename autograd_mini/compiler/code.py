@@ -1,0 +1,393 @@
+"""LLVM IR for the patterns of a program, and for the loop that goes through its runs.
+
+Numbers of all lanes lie in memory `u`, one after another; those of each lane in memory `s`, all lanes of
+the first, all lanes of the second and so on. A tile is as many examples as there are lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+from autograd_mini.compiler.lowering import DOUBLE, Lanes, Number, lower
+from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape
+
+LONG = ir.IntType(64)
+INT = ir.IntType(32)
+NUMBERS = DOUBLE.as_pointer()
+LONGS = LONG.as_pointer()
+INTS = INT.as_pointer()
+
+# How many longs describe a run: pattern, place in the tables, count, and two parameters.
+RUN = 5
+
+# How many rows, and how many vectors of lanes, a sum of products goes through at a time: as many
+# sums as fit into the registers, so that each number loaded is used several times.
+ROWS, VECTORS = 4, 2
+
+
+def write_code(patterns: Sequence[Pattern], width: int, loads: int, stores: int, sums: int) -> str:
+    """Write the module of a program.
+
+    Parameters
+    ----------
+    patterns : sequence of Pattern
+    width : int
+        The lanes of a vector; 1 where there is nothing but memory `u`.
+    loads, stores : int
+        How many numbers of each example are read, and written.
+    sums : int
+        How many numbers are added up over all examples.
+
+    Returns
+    -------
+    str
+        Functions `run(u, s, sums, lanes, valid, runs, count, tables)` and, where there are lanes,
+        `process(u, s, results, lanes, begin, end, batch, runs, count, tables, inputs)`.
+    """
+    module = ir.Module("program")
+    module.triple = ""
+    functions = [_PatternCode(module, f"pattern_{i}", width).write(pattern) for i, pattern in enumerate(patterns)]
+    run = _write_run(module, functions)
+    if width > 1:
+        _write_process(module, run, loads, stores, sums)
+    return str(module)
+
+
+@contextmanager
+def _loop(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: ir.Value | int = 1) -> Iterator[ir.Value]:
+    """Emit a loop; the block is its body."""
+    before, head = builder.block, builder.append_basic_block("head")
+    body, after = builder.append_basic_block("body"), builder.append_basic_block("after")
+    builder.branch(head)
+    builder.position_at_end(head)
+    index = builder.phi(LONG)
+    index.add_incoming(start, before)
+    builder.cbranch(builder.icmp_signed("<", index, stop), body, after)
+    builder.position_at_end(body)
+    yield index
+    index.add_incoming(builder.add(index, _long(step) if isinstance(step, int) else step), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+
+
+def _long(n: int) -> ir.Constant:
+    return ir.Constant(LONG, n)
+
+
+class _PatternCode:
+    """The function of a pattern: goes through the rows of a table."""
+
+    def __init__(self, module: ir.Module, name: str, width: int) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, INTS, LONG, LONG, LONG])
+        self.function = ir.Function(module, kind, name)
+        self.function.linkage = "internal"
+        self.function.attributes.add("noinline")
+        self.u, self.s, self.sums, self.lane_count, self.valid, self.table, self.count, self.p, self.q = (
+            self.function.args
+        )
+        for pointer in (self.u, self.s, self.sums, self.table):
+            pointer.add_attribute("noalias")
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.lanes = Lanes(self.builder, width)
+        self.width = width
+
+    def write(self, pattern: Pattern) -> ir.Function:
+        match pattern:
+            case Expression():
+                self._write_expression(pattern)
+            case Dot(shared=True):
+                self._write_shared_dot(pattern)
+            case Dot():
+                self._write_dot(pattern)
+            case Outer():
+                self._write_outer()
+            case Fold():
+                self._write_fold()
+        self.builder.ret_void()
+        return self.function
+
+    # Memory.
+
+    def entry(self, place: ir.Value) -> ir.Value:
+        """Load an entry of the table."""
+        return self.builder.sext(self.builder.load(self.builder.gep(self.table, [place])), LONG)
+
+    def address(self, kind: str, place: ir.Value) -> ir.Value:
+        """Give the address of a number: of all lanes, or of the first lane."""
+        if kind == "u":
+            return self.builder.gep(self.u, [place])
+        return self.builder.gep(self.s, [self.builder.mul(place, self.lane_count)])
+
+    def load(self, kind: str, address: ir.Value, lane: ir.Value) -> Number:
+        if kind == "u":
+            return self.lanes.splat(self.builder.load(address))
+        pointer = self._vector(address, lane)
+        return self.lanes.number(self.builder.load(pointer, align=8))
+
+    def store(self, kind: str, number: Number, address: ir.Value, lane: ir.Value) -> None:
+        if kind == "u":
+            self.builder.store(number.value, address)
+        else:
+            self.builder.store(number.value, self._vector(address, lane), align=8)
+
+    def _vector(self, address: ir.Value, lane: ir.Value) -> ir.Value:
+        return self.builder.bitcast(self.builder.gep(address, [lane]), self.lanes.type.as_pointer())
+
+    @contextmanager
+    def each_lane(self, kind: str, vectors: int = 1) -> Iterator[ir.Value]:
+        """Go through the lanes, some vectors at a time; once where there are none."""
+        if kind == "u":
+            yield _long(0)
+        else:
+            with _loop(self.builder, _long(0), self.lane_count, vectors * self.width) as lane:
+                yield lane
+
+    # Patterns.
+
+    def _write_expression(self, pattern: Expression) -> None:
+        builder, kind = self.builder, "u" if self.width == 1 else "s"
+        columns = len(pattern.leaves) + 1
+        with _loop(builder, _long(0), self.count) as row:
+            first = builder.mul(row, _long(columns))
+            places = [self.entry(builder.add(first, _long(column))) for column in range(columns)]
+            result = self.address(kind, places[0])
+            addresses = [self.address(k, place) for k, place in zip(pattern.leaves, places[1:])]
+            uniform = {i: self.load("u", addresses[i], _long(0)) for i, k in enumerate(pattern.leaves) if k == "u"}
+            with self.each_lane(kind) as lane:
+                leaves = [
+                    uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)
+                ]
+                self.store(kind, self._evaluate(pattern.shape, leaves), result, lane)
+
+    def _evaluate(self, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
+        if isinstance(shape, int):
+            return leaves[shape]
+        if isinstance(shape, str):
+            return self.lanes.constant(float.fromhex(shape))
+        operation, operands = shape
+        return lower(operation, [self._evaluate(operand, leaves) for operand in operands])
+
+    def _write_shared_dot(self, pattern: Dot) -> None:
+        builder = self.builder
+        whole = builder.sub(self.count, builder.srem(self.count, _long(ROWS)))
+        with _loop(builder, _long(0), whole, ROWS) as row:
+            self._write_dot_rows(pattern, row, ROWS)
+        with _loop(builder, whole, self.count) as row:
+            self._write_dot_rows(pattern, row, 1)
+
+    def _write_dot_rows(self, pattern: Dot, row: ir.Value, rows: int) -> None:
+        builder, kind = self.builder, pattern.right
+        starts = int(pattern.start in ("u", "s"))
+        columns = 2 + starts
+        results, begins, lefts = [], [], []
+        for j in range(rows):
+            first = builder.add(self.p, builder.mul(builder.add(row, _long(j)), _long(columns)))
+            results.append(self.address(kind, self.entry(first)))
+            if starts:
+                begins.append(self.address(pattern.start, self.entry(builder.add(first, _long(1)))))
+            lefts.append(self.address(pattern.left, self.entry(builder.add(first, _long(columns - 1)))))
+        stride = self.q if pattern.left == "u" else builder.mul(self.q, self.lane_count)
+        with self.each_lane(kind, self._vectors(kind)) as lane:
+            vectors = self._lane_vectors(kind, lane)
+            totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
+            with _loop(builder, _long(0), self.p) as i:
+                right = self.address(kind, self.entry(i))
+                xs = [self.load(kind, right, v) for v in vectors]
+                step = builder.mul(i, stride)
+                for j in range(rows):
+                    left = builder.gep(lefts[j], [step])
+                    for total, x, v in zip(totals[j], xs, vectors):
+                        self._add(total, self.load(pattern.left, left, v) * x)
+            for j in range(rows):
+                for total, v in zip(totals[j], vectors):
+                    self.store(kind, self._read(total), results[j], v)
+
+    def _write_dot(self, pattern: Dot) -> None:
+        builder, kind = self.builder, pattern.right
+        starts = int(pattern.start in ("u", "s"))
+        columns = builder.add(builder.mul(self.p, _long(2)), _long(1 + starts))
+        with _loop(builder, _long(0), self.count) as row:
+            first = builder.mul(row, columns)
+            result = self.address(kind, self.entry(first))
+            begin = [self.address(pattern.start, self.entry(builder.add(first, _long(1))))] if starts else []
+            terms = builder.add(first, _long(1 + starts))
+            with self.each_lane(kind, self._vectors(kind)) as lane:
+                vectors = self._lane_vectors(kind, lane)
+                totals = [self._start(pattern.start, begin, v) for v in vectors]
+                with _loop(builder, _long(0), self.p) as i:
+                    place = builder.add(terms, i)
+                    left = self.address(pattern.left, self.entry(place))
+                    right = self.address(kind, self.entry(builder.add(place, self.p)))
+                    for total, v in zip(totals, vectors):
+                        self._add(total, self.load(pattern.left, left, v) * self.load(kind, right, v))
+                for total, v in zip(totals, vectors):
+                    self.store(kind, self._read(total), result, v)
+
+    def _write_outer(self) -> None:
+        """Go through a rectangle of results by blocks, so that each factor loaded is used several times."""
+        builder, lefts, rights = self.builder, self.p, self.q
+        for left_step, left_begin, left_end in self._blocks(lefts, 2):
+            with _loop(builder, left_begin, left_end, left_step) as j:
+                for right_step, right_begin, right_end in self._blocks(rights, 4):
+                    with _loop(builder, right_begin, right_end, right_step) as i:
+                        self._write_outer_block(j, left_step, i, right_step)
+
+    def _blocks(self, count: ir.Value, size: int) -> list[tuple[int, ir.Value, ir.Value]]:
+        whole = self.builder.sub(count, self.builder.srem(count, _long(size)))
+        return [(size, _long(0), whole), (1, whole, count)]
+
+    def _write_outer_block(self, j: ir.Value, left_count: int, i: ir.Value, right_count: int) -> None:
+        builder = self.builder
+        left = [self.address("s", self.entry(builder.add(j, _long(k)))) for k in range(left_count)]
+        first = builder.add(self.p, i)
+        right = [self.address("s", self.entry(builder.add(first, _long(k)))) for k in range(right_count)]
+
+        def products(lane: ir.Value) -> list[Number]:
+            xs, ys = ([self.load("s", address, lane) for address in side] for side in (left, right))
+            return [x * y for x in xs for y in ys]
+
+        totals = self._over_lanes(left_count * right_count, products)
+        results = builder.add(self.p, self.q)
+        for place, total in enumerate(totals):
+            row, column = divmod(place, right_count)
+            at = builder.add(builder.mul(builder.add(j, _long(row)), self.q), builder.add(i, _long(column)))
+            self._add_to_sum(self.entry(builder.add(results, at)), total)
+
+    def _write_fold(self) -> None:
+        builder = self.builder
+        with _loop(builder, _long(0), self.count) as row:
+            first = builder.mul(row, _long(2))
+            address = self.address("s", self.entry(builder.add(first, _long(1))))
+            (total,) = self._over_lanes(1, lambda lane: [self.load("s", address, lane)])
+            self._add_to_sum(self.entry(first), total)
+
+    # Sums.
+
+    def _vectors(self, kind: str) -> int:
+        return 1 if kind == "u" else VECTORS
+
+    def _lane_vectors(self, kind: str, lane: ir.Value) -> list[ir.Value]:
+        return [self.builder.add(lane, _long(k * self.width)) for k in range(self._vectors(kind))]
+
+    def _total(self, start: Number) -> ir.Value:
+        with self.builder.goto_entry_block():
+            total = self.builder.alloca(self.lanes.type)
+        self.builder.store(start.value, total)
+        return total
+
+    def _start(self, kind: str, address: Sequence[ir.Value], lane: ir.Value) -> ir.Value:
+        """Begin a sum: -0.0 plus any number is that number."""
+        if not address:
+            return self._total(self.lanes.constant(0.0 if kind == "0" else -0.0))
+        return self._total(self.load(kind, address[0], lane))
+
+    def _add(self, total: ir.Value, term: Number) -> None:
+        self.builder.store((self._read(total) + term).value, total)
+
+    def _read(self, total: ir.Value) -> Number:
+        return self.lanes.number(self.builder.load(total))
+
+    def _over_lanes(self, count: int, terms: Callable[[ir.Value], list[Number]]) -> list[ir.Value]:
+        """Add up some numbers over all valid lanes; the last vector may have lanes that are not."""
+        builder = self.builder
+        rest = builder.srem(self.valid, _long(self.width))
+        whole = builder.sub(self.valid, rest)
+        totals = [self._total(self.lanes.constant(-0.0)) for _ in range(count)]
+        with _loop(builder, _long(0), whole, self.width) as lane:
+            for total, term in zip(totals, terms(lane)):
+                self._add(total, term)
+        with builder.if_then(builder.icmp_signed("!=", rest, _long(0))):
+            lane_numbers = ir.Constant(ir.VectorType(LONG, self.width), list(range(self.width)))
+            limit = ir.Constant(lane_numbers.type, ir.Undefined)
+            for k in range(self.width):
+                limit = builder.insert_element(limit, rest, ir.Constant(INT, k))
+            mask = builder.icmp_signed("<", lane_numbers, limit)
+            nothing = self.lanes.constant(-0.0).value
+            for total, term in zip(totals, terms(whole)):
+                self._add(total, self.lanes.number(builder.select(mask, term.value, nothing)))
+        return [self._across(self._read(total).value) for total in totals]
+
+    def _across(self, vector: ir.Value) -> ir.Value:
+        parts = [self.builder.extract_element(vector, ir.Constant(INT, k)) for k in range(self.width)]
+        while len(parts) > 1:
+            parts = [self.builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2])]
+        return parts[0]
+
+    def _add_to_sum(self, place: ir.Value, total: ir.Value) -> None:
+        address = self.builder.gep(self.sums, [place])
+        self.builder.store(self.builder.fadd(self.builder.load(address), total), address)
+
+
+def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Function:
+    """Write the function that goes through the runs, each by the code of its pattern."""
+    kind = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONGS, LONG, INTS])
+    function = ir.Function(module, kind, "run")
+    u, s, sums, lanes, valid, runs, count, tables = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    with _loop(builder, _long(0), count) as index:
+        first = builder.mul(index, _long(RUN))
+        pattern, place, rows, p, q = (
+            builder.load(builder.gep(runs, [builder.add(first, _long(k))])) for k in range(RUN)
+        )
+        table = builder.gep(tables, [place])
+        done = builder.append_basic_block("done")
+        switch = builder.switch(pattern, done)
+        for i, code in enumerate(functions):
+            with builder.goto_block(builder.append_basic_block(f"case_{i}")):
+                switch.add_case(_long(i), builder.block)
+                builder.call(code, [u, s, sums, lanes, valid, table, rows, p, q])
+                builder.branch(done)
+        builder.position_at_end(done)
+    builder.ret_void()
+    return function
+
+
+def _write_process(module: ir.Module, run: ir.Function, loads: int, stores: int, sums: int) -> None:
+    """Write the function that goes through examples, a tile at a time.
+
+    The tables begin with a row for each number that is read: slot, input, column; then one for each
+    that is written: slot, numbers of each example before its array, columns of that, column.
+    """
+    kinds = [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONG, LONG, LONGS, LONG, INTS, LONGS]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), "process")
+    u, s, results, lanes, begin, end, batch, runs, count, tables, inputs = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    with _loop(builder, _long(0), _long(sums)) as place:
+        builder.store(ir.Constant(DOUBLE, 0.0), builder.gep(results, [place]))
+
+    def entry(place: ir.Value) -> Any:
+        return builder.sext(builder.load(builder.gep(tables, [place])), LONG)
+
+    with _loop(builder, begin, end, lanes) as example:
+        remaining = builder.sub(end, example)
+        valid = builder.select(builder.icmp_signed("<", remaining, lanes), remaining, lanes)
+        last = builder.sub(valid, _long(1))
+        with _loop(builder, _long(0), _long(loads)) as row:
+            first = builder.mul(row, _long(3))
+            slot, source, column = (entry(builder.add(first, _long(k))) for k in range(3))
+            twice = builder.mul(source, _long(2))
+            address, stride = (builder.load(builder.gep(inputs, [builder.add(twice, _long(k))])) for k in range(2))
+            origin = builder.gep(
+                builder.inttoptr(address, NUMBERS), [builder.add(builder.mul(example, stride), column)]
+            )
+            target = builder.gep(s, [builder.mul(slot, lanes)])
+            with _loop(builder, _long(0), valid) as lane:
+                number = builder.load(builder.gep(origin, [builder.mul(lane, stride)]))
+                builder.store(number, builder.gep(target, [lane]))
+            with _loop(builder, valid, lanes) as lane:  # lanes without an example repeat the last one
+                builder.store(builder.load(builder.gep(target, [last])), builder.gep(target, [lane]))
+        builder.call(run, [u, s, results, lanes, valid, runs, count, tables])
+        with _loop(builder, _long(0), _long(stores)) as row:
+            first = builder.add(_long(3 * loads), builder.mul(row, _long(4)))
+            slot, before, columns, column = (entry(builder.add(first, _long(k))) for k in range(4))
+            place = builder.add(builder.mul(before, batch), builder.add(builder.mul(example, columns), column))
+            target = builder.gep(results, [place])
+            origin = builder.gep(s, [builder.mul(slot, lanes)])
+            with _loop(builder, _long(0), valid) as lane:
+                number = builder.load(builder.gep(origin, [lane]))
+                builder.store(number, builder.gep(target, [builder.mul(lane, columns)]))
+    builder.ret_void()

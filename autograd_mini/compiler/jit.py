@@ -1,0 +1,370 @@
+"""jit: functions of Values, compiled once for each structure of their arguments."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from itertools import combinations
+from types import MethodType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from autograd_mini.compiler.arguments import (
+    Axes,
+    Flat,
+    blocks,
+    check_axes,
+    collect,
+    flat,
+    holds_array,
+    holds_value,
+    leaf_axes,
+    of_one_example,
+)
+from autograd_mini.compiler.machine import require_llvmlite
+from autograd_mini.compiler.parallel import cpu_count
+from autograd_mini.compiler.trace import Trace
+from autograd_mini.ieee import describe
+from autograd_mini.structure import Structure
+from autograd_mini.value import TracingError, is_checking
+
+if TYPE_CHECKING:
+    from autograd_mini.compiler.kernel import Cut, Kernel
+
+# How many shapes of arguments are remembered; a batch of another size is another shape of the same kernel.
+SHAPES = 1000
+
+
+class Lowered(NamedTuple):
+    """What became of a function for one structure of arguments.
+
+    Attributes
+    ----------
+    graph : str
+        The simplified graph, one operation a line.
+    llvm_ir : str
+        The code, as generated.
+    seconds : dict from str to float
+        How long each stage took: to `trace` and simplify, to `plan`, to `write` and to `compile`.
+    """
+
+    graph: str
+    llvm_ir: str
+    seconds: dict[str, float]
+
+    def __str__(self) -> str:
+        times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in self.seconds.items())
+        return f"{self.graph}\n\n{self.llvm_ir}\n\n{times}"
+
+
+def jit(
+    f: Callable[..., Any],
+    in_axes: Axes = "auto",
+    reduce: str | None = None,
+    threads: int | None = None,
+    max_kernels: int = 32,
+) -> Jitted:
+    """Compile a function of Values to native code, for single calls and for whole batches.
+
+    The function runs once for each structure of its arguments, with Values that have no data yet;
+    what it records is compiled. So Python's own control flow, loops and lists just unroll, while a
+    decision by a traced number is a `TracingError`.
+
+    Parameters
+    ----------
+    f : callable
+        Takes and gives numbers, or nested lists, tuples, dicts and arrays of numbers. It may use the
+        transforms, and be one: `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(hessian(f))`.
+    in_axes : int, None, or tuple of such, optional
+        Which axis of each argument goes through the examples of a batch, as in `jax.vmap`: None for
+        an argument that all examples share, nested for a nested argument. Without it an array is
+        mapped over its first axis if `f` takes its rows; a one-dimensional array that `f` indexes,
+        iterates over or folds is taken whole.
+    reduce : "sum" or "mean", optional
+        Fold the results of all examples within the kernel.
+    threads : int, optional
+        The most threads to compute a large batch with; all processors unless given. The results do
+        not depend on it.
+    max_kernels : int, optional
+        How many kernels to keep; the oldest is dropped for another.
+
+    Returns
+    -------
+    Jitted
+        Called with numbers it gives floats; called with arrays that are mapped, arrays with the
+        batch as their first axis, unless it is folded. Called with Values it calls `f`, so that it
+        can be differentiated. A Value that `f` takes from around it has, in each call, the data that
+        it has then; any other number from around it is that of the first call.
+
+    Raises
+    ------
+    ImportError
+        If llvmlite is not installed: it comes with the extra `jit`.
+    TypeError, ValueError
+        If an option is wrong; on the call, if an argument is, or an operation has no lowering.
+    TracingError
+        On the call, if `f` compares a traced number, branches on it, or reads it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autograd_mini import exp, grad, jit
+    >>> f = jit(lambda x, y: x * exp(y))
+    >>> f(2.0, 0.0)
+    2.0
+    >>> f(np.array([1.0, 2.0, 3.0]), 0.0)
+    array([1., 2., 3.])
+    >>> slope = jit(grad(lambda w, x: (w[0] * x + w[1]) ** 2), in_axes=(None, 0), reduce="mean")
+    >>> slope([1.0, 0.0], np.array([1.0, 2.0, 3.0, 4.0]))
+    [15.0, 5.0]
+    """
+    require_llvmlite()
+    return Jitted(f, in_axes, reduce, threads, max_kernels)
+
+
+class _Call(NamedTuple):
+    """A kernel, how the batch is cut, and the leaves whose mapped axis is not the first one."""
+
+    kernel: Kernel
+    cut: Cut
+    moved: list[tuple[int, int]]
+
+
+class Jitted:
+    """A compiled function; `jit` makes it."""
+
+    def __init__(
+        self, f: Callable[..., Any] | None, in_axes: Axes, reduce: Any, threads: int | None, max_kernels: int
+    ) -> None:
+        if f is not None and not callable(f):
+            raise TypeError(f"jit takes a function, not {describe(f)}")
+        if reduce not in (None, "sum", "mean"):
+            raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
+        if not (threads is None or (isinstance(threads, int) and threads >= 1)):
+            raise ValueError(f"threads must be an integer, 1 or more, or None for all, not {describe(threads)}")
+        if not (isinstance(max_kernels, int) and max_kernels >= 1):
+            raise ValueError(f"max_kernels must be an integer, 1 or more, not {describe(max_kernels)}")
+        if in_axes != "auto":
+            check_axes(in_axes)
+        self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
+        self._threads = threads or cpu_count()
+        self._f = f
+        self._kernels: dict[Any, Kernel] = {}
+        self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
+        self._choices: dict[Any, tuple[Axes, ...]] = {}  # what "auto" came to mean, by shapes without first axes
+        self._traced: Trace | None = None  # for the choice just made
+        if f is not None:
+            update_wrapper(self, f, updated=())
+
+    def __call__(self, *args: Any) -> Any:
+        """Compute the results: see `jit`."""
+        key: list[Any] = []
+        leaves: list[Any] = []
+        for argument in args:
+            if not collect(argument, key, leaves):
+                return self._function()(*args)
+        call = self._calls.get(tuple(key)) or self._find(tuple(key), args)
+        for i, axis in call.moved:
+            leaves[i] = np.moveaxis(leaves[i], axis, 0)
+        result = call.kernel(leaves, call.cut, self._threads)
+        if is_checking():
+            _check_anomaly(leaves, result)
+        return result
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        """Bind as a method where a class has a compiled function as attribute, as functions do."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            pickle.dumps(self._f)
+            function = self._f
+        except Exception:  # a lambda, a function of the session: its graphs travel without it
+            function = None
+        options = (function, self.in_axes, self.reduce, self.threads, self.max_kernels)
+        return (_restore, (options, list(self._kernels.items()), dict(self._choices)))
+
+    def lower(self, *args: Any) -> Lowered:
+        """Show what becomes of the function for arguments like these.
+
+        Parameters
+        ----------
+        *args
+            As for a call.
+
+        Returns
+        -------
+        Lowered
+
+        Examples
+        --------
+        >>> from autograd_mini import grad, jit
+        >>> print(jit(grad(lambda x: x * x + 1.0)).lower(3.0).graph)
+        v1 = add(x0, x0)
+        return v1
+        """
+        key: list[Any] = []
+        if not all([collect(argument, key, []) for argument in args]):
+            raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
+        kernel = self._find(tuple(key), args).kernel
+        return Lowered(str(kernel.graph), kernel.llvm_ir, dict(kernel.seconds))
+
+    def _function(self) -> Callable[..., Any]:
+        if self._f is None:
+            raise ValueError(
+                "this compiled function was pickled without its source, which only a function at the top of a "
+                f"module has; it has code for {len(self._kernels)} structures of arguments, and not for these"
+            )
+        return self._f
+
+    def _find(self, key: Any, args: Sequence[Any]) -> _Call:
+        """Find the kernel for arguments of some shapes, or compile it."""
+        from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
+
+        with _compiling:
+            flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
+            if self.in_axes == "auto":
+                chosen = self._choose(flats)
+            elif isinstance(self.in_axes, (list, tuple)):
+                chosen = tuple(self.in_axes)
+                if len(chosen) != len(args):
+                    raise ValueError(f"in_axes has {len(chosen)} entries, but there are {len(args)} arguments")
+            else:
+                chosen = (self.in_axes,) * len(args)
+            task = _Task(flats, chosen)
+            task.batch()
+            if self.reduce and not any(block.mapped for block in task.blocks):
+                raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
+            kernel = self._kernels.get(task.key)
+            if kernel is None:
+                trace = self._traced or Trace(self._function(), task.structures)
+                kernel = Kernel(trace.graph, trace.captured, task.blocks, self.reduce, trace.result)
+                kernel.seconds = {"trace": trace.seconds, **kernel.seconds}
+                if len(self._kernels) >= self.max_kernels:
+                    self._drop_oldest()
+                self._kernels[task.key] = kernel
+            self._traced = None
+            if len(self._calls) >= SHAPES:
+                self._calls.clear()
+            call = self._calls[key] = _Call(kernel, kernel.cut(task.batch()), task.moved())
+            return call
+
+    def _drop_oldest(self) -> None:
+        oldest = self._kernels.pop(next(iter(self._kernels)))
+        self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
+
+    def _choose(self, flats: Sequence[Flat]) -> tuple[Axes, ...]:
+        """Choose which arrays are mapped over their first axis: as many as the function takes the rows of."""
+        every = _Task(flats, [0] * len(flats))
+        if every.structures in self._choices:
+            return self._choices[every.structures]
+        arrays = [i for i, argument in enumerate(flats) if holds_array(argument)]
+        for whole in (subset for size in range(len(arrays) + 1) for subset in combinations(arrays, size)):
+            axes = tuple(None if i in whole else 0 for i in range(len(flats)))
+            mapped = [i for i in arrays if i not in whole]
+            lengths = {leaf.shape[0] for i in mapped for leaf in flats[i].leaves if isinstance(leaf, np.ndarray)}
+            if whole and len(lengths) > 1:
+                continue
+            try:
+                self._traced = Trace(self._function(), _Task(flats, axes).structures)
+            except TracingError:
+                raise
+            except Exception:
+                if len(whole) == len(arrays):
+                    raise
+                continue
+            if len(lengths) > 1:
+                raise ValueError(
+                    f"the arrays that would be mapped over their first axes have {sorted(lengths)} rows; "
+                    "in_axes says which arguments all examples share"
+                )
+            if not whole and not self.reduce and _folds_whole_arrays(self._function(), flats, arrays):
+                self._traced, axes = None, (None,) * len(flats)
+            self._choices[every.structures] = axes
+            return axes
+        raise AssertionError("unreachable: the last of the subsets returns or raises")
+
+
+class _Task:
+    """What to compile: arguments, and the axes of them that are mapped."""
+
+    def __init__(self, flats: Sequence[Flat], axes: Sequence[Axes]) -> None:
+        named = [(argument, chosen, f"argument {i}") for i, (argument, chosen) in enumerate(zip(flats, axes))]
+        self.axes = tuple([tuple(leaf_axes(chosen, argument.structure, role)) for argument, chosen, role in named])
+        self.structures = tuple(
+            [of_one_example(argument.structure, iter(own)) for argument, own in zip(flats, self.axes)]
+        )
+        self.blocks = [block for part, own in zip(self.structures, self.axes) for block in blocks(part, own)]
+        self.leaves = [leaf for argument in flats for leaf in argument.leaves]
+        self.key = (self.structures, tuple(self.blocks))
+
+    def moved(self) -> list[tuple[int, int]]:
+        """List the leaves whose mapped axis is not the first one."""
+        axes = [axis for own in self.axes for axis in own]
+        return [(i, axis) for i, axis in enumerate(axes) if axis]
+
+    def batch(self) -> int:
+        """Give the one length of all mapped axes; 0 if there are none."""
+        axes = [axis for own in self.axes for axis in own]
+        lengths = [leaf.shape[axis] for leaf, axis in zip(self.leaves, axes) if axis is not None]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
+        return lengths[0] if lengths else 0
+
+
+def _folds_whole_arrays(f: Callable[..., Any], flats: Sequence[Flat], arrays: Sequence[int]) -> bool:
+    """Say whether a function that takes numbers would make something else of whole arrays of them.
+
+    As `np.sum(x ** 2)` does, which is a number for an array, and an array of squares for its elements.
+    """
+    if not arrays or any(
+        flats[i].structure.kind is not np.ndarray or len(flats[i].structure.keys) != 1 for i in arrays
+    ):
+        return False
+    short = [Structure(np.ndarray, (2,)) if i in arrays else argument.structure for i, argument in enumerate(flats)]
+    try:
+        trace = Trace(f, short)
+    except Exception:
+        return False
+    graph, rows, node = trace.graph, {}, 0
+    for i, structure in enumerate(short):
+        if i in arrays:
+            rows |= {node: {0}, node + 1: {1}}
+        node += structure.size
+    for node in graph.live():
+        if graph.operands[node]:
+            rows[node] = set().union(*[rows.get(operand, set()) for operand in graph.operands[node]])
+    if trace.result.kind is not np.ndarray or trace.result.keys != (2,):
+        return True
+    return any(not rows.get(root, set()) <= {row} for row, root in enumerate(graph.results))
+
+
+def _check_anomaly(given: Sequence[Any], result: Any) -> None:
+    """Do what detect_anomaly promises as far as compiled code can."""
+    results = [np.asarray(leaf) for leaf in flat(result, "the result").leaves]
+    if all(np.isfinite(numbers).all() for numbers in given) and not all(np.isfinite(r).all() for r in results):
+        raise FloatingPointError(
+            "the compiled function gave nan or inf for finite arguments; under detect_anomaly() call the function "
+            "itself, without jit, to see which operation it was"
+        )
+
+
+def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, Kernel]], choices: dict[Any, Any]) -> Jitted:
+    require_llvmlite()
+    jitted = Jitted(*options)
+    jitted._kernels.update(kernels)
+    jitted._choices.update(choices)
+    return jitted
+
+
+# Held while a function is traced and compiled; a forked child must not inherit it from another thread.
+_compiling = threading.RLock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_compiling.acquire, after_in_parent=_compiling.release, after_in_child=_compiling.release
+    )

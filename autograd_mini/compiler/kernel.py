@@ -1,0 +1,384 @@
+"""A kernel: a graph compiled for one structure of arguments, and what a call of it needs.
+
+Knows the graph and the code, and nothing of the function that was traced.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from time import perf_counter
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from autograd_mini.compiler.arguments import Array, Block
+from autograd_mini.compiler.code import write_code
+from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.machine import compile_ir, vector_width
+from autograd_mini.compiler.parallel import share
+from autograd_mini.compiler.program import Layout, Pattern, Planner, Run
+from autograd_mini.structure import NUMBER, Structure
+from autograd_mini.value import Value
+
+Reduction = Literal["sum", "mean"] | None
+
+# Of the numbers of each lane so many bytes are in use at a time: they should stay in the second-level cache.
+TILE_BYTES = 1 << 18
+MOST_LANES = 256
+
+# A batch is cut into at most so many parts, whose sums are added in their order, however many threads there are.
+MOST_PARTS = 32
+# Parts with less work than this, in numbers computed, are not worth a thread.
+SMALLEST_PART = 200_000
+
+_RUN = ctypes.CFUNCTYPE(
+    None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
+)
+_PROCESS = ctypes.CFUNCTYPE(
+    None,
+    *[ctypes.c_void_p] * 3,
+    *[ctypes.c_int64] * 4,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    *[ctypes.c_void_p] * 2,
+)
+
+
+class Cut(NamedTuple):
+    """How a batch is gone through: in parts, which are for threads to share, and each in tiles of lanes."""
+
+    batch: int
+    lanes: int
+    part: int
+
+
+class _Stage:
+    """A planned and compiled part of a kernel: what the native functions need to run it."""
+
+    def __init__(
+        self, runs: Sequence[Run], width: int, loads: Sequence[Any] = (), stores: Sequence[Any] = (), sums: int = 0
+    ) -> None:
+        patterns: dict[Pattern, int] = {}
+        tables = [np.array(loads, dtype=np.int32).ravel(), np.array(stores, dtype=np.int32).ravel()]
+        start = sum(map(len, tables))
+        rows: list[tuple[int, int, int, int, int]] = []
+        for run in runs:
+            rows.append((patterns.setdefault(run.pattern, len(patterns)), start, run.count, *run.parameters))
+            start += len(run.table)
+            tables.append(run.table)
+        self.tables = np.concatenate(tables)
+        self.runs = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        began = perf_counter()
+        self.ir = write_code(list(patterns), width, len(loads), len(stores), sums)
+        wrote = perf_counter()
+        self.code = compile_ir(self.ir)
+        self.seconds = {"write": wrote - began, "compile": perf_counter() - wrote}
+        self.arguments = (self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data)
+
+
+class Kernel:
+    """A compiled graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its arguments are the numbers of the blocks, then those captured.
+    captured : sequence of Value
+        Their data are read in each call.
+    blocks : sequence of Block
+    reduce : "sum", "mean" or None
+        How the results of all examples are folded.
+    structure : Structure
+        How results are nested.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        captured: Sequence[Value],
+        blocks: Sequence[Block],
+        reduce: Reduction,
+        structure: Structure,
+    ) -> None:
+        self.graph, self.captured, self.blocks = graph, captured, blocks
+        self.reduce, self.structure = reduce, structure
+        began = perf_counter()
+        self.is_mapped = any(block.mapped for block in blocks)
+        layout = Layout()
+        examples = self._place_arguments(layout)
+        for number in (0.0, 1.0):
+            graph.constant(number)
+        uniform, varying = _split(graph, examples)
+        for node in graph.constants:
+            layout.put(node, "u")
+        needed = {*graph.results, *(operand for node in varying for operand in graph.operands[node])}
+        before = Planner(graph, uniform, layout, "u", [node for node in uniform if node in needed]).plan()
+        loads: list[tuple[int, int, int]] = []
+        stores: list[tuple[int, ...]] = []
+        runs: list[Run] = []
+        folds = list(enumerate(graph.results)) if reduce else []
+        if self.is_mapped:
+            loads = [
+                (layout.put(node, "s"), source, column) for node, (source, column) in examples.items() if node in needed
+            ]
+            planner = Planner(graph, varying, layout, "s", [] if reduce else graph.results, folds)
+            runs = planner.plan()
+            if not reduce:
+                stores = [
+                    (layout.places[node], *column) for node, column in zip(planner.kept, _result_columns(structure))
+                ]
+        else:
+            self._places = np.array([layout.places[node] for node in graph.results], dtype=np.intp)
+        self.slots = layout.sizes["s"]
+        self.seconds = {"plan": perf_counter() - began}
+        width = vector_width()
+        self.before = _Stage(before, 1) if before else None
+        self.stage = _Stage(runs, width, loads, stores, len(folds)) if self.is_mapped else None
+        for stage in filter(None, (self.before, self.stage)):
+            for name, seconds in stage.seconds.items():
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        self._run = _RUN(self.before.code.address("run")) if self.before else None
+        self._process = _PROCESS(self.stage.code.address("process")) if self.stage else None
+        self._step = 2 * width  # lanes come in so many: what a sum of products works on at a time
+        self._numbers = np.zeros(layout.sizes["u"])
+        for node, number in graph.constants.items():
+            self._numbers[layout.places[node]] = number
+        self._nest = _nester(structure, self.is_mapped and not reduce)
+        self._frames: list[_Frame] = []
+        self._tiles: list[_Tile] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Kernel, (self.graph, self.captured, self.blocks, self.reduce, self.structure))
+
+    @property
+    def llvm_ir(self) -> str:
+        """The LLVM IR of the whole kernel."""
+        return "\n".join(stage.ir for stage in (self.before, self.stage) if stage)
+
+    def cut(self, batch: int) -> Cut:
+        """Cut a batch into parts, and those into tiles; the number of threads has no say in it."""
+        most = min(MOST_LANES, max(self._step, TILE_BYTES // (8 * max(1, self.slots)) // self._step * self._step))
+        tiles = max(1, -(-batch // most))
+        lanes = -(-max(1, -(-batch // tiles)) // self._step) * self._step
+        tiles = max(1, -(-batch // lanes))
+        parts = max(1, min(MOST_PARTS, tiles, batch * self.slots // SMALLEST_PART))
+        return Cut(batch, lanes, -(-tiles // parts) * lanes)
+
+    def __call__(self, leaves: Sequence[Any], cut: Cut, threads: int) -> Any:
+        """Compute the results.
+
+        Parameters
+        ----------
+        leaves : sequence of float or array
+            What each block contains; those that are mapped with the batch as their first axis.
+        cut : Cut
+            Of the batch that they have.
+        threads : int
+            The most threads to use.
+
+        Returns
+        -------
+        results nested as the structure says; of a batch arrays, unless it is folded
+        """
+        frame = self._frames.pop() if self._frames else self._new_frame()
+        try:
+            u = frame.u
+            for place, begin, end in self._singles:
+                u[place : place + end - begin] = leaves[begin:end]
+            for target, i in frame.arrays:
+                target[...] = leaves[i]
+            if self.captured:
+                u[self._captured] = [value.data for value in self.captured]
+            if self._run is not None:
+                self._run(frame.u_address, None, None, 0, 0, *self.before.arguments)  # type: ignore[union-attr]
+            if self._process is None:
+                return self._nest(u.take(self._places), 1)
+            sources = [leaves[i] for i in self._mapped]
+            for i, source in enumerate(sources):
+                if not source.flags.c_contiguous:
+                    source = sources[i] = np.ascontiguousarray(source)
+                frame.inputs[2 * i] = address_of(source)
+            return self._map(frame, cut, threads)
+        finally:
+            self._frames.append(frame)
+
+    def _map(self, frame: _Frame, cut: Cut, threads: int) -> Any:
+        """Compute the results of a batch."""
+        batch, lanes, part = cut
+        count = len(self.graph.results)
+        parts = range(0, batch, part)
+        if self.reduce:
+            numbers = frame.sums if len(parts) == 1 else np.empty((len(parts), count))
+        else:
+            numbers = np.empty(batch * count)
+        address = address_of(numbers)
+        stride = 8 * count if self.reduce else 0
+
+        def work(remaining: Iterator[int]) -> None:
+            tile = self._tile(lanes)
+            for begin in remaining:
+                self._process(  # type: ignore[misc]
+                    frame.u_address,
+                    tile.address,
+                    address + begin // part * stride,
+                    lanes,
+                    begin,
+                    min(begin + part, batch),
+                    batch,
+                    *self.stage.arguments,  # type: ignore[union-attr]
+                    frame.inputs,
+                )
+            self._tiles.append(tile)
+
+        share(work, parts, threads)
+        if not self.reduce:
+            return self._nest(numbers, batch)
+        total = numbers if len(parts) == 1 else numbers.sum(axis=0)
+        with np.errstate(all="ignore"):
+            return self._nest(total / float(batch) if self.reduce == "mean" else total + 0.0, 1)
+
+    def _tile(self, lanes: int) -> _Tile:
+        while self._tiles:
+            tile = self._tiles.pop()
+            if tile.lanes >= lanes:
+                return tile
+        return _Tile(self.slots, lanes)
+
+    def _new_frame(self) -> _Frame:
+        frame = _Frame(self._numbers.copy(), len(self._mapped), len(self.graph.results))
+        for i, place in self._arrays:
+            shape = self.blocks[i].shape
+            frame.arrays.append((frame.u[place : place + math.prod(shape)].reshape(shape), i))
+        for i, leaf in enumerate(self._mapped):
+            frame.inputs[2 * i + 1] = math.prod(self.blocks[leaf].shape)
+        return frame
+
+    def _place_arguments(self, layout: Layout) -> dict[Node, tuple[int, int]]:
+        """Give numbers that are the same for all examples their places; list where the others come from."""
+        examples: dict[Node, tuple[int, int]] = {}
+        self._singles: list[tuple[int, int, int]] = []  # numbers side by side: place, first leaf, last leaf + 1
+        self._arrays: list[tuple[int, int]] = []  # leaf and place
+        self._mapped: list[int] = []  # leaves
+        node = 0
+        for i, (shape, mapped) in enumerate(self.blocks):
+            nodes = range(node, node + math.prod(shape))
+            node = nodes.stop
+            if mapped:
+                examples |= {n: (len(self._mapped), column) for column, n in enumerate(nodes)}
+                self._mapped.append(i)
+                continue
+            place = layout.sizes["u"]
+            for n in nodes:
+                layout.put(n, "u")
+            if shape:
+                self._arrays.append((i, place))
+            elif self._singles and self._singles[-1][2] == i:
+                self._singles[-1] = (*self._singles[-1][:2], i + 1)
+            else:
+                self._singles.append((place, i, i + 1))
+        self._captured = slice(layout.sizes["u"], layout.sizes["u"] + len(self.captured))
+        for n in range(node, node + len(self.captured)):
+            layout.put(n, "u")
+        return examples
+
+
+class _Frame:
+    """The memory of one call at a time: numbers of all lanes, and what leads to those of each."""
+
+    def __init__(self, u: Array, sources: int, results: int) -> None:
+        self.u = u
+        self.u_address = address_of(u)
+        self.arrays: list[tuple[Array, int]] = []
+        self.inputs = (ctypes.c_int64 * (2 * sources))()
+        self.sums = np.empty(results)
+
+
+class _Tile:
+    """The numbers of each lane, for one thread at a time."""
+
+    def __init__(self, slots: int, lanes: int) -> None:
+        self.lanes = lanes
+        self.numbers = np.empty(slots * lanes)
+        self.address = address_of(self.numbers)
+
+
+def _split(graph: Graph, examples: Collection[Node]) -> tuple[list[Node], list[Node]]:
+    """Tell the nodes that are the same for all examples from the others."""
+    varies = bytearray(len(graph.operations))
+    for node in examples:
+        varies[node] = 1
+    uniform: list[Node] = []
+    varying: list[Node] = []
+    for node in graph.live():
+        if graph.operations[node] is not None:
+            if any([varies[operand] for operand in graph.operands[node]]):
+                varies[node] = 1
+                varying.append(node)
+            else:
+                uniform.append(node)
+    return uniform, varying
+
+
+def _result_columns(structure: Structure) -> Iterator[tuple[int, int, int]]:
+    """Say for each number of a result how many stand before its array, how many that has, and its place there."""
+    before = 0
+    for size in _sizes(structure):
+        for column in range(size):
+            yield before, size, column
+        before += size
+
+
+def _sizes(structure: Structure) -> Iterator[int]:
+    if structure.kind is float or structure.kind is np.ndarray:
+        yield structure.size
+    for part in structure.parts:
+        yield from _sizes(part)
+
+
+def _nester(structure: Structure, batched: bool, place: int = 0) -> Callable[[Array, int], Any]:
+    """Make the function that nests results, given the size of the batch: floats, or arrays of them."""
+    kind, size = structure.kind, structure.size
+    shape = structure.keys if kind is np.ndarray else ()
+    if kind is float and not batched:
+        return lambda numbers, batch: float(numbers[place])
+    if kind is float or kind is np.ndarray:
+        if batched:
+            return lambda numbers, batch: numbers[place * batch : (place + size) * batch].reshape(batch, *shape)
+        if len(shape) == 1:
+            return lambda numbers, batch: numbers[place : place + size]
+        return lambda numbers, batch: numbers[place : place + size].reshape(shape)
+    if kind is list and not batched and all(part is NUMBER for part in structure.parts):
+        return lambda numbers, batch: numbers[place : place + size].tolist()
+    parts: list[Callable[[Array, int], Any]] = []
+    for part in structure.parts:
+        parts.append(_nester(part, batched, place))
+        place += part.size
+    if kind is list:
+        return lambda numbers, batch: [part(numbers, batch) for part in parts]
+    if kind is tuple:
+        return lambda numbers, batch: tuple([part(numbers, batch) for part in parts])
+
+    def nest(numbers: Array, batch: int) -> Any:
+        remaining = iter(parts)
+        shallow = Structure(kind, structure.keys, (NUMBER,) * len(parts))
+        return shallow.nest(lambda leaf: next(remaining)(numbers, batch))
+
+    return nest
+
+
+def address_of(array: Array) -> int:
+    """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
+    return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
+
+
+_DATA = object.__basicsize__  # an array begins as any object, followed by that address
+
+_probe = np.zeros(1)
+if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
+
+    def address_of(array: Array) -> int:
+        """Give the address of an array's numbers."""
+        return int(array.ctypes.data)

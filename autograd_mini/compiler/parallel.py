@@ -1,0 +1,42 @@
+"""Threads that share the parts of a large batch. Knows nothing of what a part is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> None:
+    """Let this thread, and others if it is worth it, take parts until none is left."""
+    global _pool
+    remaining = iter(parts)
+    helpers = min(threads, len(parts)) - 1
+    if helpers <= 0:
+        work(remaining)
+        return
+    if _pool is None:
+        _pool = ThreadPoolExecutor(cpu_count(), thread_name_prefix="autograd_mini")
+    futures = [_pool.submit(work, remaining) for _ in range(helpers)]
+    try:
+        work(remaining)
+    finally:
+        wait(futures)
+    for future in futures:
+        future.result()
+
+
+def cpu_count() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _forget_pool() -> None:
+    global _pool
+    _pool = None  # its threads stayed in the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)

@@ -1,0 +1,330 @@
+"""From a graph to a program: a few patterns of code, and tables of where each finds its operands.
+
+A pattern is an expression of bounded size, or a sum of products of any length. All nodes of one
+pattern share its code, so that code, and the time to compile it, grow with the number of different
+patterns; nodes that follow one another in a run are a loop. Knows nothing of LLVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd_mini.compiler.graph import Graph, Node, use_counts
+from autograd_mini.compiler.sums import Sum, find_sums
+from autograd_mini.operations import Operation, identity, mul
+
+# An expression of a pattern has at most so many operations; fewer where there would be more than so
+# many operations in all patterns together.
+LARGEST = (24, 12, 6, 3, 1)
+ENOUGH = 400
+
+# Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
+_LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
+
+Table = NDArray[np.int32]
+# An operation and its operands, each another such pair, the number of a leaf, or a literal.
+Shape = tuple[Operation, tuple["Shape | int | str", ...]]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A pattern: some operations on leaves. Row of its table: where the result goes, where each leaf is."""
+
+    shape: Shape
+    leaves: str  # the kind of each: "u" for a number of all lanes, "s" for one of each lane
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A pattern: a sum of products. Rows: result, start if that is loaded, then the factors.
+
+    If `shared`, all rows have the same right factors, which stand once, before the rows, and left
+    ones at regular distance, of which the row has the first.
+    """
+
+    start: str  # "" for none, "0", or its kind
+    left: str
+    right: str
+    shared: bool
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A pattern: for each of some left and right factors their product, added up over all lanes.
+
+    Table: the left factors, the right ones, then for each pair the result, those of a left factor together.
+    """
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A pattern: a number of each lane, added up over all lanes. Rows: result, number."""
+
+
+Pattern = Expression | Dot | Outer | Fold
+
+
+class Run(NamedTuple):
+    """A loop over rows of a table, by the code of a pattern."""
+
+    pattern: Pattern
+    table: Table
+    count: int
+    parameters: tuple[int, int] = (0, 0)
+
+
+class Layout:
+    """Where each node is in memory: among the numbers of all lanes ("u"), or those of each lane ("s")."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[Node, str] = {}
+        self.places: dict[Node, int] = {}
+        self.sizes = {"u": 0, "s": 0}
+
+    def put(self, node: Node, kind: str) -> int:
+        """Give a node the next place of a kind."""
+        self.kinds[node] = kind
+        place = self.places[node] = self.sizes[kind]
+        self.sizes[kind] += 1
+        return place
+
+
+class _Step(NamedTuple):
+    """A node to be computed, or a result to be added up over all lanes: what becomes a row of a run."""
+
+    pattern: Pattern
+    result: int  # a node; for Outer and Fold the place of the result
+    operands: Sequence[Node]
+    right: Sequence[Node] = ()
+
+
+class Planner:
+    """Plans how some nodes of a graph are computed, all of one kind.
+
+    Parameters
+    ----------
+    graph : Graph
+    nodes : sequence of node
+        What to compute, operands before results.
+    layout : Layout
+        Has the places of all other operands; gets those of what is computed.
+    kind : str
+        `"u"` or `"s"`.
+    keep : sequence of node
+        What must have a place of this kind in the end.
+    folds : sequence of pair of int and node, optional
+        What to add up over all lanes, each with the place of the result.
+
+    Attributes
+    ----------
+    kept : list of node
+        The nodes to keep, or what has the same number in each lane.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Sequence[Node],
+        layout: Layout,
+        kind: str,
+        keep: Sequence[Node],
+        folds: Sequence[tuple[int, Node]] = (),
+    ) -> None:
+        self.graph, self.nodes, self.layout, self.kind, self.folds = graph, nodes, layout, kind, folds
+        self.own = set(nodes)
+        self.uses = use_counts(graph, nodes, [*keep, *keep, *(node for _, node in folds)])
+        self.sums, inside = find_sums(graph, nodes, self.uses)
+        products = {node for _, node in folds if self._is_outer_product(node)}
+        self.elsewhere = inside | products | self.sums.keys()
+        self.steps: list[_Step] = []
+        self.spread: dict[Node, Node] = {}
+        self.kept = [self._per_lane(node) for node in keep]
+        for node in self.sums:
+            self._add_dot(node)
+        self._add_expressions()
+        for place, node in folds:
+            if node in products:
+                self.steps.append(_Step(Outer(), place, graph.operands[node]))
+            else:
+                self.steps.append(_Step(Fold(), place, (self._per_lane(node),)))
+
+    def plan(self) -> list[Run]:
+        """Order the steps so that those of one pattern follow one another, and lay out what they compute."""
+        producers = {step.result: i for i, step in enumerate(self.steps) if not isinstance(step.pattern, Outer | Fold)}
+        waiting = [0] * len(self.steps)
+        consumers: list[list[int]] = [[] for _ in self.steps]
+        for i, step in enumerate(self.steps):
+            for producer in {producers[node] for node in (*step.operands, *step.right) if node in producers}:
+                waiting[i] += 1
+                consumers[producer].append(i)
+        numbers: dict[Pattern, int] = {}
+        kinds = [numbers.setdefault(step.pattern, len(numbers)) for step in self.steps]
+        ready: dict[int, list[int]] = {}
+        for i, kind in enumerate(kinds):
+            if not waiting[i]:
+                ready.setdefault(kind, []).append(i)
+        runs: list[Run] = []
+        while ready:
+            kind = max(ready, key=lambda kind: len(ready[kind]))
+            batch = ready.pop(kind)
+            pattern = self.steps[batch[0]].pattern
+            in_sequence = isinstance(pattern, Expression)
+            for i in batch:  # grows: an expression may follow one of its own pattern in the same loop
+                for consumer in consumers[i]:
+                    waiting[consumer] -= 1
+                    if not waiting[consumer]:
+                        same = in_sequence and kinds[consumer] == kind
+                        (batch if same else ready.setdefault(kinds[consumer], [])).append(consumer)
+            runs += self._lay_out(pattern, [self.steps[i] for i in batch])
+        return runs
+
+    def _kind_of(self, node: Node) -> str:
+        return self.kind if node in self.own else self.layout.kinds[node]
+
+    def _is_outer_product(self, node: Node) -> bool:
+        return (
+            node in self.own
+            and self.uses[node] == 1
+            and self.graph.operations[node] is mul
+            and all(self._kind_of(operand) == "s" for operand in self.graph.operands[node])
+        )
+
+    def _per_lane(self, node: Node) -> Node:
+        """Give a node of this stage's kind with the same number; negative ones are in no graph."""
+        if self._kind_of(node) == self.kind:
+            return node
+        if node not in self.spread:
+            self.spread[node] = -1 - node
+            self.steps.append(_Step(Expression((identity, (0,)), "u"), -1 - node, (node,)))
+        return self.spread[node]
+
+    def _add_dot(self, node: Node) -> None:
+        start, left, right = self.sums[node]
+        kinds = {self._kind_of(x) + self._kind_of(y) for x, y in zip(left, right)}
+        if kinds != {self.kind * 2}:
+            pairs = [(x, y) if self._kind_of(y) == self.kind else (y, x) for x, y in zip(left, right)]
+            left, right = [x for x, _ in pairs], [self._per_lane(y) for _, y in pairs]
+            if self.kind * 2 in kinds:
+                left = [self._per_lane(x) for x in left]
+        if start is None:
+            begin, operands = "", left
+        elif self.graph.is_constant(start, 0.0):
+            begin, operands = "0", left
+        else:
+            begin, operands = self._kind_of(start), [start, *left]
+        left_kind = self.kind if left[0] < 0 else self._kind_of(left[0])
+        self.steps.append(_Step(Dot(begin, left_kind, self.kind, False), node, operands, right))
+
+    def _add_expressions(self) -> None:
+        """Cut what is not in sums into expressions as large as the number of different ones allows."""
+        for largest in LARGEST:
+            inner = self._inner(largest)
+            steps: list[_Step] = []
+            patterns: set[Pattern] = set()
+            for node in self.nodes:
+                if node not in inner and node not in self.elsewhere:
+                    steps.append(self._expression(node, inner))
+                    patterns.add(steps[-1].pattern)
+                    if largest > 1 and len(patterns) * largest > ENOUGH:
+                        break
+            else:
+                break
+        self.steps += steps
+
+    def _inner(self, largest: int) -> set[Node]:
+        """Choose the nodes that are computed within the expression of the one node that needs them."""
+        operands, uses = self.graph.operands, self.uses
+        sizes: dict[Node, int] = {}
+        inner: set[Node] = set()
+        for node in self.nodes:
+            if node in self.elsewhere:
+                continue
+            size = 1
+            for operand in operands[node]:
+                if uses[operand] == 1 and operand in sizes and size + sizes[operand] <= largest:
+                    size += sizes[operand]
+                    inner.add(operand)
+            sizes[node] = size
+        return inner
+
+    def _expression(self, root: Node, inner: set[Node]) -> _Step:
+        graph = self.graph
+        leaves: dict[Node, int] = {}
+
+        def shape(node: Node) -> Shape:
+            operands: list[Shape | int | str] = []
+            for operand in graph.operands[node]:
+                if operand in inner:
+                    operands.append(shape(operand))
+                elif graph.constants.get(operand) in _LITERALS:
+                    operands.append(graph.constants[operand].hex())
+                else:
+                    operands.append(leaves.setdefault(operand, len(leaves)))
+            return graph.operations[node], tuple(operands)  # type: ignore[return-value]
+
+        whole = shape(root)
+        return _Step(Expression(whole, "".join(map(self._kind_of, leaves))), root, list(leaves))
+
+    def _lay_out(self, pattern: Pattern, steps: Sequence[_Step]) -> list[Run]:
+        """Give the results of some steps their places, one after another, and write the tables."""
+        if not isinstance(pattern, Outer | Fold):
+            for step in steps:
+                if step.result not in self.layout.places:
+                    self.layout.put(step.result, self.kind)
+        places = self.layout.places
+        if isinstance(pattern, Outer):
+            return self._outer_runs(steps)
+        if isinstance(pattern, Dot):
+            return self._dot_runs(pattern, steps)
+        first = [step.result if isinstance(pattern, Fold) else places[step.result] for step in steps]
+        rows = [[place, *[places[operand] for operand in step.operands]] for place, step in zip(first, steps)]
+        return [Run(pattern, _table(rows), len(rows))]
+
+    def _dot_runs(self, pattern: Dot, steps: Sequence[_Step]) -> list[Run]:
+        """Make loops of those that share their right factors and go through memory with one stride."""
+        places = self.layout.places
+        starts = int(pattern.start in ("u", "s"))
+        shared: dict[tuple[tuple[Node, ...], int], list[list[int]]] = {}
+        others: dict[int, list[list[int]]] = {}
+        for step in steps:
+            left = np.array([places[operand] for operand in step.operands[starts:]])
+            head = [places[step.result], *[places[operand] for operand in step.operands[:starts]]]
+            strides = np.diff(left)
+            if len(left) == 1 or (strides == strides[0]).all():
+                stride = int(strides[0]) if len(left) > 1 else 0
+                shared.setdefault((tuple(step.right), stride), []).append([*head, int(left[0])])
+            else:
+                row = [*head, *left.tolist(), *[places[operand] for operand in step.right]]
+                others.setdefault(len(left), []).append(row)
+        runs = []
+        for (right, stride), rows in shared.items():
+            table = np.concatenate([_table([places[node] for node in right]), _table(rows)])
+            runs.append(Run(replace(pattern, shared=True), table, len(rows), (len(right), stride)))
+        runs += [Run(pattern, _table(rows), len(rows), (n, 0)) for n, rows in others.items()]
+        return runs
+
+    def _outer_runs(self, steps: Sequence[_Step]) -> list[Run]:
+        """Make rectangles of those whose left factors all meet the same right ones."""
+        rows: dict[Node, list[tuple[Node, int]]] = {}
+        for step in steps:
+            rows.setdefault(step.operands[0], []).append((step.operands[1], step.result))
+        rectangles: dict[tuple[Node, ...], list[tuple[Node, list[int]]]] = {}
+        for left, pairs in rows.items():
+            rectangles.setdefault(tuple([node for node, _ in pairs]), []).append((left, [place for _, place in pairs]))
+        places = self.layout.places
+        runs = []
+        for right, of_left in rectangles.items():
+            table = [places[left] for left, _ in of_left] + [places[node] for node in right]
+            for _, results in of_left:
+                table += results
+            runs.append(Run(Outer(), _table(table), 1, (len(of_left), len(right))))
+        return runs
+
+
+def _table(rows: Sequence[int] | Sequence[Sequence[int]]) -> Table:
+    return np.array(rows, dtype=np.int32).ravel()
