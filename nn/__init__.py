@@ -13,6 +13,7 @@
 from nn.activations import ACTIVATIONS, activation_function, activation_title
 from nn.adam import Adam
 from nn.evaluation import METRICS, predict, predict_proba, score
+from nn.explanation import LayerExplanation, NetworkExplanation, explain_network
 from nn.history import History
 from nn.initialisers import INITIALISERS
 from nn.layer import Layer
@@ -53,8 +54,10 @@ __all__ = [
     "Adam",
     "History",
     "Layer",
+    "LayerExplanation",
     "LineSearch",
     "Module",
+    "NetworkExplanation",
     "Neuron",
     "Newton",
     "Optimiser",
@@ -69,6 +72,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_from_logits",
     "draw_network",
+    "explain_network",
     "exponential_decay",
     "fit",
     "half_squared_error",

@@ -1,0 +1,161 @@
+"""The notebooks: they run from top to bottom, show what they compute, and the solutions of their exercises run.
+
+Each is executed once, in a fresh kernel, solutions included. `python tests/test_notebooks.py` stores all outputs anew.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTION = re.compile(r"<details><summary>Solution</summary>\n(.*?)\n</details>", re.DOTALL)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook's cells as they are stored and as they were executed, and the cells of its solutions."""
+
+    stored: list[Any]
+    executed: list[Any]
+    solutions: list[Any]
+
+
+def read(path: Path) -> Any:
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def run(request, tmp_path_factory):
+    for library in ("nbclient", "ipykernel", "matplotlib", "sklearn"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    from nbformat.v4 import new_code_cell
+
+    stored, executed = read(request.param), read(request.param)
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    solutions = [new_code_cell(text) for cell in executed.cells for text in solution_code(cell)]
+    executed.cells = [*code, *solutions]
+    execute(executed, IPYTHONDIR=str(tmp_path_factory.mktemp("ipython")))
+    return Run([cell for cell in stored.cells if cell.cell_type == "code"], code, solutions)
+
+
+def execute(notebook: Any, **environment: str) -> None:
+    """Run a notebook's cells from top to bottom, also after an error, and put their outputs in the place of the old."""
+    from nbclient import NotebookClient
+
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=300,
+        allow_errors=True,
+        coalesce_streams=True,  # how prints are bundled depends on time
+        record_timing=False,
+        resources={"metadata": {"path": str(ROOT)}},
+    )
+    client.execute(env=os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"} | environment)
+
+
+def solution_code(cell: Any) -> list[str]:
+    if cell.cell_type != "markdown":
+        return []
+    return [code for solution in SOLUTION.findall(cell.source) for code in CODE.findall(solution)]
+
+
+def complaints(cells: list[Any]) -> list[str]:
+    """Errors and whatever was written to stderr, such as warnings."""
+    outputs = [output for cell in cells for output in cell.outputs]
+    errors = [f"{output.ename}: {output.evalue}" for output in outputs if output.output_type == "error"]
+    return errors + [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
+
+
+def shown(cell: Any) -> list[Any]:
+    """What a cell's outputs say.
+
+    Of pictures that is whether there is one, and the text in it: pixels and positions differ from
+    one release of Matplotlib, Graphviz or a font to the next. Printed numbers are rounded by the
+    notebooks; those in tooltips are not, and their last digits are those of the C library.
+    """
+    return [
+        output.text
+        if output.output_type == "stream"
+        else {kind: said(kind, text) for kind, text in output.data.items()}
+        for output in cell.outputs
+    ]
+
+
+def said(kind: str, text: str) -> str:
+    if kind == "image/png":
+        return "a picture"
+    if kind not in ("text/html", "image/svg+xml"):
+        return text
+    for page in re.findall(r'srcdoc="([^"]*)"', text):
+        text = text.replace(page, "") + html.unescape(page)
+    text = re.sub(r"<(script|style)\b.*?</\1>|<!--.*?-->", "", text, flags=re.DOTALL)
+    words = html.unescape(re.sub(r"<[^>]*>", " ", text)).split()
+    return " ".join(re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.6g}", word) for word in words)
+
+
+def test_a_notebook_runs_without_errors_and_warnings(run):
+    assert complaints(run.executed) == []
+
+
+def test_stored_outputs_are_those_that_are_computed(run):
+    for stored, executed in zip(run.stored, run.executed, strict=True):
+        assert shown(stored) == shown(executed), f"stored outputs are not current in the cell\n{stored.source}"
+
+
+def test_the_solutions_of_the_exercises_run(run):
+    assert len(run.solutions) >= 2
+    assert complaints(run.solutions) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_can_be_read_without_running_it(path):
+    cells = read(path).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert sum(bool(cell.outputs) for cell in code) > len(code) / 2
+    assert complaints(code) == []
+    exercises = [cell.source for cell in cells if re.match(r"\*\*\d\.\*\*", cell.source)]
+    assert len(exercises) >= 2
+    assert all(SOLUTION.search(exercise) for exercise in exercises)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_says_nothing_of_when_and_where_it_ran(path):
+    notebook = read(path)
+    assert notebook.metadata.keys() == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert all(not cell.metadata for cell in notebook.cells)
+    assert path.stat().st_size < 600_000
+
+
+def test_the_notebooks_are_numbered_in_reading_order():
+    assert [path.name.partition("_")[0] for path in NOTEBOOKS] == [str(i + 1) for i in range(len(NOTEBOOKS))]
+    assert len(NOTEBOOKS) >= 7
+
+
+def store_outputs(path: Path) -> None:
+    import nbformat
+
+    notebook = read(path)
+    metadata = notebook.metadata.copy()
+    execute(notebook)
+    notebook.metadata = metadata  # without the version of this Python
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    for notebook_path in NOTEBOOKS:
+        store_outputs(notebook_path)
