@@ -52,6 +52,13 @@ class Structure:
             return self.kind._make(parts)
         return self.kind(parts)
 
+    def leaves(self) -> Iterator[Structure]:
+        """List the numbers and arrays in it."""
+        if self.kind is float or self.kind is np.ndarray:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
     def paths(self, prefix: str) -> Iterator[str]:
         """Name each number by the Python expression that would reach it."""
         if self.kind is float:
@@ -92,8 +99,8 @@ def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
     if isinstance(tree, Value):
         return [tree], NUMBER
     if isinstance(tree, np.ndarray):
-        numbers = [x if isinstance(x, Value) else as_float(x, f"an element of {role}") for x in tree.flat]
-        return numbers, Structure(np.ndarray, tree.shape)
+        elements = [x if isinstance(x, Value) else as_float(x, f"an element of {role}") for x in tree.flat]
+        return elements, Structure(np.ndarray, tree.shape)
     if isinstance(tree, Real):
         return [as_float(tree, role)], NUMBER
     if isinstance(tree, dict):

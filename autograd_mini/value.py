@@ -161,14 +161,14 @@ class Value:
         self._data = data if type(data) is float else as_float(data, "data")
         self._grad = 0.0
         self._operation: Any = None
-        if _open_blocks and _tape.get() is not None:
-            _write_down(self, _BORN_IN_TRACE)
         if not cython.compiled:  # a compiled Value starts with these
             self._left: Any = None
             self._right: Any = None
             self._fan: Any = None
             self._d_left = self._d_right = 0.0
             self._mark = 0
+        if _open_blocks and _tape.get() is not None:
+            _write_down(self, _BORN_IN_TRACE)
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
         """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
@@ -777,7 +777,9 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
     for node in reversed(order):
         if node not in depending or node in ends:
             continue
-        arriving = upstream.pop(node)
+        arriving = upstream.pop(node, None)
+        if arriving is None:  # all that needs it is detached
+            continue
         operands: tuple[Value, ...] = node.inputs
         wanted: list[bool] = [operand in depending for operand in operands]
         partials: list[Any] = _partials(node, operands, wanted)
@@ -1105,7 +1107,8 @@ def _compare_traced(operation: Operation, left: Value, right: Value) -> Any:
         return bool(operation.function(left._data, right._data))
     if not _comparing.get():
         _refuse("comparing", _BRANCHES)
-    return _record(operation, (left, right))
+    # A rule's comparison is no node but a bool where nothing is traced, and so no gradient flows through it.
+    return _node(_DETACH, _record(operation, (left, right)), None, math.nan, 0.0, 0.0)
 
 
 def _refuse(what: str, remedy: str) -> NoReturn:

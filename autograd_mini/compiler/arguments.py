@@ -57,7 +57,7 @@ def flat(tree: Any, role: str) -> Flat:
         keys, children = tuple(tree), list(tree.values())
     elif isinstance(tree, (list, tuple)):
         keys, children = (), list(tree)
-        if all([type(child) is float for child in children]):
+        if all(type(child) is float for child in children):
             return Flat(children, Structure(type(tree), (), (NUMBER,) * len(children)))
     else:
         raise TypeError(f"{role} must be a number, or a list, tuple, dict or array of numbers, not {describe(tree)}")
@@ -152,16 +152,7 @@ def of_one_example(structure: Structure, axes: Iterator[int | None]) -> Structur
 
 def blocks(structure: Structure, axes: Sequence[int | None]) -> list[Block]:
     """List the leaves of what one example has of an argument."""
-    return [Block(shape, axis is not None) for shape, axis in zip(_shapes_of(structure), axes)]
-
-
-def _shapes_of(structure: Structure) -> Iterator[tuple[int, ...]]:
-    if structure.kind is float:
-        yield ()
-    elif structure.kind is np.ndarray:
-        yield structure.keys
-    for part in structure.parts:
-        yield from _shapes_of(part)
+    return [Block(leaf.keys, axis is not None) for leaf, axis in zip(structure.leaves(), axes)]
 
 
 def collect(tree: Any, key: list[Any], leaves: list[Leaf]) -> bool:

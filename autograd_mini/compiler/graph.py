@@ -147,8 +147,8 @@ class Graph:
                 number = self.constants.get(node)
                 names[node] = f"x{node}" if number is None else repr(number)
             else:
-                names[node] = f"v{node}"
-                lines.append(f"v{node} = {operation.name}({', '.join(names[o] for o in self.operands[node])})")
+                names[node] = f"v{len(lines) + 1}"
+                lines.append(f"{names[node]} = {operation.name}({', '.join(names[o] for o in self.operands[node])})")
         return "\n".join([*lines, f"return {', '.join(names[node] for node in self.results)}"])
 
 

@@ -21,10 +21,10 @@ from autograd_mini.compiler.arguments import (
     collect,
     flat,
     holds_array,
-    holds_value,
     leaf_axes,
     of_one_example,
 )
+from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.machine import require_llvmlite
 from autograd_mini.compiler.parallel import cpu_count
 from autograd_mini.compiler.trace import Trace
@@ -208,7 +208,7 @@ class Jitted:
         return v1
         """
         key: list[Any] = []
-        if not all([collect(argument, key, []) for argument in args]):
+        if not all(collect(argument, key, []) for argument in args):
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
         return Lowered(str(kernel.graph), kernel.llvm_ir, dict(kernel.seconds))
@@ -263,6 +263,7 @@ class Jitted:
         if every.structures in self._choices:
             return self._choices[every.structures]
         arrays = [i for i, argument in enumerate(flats) if holds_array(argument)]
+        first: Exception | None = None
         for whole in (subset for size in range(len(arrays) + 1) for subset in combinations(arrays, size)):
             axes = tuple(None if i in whole else 0 for i in range(len(flats)))
             mapped = [i for i in arrays if i not in whole]
@@ -273,9 +274,10 @@ class Jitted:
                 self._traced = Trace(self._function(), _Task(flats, axes).structures)
             except TracingError:
                 raise
-            except Exception:
+            except Exception as error:  # the first says most: the others had arguments that were not meant
+                first = first or error
                 if len(whole) == len(arrays):
-                    raise
+                    raise first from None
                 continue
             if len(lengths) > 1:
                 raise ValueError(
@@ -330,17 +332,26 @@ def _folds_whole_arrays(f: Callable[..., Any], flats: Sequence[Flat], arrays: Se
         trace = Trace(f, short)
     except Exception:
         return False
-    graph, rows, node = trace.graph, {}, 0
-    for i, structure in enumerate(short):
-        if i in arrays:
-            rows |= {node: {0}, node + 1: {1}}
-        node += structure.size
-    for node in graph.live():
-        if graph.operands[node]:
-            rows[node] = set().union(*[rows.get(operand, set()) for operand in graph.operands[node]])
-    if trace.result.kind is not np.ndarray or trace.result.keys != (2,):
-        return True
-    return any(not rows.get(root, set()) <= {row} for row, root in enumerate(graph.results))
+    rows = _rows_behind(trace.graph, short)
+    results = iter(trace.graph.results)
+    for part in trace.result.leaves():
+        if part.kind is np.ndarray and part.keys == (2,):
+            mixed = [rows[next(results)] - {row} for row in (0, 1)]
+        else:
+            mixed = [rows[next(results)] for _ in range(part.size)]
+        if any(mixed):
+            return True
+    return False
+
+
+def _rows_behind(graph: Graph, structures: Sequence[Structure]) -> list[set[int]]:
+    """List for each node which elements of the arrays that are arguments it is computed from."""
+    rows: list[set[int]] = []
+    for structure in structures:
+        rows += [{row} if structure.kind is np.ndarray else set() for row in range(structure.size)]
+    for operands in graph.operands[len(rows) :]:
+        rows.append(set().union(*[rows[operand] for operand in operands]))
+    return rows
 
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:

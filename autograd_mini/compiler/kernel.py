@@ -66,7 +66,7 @@ class _Stage:
         start = sum(map(len, tables))
         rows: list[tuple[int, int, int, int, int]] = []
         for run in runs:
-            rows.append((patterns.setdefault(run.pattern, len(patterns)), start, run.count, *run.parameters))
+            rows.append((patterns.setdefault(run.pattern, len(patterns)), start, run.rows, *run.parameters))
             start += len(run.table)
             tables.append(run.table)
         self.tables = np.concatenate(tables)
@@ -314,7 +314,7 @@ def _split(graph: Graph, examples: Collection[Node]) -> tuple[list[Node], list[N
     varying: list[Node] = []
     for node in graph.live():
         if graph.operations[node] is not None:
-            if any([varies[operand] for operand in graph.operands[node]]):
+            if any(varies[operand] for operand in graph.operands[node]):
                 varies[node] = 1
                 varying.append(node)
             else:
@@ -325,17 +325,10 @@ def _split(graph: Graph, examples: Collection[Node]) -> tuple[list[Node], list[N
 def _result_columns(structure: Structure) -> Iterator[tuple[int, int, int]]:
     """Say for each number of a result how many stand before its array, how many that has, and its place there."""
     before = 0
-    for size in _sizes(structure):
-        for column in range(size):
-            yield before, size, column
-        before += size
-
-
-def _sizes(structure: Structure) -> Iterator[int]:
-    if structure.kind is float or structure.kind is np.ndarray:
-        yield structure.size
-    for part in structure.parts:
-        yield from _sizes(part)
+    for leaf in structure.leaves():
+        for column in range(leaf.size):
+            yield before, leaf.size, column
+        before += leaf.size
 
 
 def _nester(structure: Structure, batched: bool, place: int = 0) -> Callable[[Array, int], Any]:

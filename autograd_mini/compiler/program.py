@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini.compiler.graph import Graph, Node, use_counts
-from autograd_mini.compiler.sums import Sum, find_sums
+from autograd_mini.compiler.sums import find_sums
 from autograd_mini.operations import Operation, identity, mul
 
 # An expression of a pattern has at most so many operations; fewer where there would be more than so
@@ -74,7 +74,7 @@ class Run(NamedTuple):
 
     pattern: Pattern
     table: Table
-    count: int
+    rows: int
     parameters: tuple[int, int] = (0, 0)
 
 
