@@ -763,42 +763,82 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
     (12.0, 12.0)
     """
     node: Value
-    operand: Value
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    place: cython.Py_ssize_t
     order: list[Value] = topological_order(root)
-    ends: set[Value] = set(inputs)
-    depending: set[Value] = set(inputs)
-    for node in order:
-        if node.requires_grad:
-            for operand in node.inputs:
-                if operand in depending:
-                    depending.add(node)
+    places: list[tuple[int, ...]] = operand_places(order)
+    ends: dict[Value, int] = dict.fromkeys(inputs, -1)
+    depends: list[bool] = [False] * len(order)
+    for i in range(len(order)):
+        node = order[i]
+        if node in ends:
+            ends[node] = i
+            depends[i] = True
+        elif node.requires_grad:
+            for place in places[i]:
+                if depends[place]:
+                    depends[i] = True
                     break
-    upstream: dict[Value, Any] = {root: 1.0}
-    for node in reversed(order):
-        if node not in depending or node in ends:
+    upstream: list[Any] = [None] * len(order)
+    upstream[len(order) - 1] = 1.0
+    for i in range(len(order) - 1, -1, -1):
+        node = order[i]
+        arriving: Any = upstream[i]
+        if arriving is None or not depends[i] or node in ends:
             continue
-        arriving = upstream.pop(node, None)
-        if arriving is None:  # all that needs it is detached
-            continue
-        operands: tuple[Value, ...] = node.inputs
-        wanted: list[bool] = [operand in depending for operand in operands]
-        partials: list[Any] = _partials(node, operands, wanted)
-        for i in range(len(operands)):
-            if wanted[i]:
-                operand = operands[i]
-                contribution = _times(arriving, partials[i])
-                sum_so_far = upstream.get(operand)
-                upstream[operand] = contribution if sum_so_far is None else sum_so_far + contribution
-    found = [upstream.get(node, 0.0) for node in inputs]
-    return [derivative if isinstance(derivative, Value) else Value(derivative) for derivative in found]
+        upstream[i] = None
+        operation: Operation = node._operation
+        operands: tuple[int, ...] = places[i]
+        partials: Any = operation.partials(node, node.inputs) if operation.is_variadic else None
+        for j in range(len(operands)):
+            place = operands[j]
+            if depends[place]:
+                contribution = _times(arriving, _partial(node, j) if partials is None else partials[j])
+                upstream[place] = contribution if upstream[place] is None else upstream[place] + contribution
+    found = [None if ends[node] < 0 else upstream[ends[node]] for node in inputs]
+    return [x if isinstance(x, Value) else Value(0.0 if x is None else x) for x in found]
 
 
-def _partials(node: Value, operands: tuple[Value, ...], wanted: list[bool]) -> list[Any]:
-    """Apply the table's rules to the operands whose derivatives are wanted."""
+def operand_places(nodes: list[Value]) -> list[tuple[int, ...]]:
+    """Say for each of some nodes, operands before results, where in the list its operands are; -1 for nowhere."""
+    global _walk
+    node: Value
+    first: cython.longlong
+    left: cython.longlong
+    right: cython.longlong
+    i: cython.Py_ssize_t
+    places: list[tuple[int, ...]] = []
+    with _lock:
+        first = _walk + 1
+        _walk = first + len(nodes)
+        for i in range(len(nodes)):
+            node = nodes[i]
+            node._mark = first + i
+            if node._left is not None:
+                left = max(node._left._mark - first, -1)
+                if node._right is None:
+                    places.append((left,))
+                else:
+                    right = max(node._right._mark - first, -1)
+                    places.append((left, right))
+            elif node._fan is not None:
+                places.append(tuple([max(operand._mark - first, -1) for operand in node._fan.operands]))
+            else:
+                places.append(())
+    return places
+
+
+def _partial(node: Value, i: int) -> Any:
+    """Apply the rule for one operand to a node that has one or two."""
     operation: Operation = node._operation
-    if operation.is_variadic:
-        return list(operation.partials(node, operands))
-    return [rule(node, *operands) if want else 0.0 for rule, want in zip(operation.rules, wanted)]
+    if operation is _MUL:  # called so often that the way through Python would cost
+        return _partial_of_product(i, node, node._left, node._right)
+    return operation.rules[i](node, *node.inputs)
+
+
+def _partial_of_product(i: int, out: Any, x: Any, y: Any) -> Any:
+    return mul_dx(out, x, y) if i == 0 else mul_dy(out, x, y)
 
 
 def _times(upstream: Any, partial: Any) -> Any:

@@ -8,10 +8,16 @@ changes nothing is left out. Knows the table of operations, and nothing of traci
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from autograd_mini import operations
 from autograd_mini.operations import Operation, add, div, identity, mul, neg, sub, where
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini import _cython as cython
 
 Node = int
 Operands = tuple[Node, ...]
@@ -27,6 +33,7 @@ _BOUNDED: dict[Operation, Callable[..., float]] = {
 }
 
 
+@cython.cclass
 class Graph:
     """The computation of some results from arguments.
 
@@ -52,16 +59,23 @@ class Graph:
         self.operands: list[Operands] = [()] * arguments
         self.constants: dict[Node, float] = {}
         self.results: list[Node] = []
-        self._found: dict[tuple[object, Operands | str], Node] = {}
-        self._bounds: dict[Node, float] = {}  # what comparisons and their like can't exceed, whatever the arguments
+        # By the operation, then by its operands: of two of them as one integer.
+        self._found: dict[Operation | None, dict[Any, Node]] = {}
+        self._numbers: list[float | None] = [None] * arguments  # the constants, by node
+        # What constants, comparisons and their like can't exceed, whatever the arguments.
+        self._bounds: list[float | None] = [None] * arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (self.arguments, self.operations, self.operands, self.constants, self.results))
 
     def constant(self, number: float) -> Node:
         """Give the node of a constant; zeros of different sign are different constants."""
-        key = (None, float.hex(number))
-        node = self._found.get(key)
+        found = self._found_by(None)
+        key = float.hex(number)
+        node = found.get(key)
         if node is None:
-            node = self._found[key] = self._append(None, ())
-            self.constants[node] = number
+            node = found[key] = self._append(None, ())
+            self.constants[node] = self._numbers[node] = number
             if math.isfinite(number):
                 self._bounds[node] = abs(number)
         return node
@@ -73,42 +87,57 @@ class Graph:
 
     def add(self, operation: Operation, operands: Operands) -> Node:
         """Give the node of an operation, which may turn out to be a simpler one."""
-        constants = self.constants
+        operand: cython.Py_ssize_t
         for operand in operands:
-            if operand not in constants:
+            if self._numbers[operand] is None:
                 break
         else:
-            return self.constant(operation.function(*[constants[operand] for operand in operands]))
+            return self.constant(operation.function(*[self.constants[operand] for operand in operands]))
         simplify = _SIMPLER.get(operation)
         if simplify is not None:
-            node = simplify(self, operands)
-            if node is not None:
-                return node
-        key = (operation, operands)
-        if (operation is mul or operation is add) and operands[0] > operands[1]:
-            key = (operation, (operands[1], operands[0]))
-        node = self._found.get(key)
+            simpler: Node | None = simplify(self, operands)
+            if simpler is not None:
+                return simpler
+        key: Any = operands
+        if len(operands) == 2:
+            x: cython.longlong = operands[0]
+            y: cython.longlong = operands[1]
+            if x > y and (operation is mul or operation is add):
+                x, y = y, x
+            key = x << 32 | y
+        found = self._found_by(operation)
+        node = found.get(key)
         if node is None:
-            node = self._found[key] = self._append(operation, operands)
+            node = found[key] = self._append(operation, operands)
             bound = _BOUNDED.get(operation)
             if bound is not None:
-                bounds = self._bounds
-                for operand in operands:
-                    if operand not in bounds and operation not in _COMPARISONS:
-                        return node
-                largest = bound(*[bounds.get(operand, math.inf) for operand in operands])
-                if largest < math.inf:
-                    bounds[node] = largest
+                self._bound(node, operation, bound, operands)
         return node
+
+    def _bound(self, node: Node, operation: Operation, bound: Callable[..., float], operands: Operands) -> None:
+        """Work out what a node can't exceed, if anything is known of its operands."""
+        bounds = [self._bounds[operand] for operand in operands]
+        if None not in bounds or operation in _COMPARISONS:
+            largest = bound(*bounds)
+            if largest < math.inf:
+                self._bounds[node] = largest
+
+    def _found_by(self, operation: Operation | None) -> dict[Any, Node]:
+        found = self._found.get(operation)
+        if found is None:
+            found = self._found[operation] = {}
+        return found
 
     def _append(self, operation: Operation | None, operands: Operands) -> Node:
         self.operations.append(operation)
         self.operands.append(operands)
+        self._numbers.append(None)
+        self._bounds.append(None)
         return len(self.operations) - 1
 
     def is_constant(self, node: Node, number: float) -> bool:
         """Say whether a node is a certain constant, of a certain sign."""
-        known = self.constants.get(node)
+        known = self._numbers[node]
         if known is None:
             return False
         return known == number and math.copysign(1.0, known) == math.copysign(1.0, number)
@@ -117,30 +146,66 @@ class Graph:
         """Say whether a node is zero, of whatever sign, in all calls."""
         if self.constants.get(node) == 0.0:
             return True
-        if self.operations[node] is not mul or node not in self._bounds:
-            return False
-        return self._bounds[node] == 0.0
-
-    def operand_of(self, node: Node, operation: Operation) -> Node | None:
-        """Give the operand of a node that is an operation of one operand; None if it isn't."""
-        return self.operands[node][0] if self.operations[node] is operation else None
+        return self.operations[node] is mul and self._bounds[node] == 0.0
 
     def live(self) -> list[Node]:
         """List the nodes that the results are computed from, operands before results."""
-        needed = bytearray(len(self.operations))
-        for node in self.results:
-            needed[node] = 1
-        operands = self.operands
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        needed: list[bool] = self.marks(self.results)
         for node in range(len(needed) - 1, -1, -1):
             if needed[node]:
-                for operand in operands[node]:
-                    needed[operand] = 1
-        return [node for node, wanted in enumerate(needed) if wanted]
+                for operand in self.operands[node]:
+                    needed[operand] = True
+        return [node for node in range(len(needed)) if needed[node]]
+
+    def split(self, examples: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+        """List the operations that are the same for all examples of a batch, then the others.
+
+        Parameters
+        ----------
+        examples : iterable of node
+            The arguments that are not.
+        """
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        varies: list[bool] = self.marks(examples)
+        uniform: list[Node] = []
+        varying: list[Node] = []
+        for node in self.live():
+            if self.operations[node] is not None:
+                for operand in self.operands[node]:
+                    if varies[operand]:
+                        varies[node] = True
+                        varying.append(node)
+                        break
+                else:
+                    uniform.append(node)
+        return uniform, varying
+
+    def marks(self, nodes: Iterable[Node]) -> list[bool]:
+        """Say for each node whether it is one of some nodes."""
+        marks = [False] * len(self.operations)
+        for node in nodes:
+            marks[node] = True
+        return marks
+
+    def use_counts(self, nodes: Sequence[Node], wanted: Sequence[Node]) -> list[int]:
+        """Count how often each node is an operand of one of some nodes, or wanted besides."""
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        counts = [0] * len(self.operations)
+        for node in nodes:
+            for operand in self.operands[node]:
+                counts[operand] += 1
+        for node in wanted:
+            counts[node] += 1
+        return counts
 
     def __str__(self) -> str:
         """Write the graph down, one operation a line."""
         names: dict[Node, str] = {}
-        lines = []
+        lines: list[str] = []
         for node in self.live():
             operation = self.operations[node]
             if operation is None:
@@ -156,13 +221,16 @@ class Graph:
 
 
 def _simpler_mul(graph: Graph, operands: Operands) -> Node | None:
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
     x, y = operands
-    for factor, other in ((x, y), (y, x)):
-        known = graph.constants.get(factor)
-        if known is not None:
-            if known == 1.0:
-                return other
-            return graph.add(neg, (other,)) if known == -1.0 else None
+    factor, other = graph._numbers[x], y
+    if factor is None:
+        factor, other = graph._numbers[y], x
+    if factor is not None:
+        if factor == 1.0:
+            return other
+        return graph.add(neg, (other,)) if factor == -1.0 else None
     if graph.operations[x] is neg and graph.operations[y] is neg:
         return graph.add(mul, (graph.operands[x][0], graph.operands[y][0]))
     return None
@@ -180,6 +248,8 @@ def _simpler_div(graph: Graph, operands: Operands) -> Node | None:
 
 
 def _simpler_add(graph: Graph, operands: Operands) -> Node | None:
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
     x, y = operands
     if graph.is_constant(x, -0.0):
         return y
@@ -193,11 +263,17 @@ def _simpler_add(graph: Graph, operands: Operands) -> Node | None:
 
 
 def _simpler_sub(graph: Graph, operands: Operands) -> Node | None:
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
     x, y = operands
     if graph.is_constant(y, 0.0):
         return x
-    minus_y = graph.operand_of(y, neg)
-    return None if minus_y is None else graph.add(add, (x, minus_y))
+    return graph.add(add, (x, graph.operands[y][0])) if graph.operations[y] is neg else None
+
+
+def _simpler_neg(graph: Graph, operands: Operands) -> Node | None:
+    (x,) = operands
+    return graph.operands[x][0] if graph.operations[x] is neg else None
 
 
 def _simpler_pow(graph: Graph, operands: Operands) -> Node | None:
@@ -229,19 +305,18 @@ _SIMPLER: dict[Operation, Callable[[Graph, Operands], Node | None]] = {
     div: _simpler_div,
     add: _simpler_add,
     sub: _simpler_sub,
-    neg: lambda graph, operands: graph.operand_of(operands[0], neg),
+    neg: _simpler_neg,
     identity: lambda graph, operands: operands[0],
     operations.pow: _simpler_pow,
     where: _simpler_where,
 }
 
 
-def use_counts(graph: Graph, nodes: Sequence[Node], wanted: Sequence[Node]) -> list[int]:
-    """Count how often each node is an operand of one of some nodes, or wanted besides."""
-    counts = [0] * len(graph.operations)
-    for node in nodes:
-        for operand in graph.operands[node]:
-            counts[operand] += 1
-    for node in wanted:
-        counts[node] += 1
-    return counts
+def _restore(*state: Any) -> Graph:
+    graph = Graph(0)
+    graph.arguments, graph.operations, graph.operands, graph.constants, graph.results = state
+    for node, number in graph.constants.items():
+        graph._found_by(None)[float.hex(number)] = node
+    graph._numbers = [graph.constants.get(node) for node in range(len(graph.operations))]
+    graph._bounds = [None] * len(graph.operations)
+    return graph

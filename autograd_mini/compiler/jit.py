@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import update_wrapper
 from itertools import combinations
 from types import MethodType
@@ -225,7 +227,7 @@ class Jitted:
         """Find the kernel for arguments of some shapes, or compile it."""
         from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
 
-        with _compiling:
+        with _compiling, _no_collection():
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
             if self.in_axes == "auto":
                 chosen = self._choose(flats)
@@ -370,6 +372,18 @@ def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, Kernel]], ch
     jitted._kernels.update(kernels)
     jitted._choices.update(choices)
     return jitted
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Make Python not look for cycles: a graph has none, and the collector would go through it again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 # Held while a function is traced and compiled; a forked child must not inherit it from another thread.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
@@ -111,18 +111,17 @@ class Kernel:
         examples = self._place_arguments(layout)
         for number in (0.0, 1.0):
             graph.constant(number)
-        uniform, varying = _split(graph, examples)
-        for node in graph.constants:
-            layout.put(node, "u")
-        needed = {*graph.results, *(operand for node in varying for operand in graph.operands[node])}
-        before = Planner(graph, uniform, layout, "u", [node for node in uniform if node in needed]).plan()
+        uniform, varying = graph.split(examples)
+        layout.put_all(graph.constants, "u")
+        needed = graph.use_counts(varying, graph.results)
+        before = Planner(graph, uniform, layout, "u", [node for node in uniform if needed[node]]).plan()
         loads: list[tuple[int, int, int]] = []
         stores: list[tuple[int, ...]] = []
         runs: list[Run] = []
         folds = list(enumerate(graph.results)) if reduce else []
         if self.is_mapped:
             loads = [
-                (layout.put(node, "s"), source, column) for node, (source, column) in examples.items() if node in needed
+                (layout.put(node, "s"), source, column) for node, (source, column) in examples.items() if needed[node]
             ]
             planner = Planner(graph, varying, layout, "s", [] if reduce else graph.results, folds)
             runs = planner.plan()
@@ -271,8 +270,7 @@ class Kernel:
                 self._mapped.append(i)
                 continue
             place = layout.sizes["u"]
-            for n in nodes:
-                layout.put(n, "u")
+            layout.put_all(nodes, "u")
             if shape:
                 self._arrays.append((i, place))
             elif self._singles and self._singles[-1][2] == i:
@@ -280,8 +278,7 @@ class Kernel:
             else:
                 self._singles.append((place, i, i + 1))
         self._captured = slice(layout.sizes["u"], layout.sizes["u"] + len(self.captured))
-        for n in range(node, node + len(self.captured)):
-            layout.put(n, "u")
+        layout.put_all(range(node, node + len(self.captured)), "u")
         return examples
 
 
@@ -303,23 +300,6 @@ class _Tile:
         self.lanes = lanes
         self.numbers = np.empty(slots * lanes)
         self.address = address_of(self.numbers)
-
-
-def _split(graph: Graph, examples: Collection[Node]) -> tuple[list[Node], list[Node]]:
-    """Tell the nodes that are the same for all examples from the others."""
-    varies = bytearray(len(graph.operations))
-    for node in examples:
-        varies[node] = 1
-    uniform: list[Node] = []
-    varying: list[Node] = []
-    for node in graph.live():
-        if graph.operations[node] is not None:
-            if any(varies[operand] for operand in graph.operands[node]):
-                varies[node] = 1
-                varying.append(node)
-            else:
-                uniform.append(node)
-    return uniform, varying
 
 
 def _result_columns(structure: Structure) -> Iterator[tuple[int, int, int]]:

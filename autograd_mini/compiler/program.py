@@ -7,14 +7,14 @@ patterns; nodes that follow one another in a run are a loop. Knows nothing of LL
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini.compiler.graph import Graph, Node, use_counts
+from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.sums import find_sums
 from autograd_mini.operations import Operation, identity, mul
 
@@ -86,6 +86,12 @@ class Layout:
         self.places: dict[Node, int] = {}
         self.sizes = {"u": 0, "s": 0}
 
+    def put_all(self, nodes: Collection[Node], kind: str) -> None:
+        """Give some nodes the next places of a kind."""
+        self.kinds.update(dict.fromkeys(nodes, kind))
+        self.places.update(zip(nodes, range(self.sizes[kind], self.sizes[kind] + len(nodes))))
+        self.sizes[kind] += len(nodes)
+
     def put(self, node: Node, kind: str) -> int:
         """Give a node the next place of a kind."""
         self.kinds[node] = kind
@@ -95,10 +101,10 @@ class Layout:
 
 
 class _Step(NamedTuple):
-    """A node to be computed, or a result to be added up over all lanes: what becomes a row of a run."""
+    """A node to be computed: what becomes a row of a run."""
 
     pattern: Pattern
-    result: int  # a node; for Outer and Fold the place of the result
+    result: Node
     operands: Sequence[Node]
     right: Sequence[Node] = ()
 
@@ -135,27 +141,28 @@ class Planner:
         keep: Sequence[Node],
         folds: Sequence[tuple[int, Node]] = (),
     ) -> None:
-        self.graph, self.nodes, self.layout, self.kind, self.folds = graph, nodes, layout, kind, folds
+        self.graph, self.layout, self.kind, self.folds = graph, layout, kind, folds
         self.own = set(nodes)
-        self.uses = use_counts(graph, nodes, [*keep, *keep, *(node for _, node in folds)])
-        self.sums, inside = find_sums(graph, nodes, self.uses)
-        products = {node for _, node in folds if self._is_outer_product(node)}
-        self.elsewhere = inside | products | self.sums.keys()
+        self.uses = graph.use_counts(nodes, [*keep, *keep, *[node for _, node in folds]])
+        self.sums, elsewhere = find_sums(graph, nodes, self.uses)
+        elsewhere.update(self.sums)
+        products: list[tuple[int, Node]] = []
+        others: list[tuple[int, Node]] = []
+        for place, node in folds:
+            (products if self._is_outer_product(node) else others).append((place, node))
+        elsewhere.update([node for _, node in products])
         self.steps: list[_Step] = []
         self.spread: dict[Node, Node] = {}
         self.kept = [self._per_lane(node) for node in keep]
+        self.folded = [(place, self._per_lane(node)) for place, node in others]
+        self.products = [(place, *graph.operands[node]) for place, node in products]
         for node in self.sums:
             self._add_dot(node)
-        self._add_expressions()
-        for place, node in folds:
-            if node in products:
-                self.steps.append(_Step(Outer(), place, graph.operands[node]))
-            else:
-                self.steps.append(_Step(Fold(), place, (self._per_lane(node),)))
+        self._add_expressions([node for node in nodes if node not in elsewhere])
 
     def plan(self) -> list[Run]:
         """Order the steps so that those of one pattern follow one another, and lay out what they compute."""
-        producers = {step.result: i for i, step in enumerate(self.steps) if not isinstance(step.pattern, Outer | Fold)}
+        producers = {step.result: i for i, step in enumerate(self.steps)}
         waiting = [0] * len(self.steps)
         consumers: list[list[int]] = [[] for _ in self.steps]
         for i, step in enumerate(self.steps):
@@ -181,7 +188,11 @@ class Planner:
                         same = in_sequence and kinds[consumer] == kind
                         (batch if same else ready.setdefault(kinds[consumer], [])).append(consumer)
             runs += self._lay_out(pattern, [self.steps[i] for i in batch])
-        return runs
+        places = self.layout.places
+        if self.folded:
+            rows = [[place, places[node]] for place, node in self.folded]
+            runs.append(Run(Fold(), _table(rows), len(rows)))
+        return runs + self._outer_runs()
 
     def _kind_of(self, node: Node) -> str:
         return self.kind if node in self.own else self.layout.kinds[node]
@@ -220,14 +231,14 @@ class Planner:
         left_kind = self.kind if left[0] < 0 else self._kind_of(left[0])
         self.steps.append(_Step(Dot(begin, left_kind, self.kind, False), node, operands, right))
 
-    def _add_expressions(self) -> None:
+    def _add_expressions(self, nodes: Sequence[Node]) -> None:
         """Cut what is not in sums into expressions as large as the number of different ones allows."""
         for largest in LARGEST:
-            inner = self._inner(largest)
+            inner = self._inner(nodes, largest)
             steps: list[_Step] = []
             patterns: set[Pattern] = set()
-            for node in self.nodes:
-                if node not in inner and node not in self.elsewhere:
+            for node in nodes:
+                if node not in inner:
                     steps.append(self._expression(node, inner))
                     patterns.add(steps[-1].pattern)
                     if largest > 1 and len(patterns) * largest > ENOUGH:
@@ -236,14 +247,12 @@ class Planner:
                 break
         self.steps += steps
 
-    def _inner(self, largest: int) -> set[Node]:
+    def _inner(self, nodes: Sequence[Node], largest: int) -> set[Node]:
         """Choose the nodes that are computed within the expression of the one node that needs them."""
         operands, uses = self.graph.operands, self.uses
         sizes: dict[Node, int] = {}
         inner: set[Node] = set()
-        for node in self.nodes:
-            if node in self.elsewhere:
-                continue
+        for node in nodes:
             size = 1
             for operand in operands[node]:
                 if uses[operand] == 1 and operand in sizes and size + sizes[operand] <= largest:
@@ -272,17 +281,13 @@ class Planner:
 
     def _lay_out(self, pattern: Pattern, steps: Sequence[_Step]) -> list[Run]:
         """Give the results of some steps their places, one after another, and write the tables."""
-        if not isinstance(pattern, Outer | Fold):
-            for step in steps:
-                if step.result not in self.layout.places:
-                    self.layout.put(step.result, self.kind)
-        places = self.layout.places
-        if isinstance(pattern, Outer):
-            return self._outer_runs(steps)
+        for step in steps:
+            if step.result not in self.layout.places:
+                self.layout.put(step.result, self.kind)
         if isinstance(pattern, Dot):
             return self._dot_runs(pattern, steps)
-        first = [step.result if isinstance(pattern, Fold) else places[step.result] for step in steps]
-        rows = [[place, *[places[operand] for operand in step.operands]] for place, step in zip(first, steps)]
+        places = self.layout.places
+        rows = [[places[step.result], *[places[operand] for operand in step.operands]] for step in steps]
         return [Run(pattern, _table(rows), len(rows))]
 
     def _dot_runs(self, pattern: Dot, steps: Sequence[_Step]) -> list[Run]:
@@ -308,21 +313,21 @@ class Planner:
         runs += [Run(pattern, _table(rows), len(rows), (n, 0)) for n, rows in others.items()]
         return runs
 
-    def _outer_runs(self, steps: Sequence[_Step]) -> list[Run]:
+    def _outer_runs(self) -> list[Run]:
         """Make rectangles of those whose left factors all meet the same right ones."""
         rows: dict[Node, list[tuple[Node, int]]] = {}
-        for step in steps:
-            rows.setdefault(step.operands[0], []).append((step.operands[1], step.result))
+        for place, left, right in self.products:
+            rows.setdefault(left, []).append((right, place))
         rectangles: dict[tuple[Node, ...], list[tuple[Node, list[int]]]] = {}
         for left, pairs in rows.items():
             rectangles.setdefault(tuple([node for node, _ in pairs]), []).append((left, [place for _, place in pairs]))
         places = self.layout.places
         runs = []
-        for right, of_left in rectangles.items():
-            table = [places[left] for left, _ in of_left] + [places[node] for node in right]
+        for rights, of_left in rectangles.items():
+            table = [places[left] for left, _ in of_left] + [places[node] for node in rights]
             for _, results in of_left:
                 table += results
-            runs.append(Run(Outer(), _table(table), 1, (len(of_left), len(right))))
+            runs.append(Run(Outer(), _table(table), 1, (len(of_left), len(rights))))
         return runs
 
 

@@ -10,8 +10,14 @@ from time import perf_counter
 from typing import Any
 
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.operations import identity
 from autograd_mini.structure import Structure, flatten, unflatten
-from autograd_mini.value import Value, recording, tracing
+from autograd_mini.value import Value, operand_places, recording, tracing
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini import _cython as cython
 
 
 class Trace:
@@ -42,36 +48,40 @@ class Trace:
         with tracing(tape), recording():
             result = function(*map(unflatten, structures, arguments))
             roots, self.result = flatten(result, "the function's result")
+            roots = [root if isinstance(root, Value) else Value(root) for root in roots]
+            for root in roots:
+                identity(root)  # so that the last that is recorded are the results, in their order
         self.captured: list[Value] = []
-        self.graph = self._simplify([x for numbers in arguments for x in numbers], tape, roots)
+        self.graph = self._simplify([x for numbers in arguments for x in numbers], tape, len(roots))
         self.seconds = perf_counter() - began
 
-    def _simplify(self, arguments: Sequence[Value], tape: Sequence[Value], roots: Sequence[Any]) -> Graph:
-        graph = Graph(len(arguments))
-        places: dict[Value, int] = {value: i for i, value in enumerate(arguments)}
-        for value in tape:
-            operation = value.op
-            if operation is None:
-                places[value] = graph.constant(value.data)
+    def _simplify(self, arguments: Sequence[Value], tape: Sequence[Value], results: int) -> Graph:
+        """Build the graph of what was recorded, of which the last are the results."""
+        value: Value
+        operands: list[int]
+        i: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        graph: Graph = Graph(len(arguments))
+        recorded: list[Value] = [*arguments, *tape]
+        places: list[tuple[int, ...]] = operand_places(recorded)
+        nodes: list[int] = list(range(len(arguments)))
+        outside: dict[Value, int] = {}
+        for i in range(len(arguments), len(recorded)):
+            value = recorded[i]
+            if value.is_leaf:
+                nodes.append(graph.constant(value.data))
                 continue
-            try:
-                operands = tuple([places[operand] for operand in value.inputs])
-            except KeyError:
-                for operand in value.inputs:
-                    if operand not in places:
-                        places[operand] = self._capture(graph, operand)
-                operands = tuple([places[operand] for operand in value.inputs])
+            operands = []
+            for place in places[i]:
+                if place >= 0:
+                    operands.append(nodes[place])
+                else:
+                    operand = value.inputs[len(operands)]
+                    if operand not in outside:
+                        outside[operand] = graph.argument()
+                    operands.append(outside[operand])
             # What detach and no_grad give has the data of its operand.
-            places[value] = graph.add(operation, operands) if value.requires_grad else operands[0]
-        for root in roots:
-            if not isinstance(root, Value):
-                graph.results.append(graph.constant(root))
-            else:
-                if root not in places:
-                    places[root] = self._capture(graph, root)
-                graph.results.append(places[root])
+            nodes.append(graph.add(value._operation, tuple(operands)) if value.requires_grad else operands[0])
+        graph.results = nodes[len(nodes) - results :]
+        self.captured = list(outside)
         return graph
-
-    def _capture(self, graph: Graph, value: Value) -> int:
-        self.captured.append(value)
-        return graph.argument()

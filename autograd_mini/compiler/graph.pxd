@@ -1,0 +1,21 @@
+# C types of graph.py, read by Cython alone.
+
+from autograd_mini.operations cimport Operation
+
+
+cdef class Graph:
+    cdef public Py_ssize_t arguments
+    cdef public list operations
+    cdef public list operands
+    cdef public dict constants
+    cdef public list results
+    cdef dict _found
+    cdef list _numbers
+    cdef list _bounds
+
+    cpdef constant(self, double number)
+    cpdef add(self, Operation operation, tuple operands)
+    cdef _bound(self, Py_ssize_t node, Operation operation, object bound, tuple operands)
+    cdef dict _found_by(self, object operation)
+    cdef Py_ssize_t _append(self, object operation, tuple operands)
+    cdef bint is_constant(self, Py_ssize_t node, double number)
