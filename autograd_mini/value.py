@@ -804,6 +804,7 @@ def operand_places(nodes: list[Value]) -> list[tuple[int, ...]]:
     """Say for each of some nodes, operands before results, where in the list its operands are; -1 for nowhere."""
     global _walk
     node: Value
+    operand: Value
     first: cython.longlong
     left: cython.longlong
     right: cython.longlong
@@ -823,13 +824,16 @@ def operand_places(nodes: list[Value]) -> list[tuple[int, ...]]:
                     right = max(node._right._mark - first, -1)
                     places.append((left, right))
             elif node._fan is not None:
-                places.append(tuple([max(operand._mark - first, -1) for operand in node._fan.operands]))
+                of_fan = []
+                for operand in node._fan.operands:
+                    of_fan.append(max(operand._mark - first, -1))
+                places.append(tuple(of_fan))
             else:
                 places.append(())
     return places
 
 
-def _partial(node: Value, i: int) -> Any:
+def _partial(node: Value, i: cython.Py_ssize_t) -> Any:
     """Apply the rule for one operand to a node that has one or two."""
     operation: Operation = node._operation
     if operation is _MUL:  # called so often that the way through Python would cost
@@ -837,7 +841,7 @@ def _partial(node: Value, i: int) -> Any:
     return operation.rules[i](node, *node.inputs)
 
 
-def _partial_of_product(i: int, out: Any, x: Any, y: Any) -> Any:
+def _partial_of_product(i: cython.Py_ssize_t, out: Any, x: Any, y: Any) -> Any:
     return mul_dx(out, x, y) if i == 0 else mul_dy(out, x, y)
 
 
