@@ -6,6 +6,7 @@ the first, all lanes of the second and so on. A tile is as many examples as ther
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -45,16 +46,41 @@ def write_code(patterns: Sequence[Pattern], width: int, loads: int, stores: int,
     Returns
     -------
     str
-        Functions `run(u, s, sums, lanes, valid, runs, count, tables)` and, where there are lanes,
-        `process(u, s, results, lanes, begin, end, batch, runs, count, tables, inputs)`.
+        Its function `process` takes the address of a `Work`.
     """
     module = ir.Module("program")
     module.triple = ""
     functions = [_PatternCode(module, f"pattern_{i}", width).write(pattern) for i, pattern in enumerate(patterns)]
     run = _write_run(module, functions)
-    if width > 1:
-        _write_process(module, run, loads, stores, sums)
+    _write_process(module, run, width, loads, stores, sums)
     return str(module)
+
+
+class Work(ctypes.Structure):
+    """What `process` is told: addresses, and what to do with them.
+
+    Attributes
+    ----------
+    u, s : int
+        Memory of numbers of all lanes, and of those of each lane.
+    runs, count, tables : int
+        Address and number of runs, and the tables that they refer to.
+    inputs : int
+        Address of pairs: an array that is mapped, and how far apart its examples are.
+    results : int
+        Where sums over all examples, or results of each, go.
+    lanes : int
+        How many examples are a tile.
+    begin, end, batch : int
+        The examples to go through, and how many there are in all.
+    divisor : float
+        What sums are divided by in the end.
+    """
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in "u s runs count tables inputs results lanes begin end batch".split()),
+        ("divisor", ctypes.c_double),
+    )
 
 
 @contextmanager
@@ -326,6 +352,7 @@ def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Functi
     """Write the function that goes through the runs, each by the code of its pattern."""
     kind = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONGS, LONG, INTS])
     function = ir.Function(module, kind, "run")
+    function.linkage = "internal"
     u, s, sums, lanes, valid, runs, count, tables = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     with _loop(builder, _long(0), count) as index:
@@ -346,16 +373,23 @@ def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Functi
     return function
 
 
-def _write_process(module: ir.Module, run: ir.Function, loads: int, stores: int, sums: int) -> None:
+def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, stores: int, sums: int) -> None:
     """Write the function that goes through examples, a tile at a time.
 
     The tables begin with a row for each number that is read: slot, input, column; then one for each
     that is written: slot, numbers of each example before its array, columns of that, column.
     """
-    kinds = [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONG, LONG, LONGS, LONG, INTS, LONGS]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), "process")
-    u, s, results, lanes, begin, end, batch, runs, count, tables, inputs = function.args
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [LONGS]), "process")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
+    told = {name: builder.load(builder.gep(function.args[0], [_long(i)])) for i, (name, _) in enumerate(Work._fields_)}
+    u, s, results = (builder.inttoptr(told[name], NUMBERS) for name in ("u", "s", "results"))
+    runs, inputs = (builder.inttoptr(told[name], LONGS) for name in ("runs", "inputs"))
+    tables = builder.inttoptr(told["tables"], INTS)
+    lanes, begin, end, batch, count = (told[name] for name in ("lanes", "begin", "end", "batch", "count"))
+    if width == 1:
+        builder.call(run, [u, s, results, lanes, lanes, runs, count, tables])
+        builder.ret_void()
+        return
     with _loop(builder, _long(0), _long(sums)) as place:
         builder.store(ir.Constant(DOUBLE, 0.0), builder.gep(results, [place]))
 
@@ -390,4 +424,8 @@ def _write_process(module: ir.Module, run: ir.Function, loads: int, stores: int,
             with _loop(builder, _long(0), valid) as lane:
                 number = builder.load(builder.gep(origin, [lane]))
                 builder.store(number, builder.gep(target, [builder.mul(lane, columns)]))
+    divisor = builder.bitcast(told["divisor"], DOUBLE)
+    with _loop(builder, _long(0), _long(sums)) as place:
+        address = builder.gep(results, [place])
+        builder.store(builder.fdiv(builder.load(address), divisor), address)
     builder.ret_void()

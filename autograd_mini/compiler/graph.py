@@ -80,11 +80,6 @@ class Graph:
                 self._bounds[node] = abs(number)
         return node
 
-    def argument(self) -> Node:
-        """Add one more number that is given in each call."""
-        self.arguments += 1
-        return self._append(None, ())
-
     def add(self, operation: Operation, operands: Operands) -> Node:
         """Give the node of an operation, which may turn out to be a simpler one."""
         operand: cython.Py_ssize_t

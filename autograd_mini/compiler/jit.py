@@ -27,7 +27,6 @@ from autograd_mini.compiler.arguments import (
     of_one_example,
 )
 from autograd_mini.compiler.graph import Graph
-from autograd_mini.compiler.machine import require_llvmlite
 from autograd_mini.compiler.parallel import cpu_count
 from autograd_mini.compiler.trace import Trace
 from autograd_mini.ieee import describe
@@ -188,7 +187,8 @@ class Jitted:
         except Exception:  # a lambda, a function of the session: its graphs travel without it
             function = None
         options = (function, self.in_axes, self.reduce, self.threads, self.max_kernels)
-        return (_restore, (options, list(self._kernels.items()), dict(self._choices)))
+        kernels = [(key, kernel.source) for key, kernel in list(self._kernels.items())]
+        return (_restore, (options, kernels, dict(self._choices)))
 
     def lower(self, *args: Any) -> Lowered:
         """Show what becomes of the function for arguments like these.
@@ -366,11 +366,27 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
         )
 
 
-def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, Kernel]], choices: dict[Any, Any]) -> Jitted:
+def require_llvmlite() -> None:
+    """Say which extra is missing, where llvmlite is not installed.
+
+    Raises
+    ------
+    ImportError
+    """
+    try:
+        import llvmlite.binding  # noqa: F401
+    except ImportError as error:
+        raise ImportError("jit needs llvmlite: pip install 'autograd_mini[jit]'") from error
+
+
+def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]], choices: Any) -> Jitted:
     require_llvmlite()
+    from autograd_mini.compiler.kernel import Kernel
+
     jitted = Jitted(*options)
-    jitted._kernels.update(kernels)
-    jitted._choices.update(choices)
+    with _compiling, _no_collection():
+        jitted._kernels = {key: Kernel(*source) for key, source in kernels}
+    jitted._choices = choices
     return jitted
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array, Block
-from autograd_mini.compiler.code import write_code
+from autograd_mini.compiler.code import Work, write_code
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.machine import compile_ir, vector_width
 from autograd_mini.compiler.parallel import share
@@ -34,17 +34,7 @@ MOST_PARTS = 32
 # Parts with less work than this, in numbers computed, are not worth a thread.
 SMALLEST_PART = 200_000
 
-_RUN = ctypes.CFUNCTYPE(
-    None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
-)
-_PROCESS = ctypes.CFUNCTYPE(
-    None,
-    *[ctypes.c_void_p] * 3,
-    *[ctypes.c_int64] * 4,
-    ctypes.c_void_p,
-    ctypes.c_int64,
-    *[ctypes.c_void_p] * 2,
-)
+_PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Cut(NamedTuple):
@@ -76,7 +66,11 @@ class _Stage:
         wrote = perf_counter()
         self.code = compile_ir(self.ir)
         self.seconds = {"write": wrote - began, "compile": perf_counter() - wrote}
-        self.arguments = (self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data)
+        self.process = _PROCESS(self.code.address("process"))
+
+    def work(self, u: int, inputs: int = 0) -> Work:
+        """Say what there is to do, but for examples: with numbers of all lanes at some address."""
+        return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, inputs)
 
 
 class Kernel:
@@ -139,8 +133,6 @@ class Kernel:
         for stage in filter(None, (self.before, self.stage)):
             for name, seconds in stage.seconds.items():
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        self._run = _RUN(self.before.code.address("run")) if self.before else None
-        self._process = _PROCESS(self.stage.code.address("process")) if self.stage else None
         self._step = 2 * width  # lanes come in so many: what a sum of products works on at a time
         self._numbers = np.zeros(layout.sizes["u"])
         for node, number in graph.constants.items():
@@ -149,8 +141,10 @@ class Kernel:
         self._frames: list[_Frame] = []
         self._tiles: list[_Tile] = []
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Kernel, (self.graph, self.captured, self.blocks, self.reduce, self.structure))
+    @property
+    def source(self) -> tuple[Any, ...]:
+        """The parameters that it was made with: what it can be made from elsewhere."""
+        return (self.graph, self.captured, self.blocks, self.reduce, self.structure)
 
     @property
     def llvm_ir(self) -> str:
@@ -183,61 +177,53 @@ class Kernel:
         results nested as the structure says; of a batch arrays, unless it is folded
         """
         frame = self._frames.pop() if self._frames else self._new_frame()
-        try:
-            u = frame.u
-            for place, begin, end in self._singles:
-                u[place : place + end - begin] = leaves[begin:end]
-            for target, i in frame.arrays:
-                target[...] = leaves[i]
-            if self.captured:
-                u[self._captured] = [value.data for value in self.captured]
-            if self._run is not None:
-                self._run(frame.u_address, None, None, 0, 0, *self.before.arguments)  # type: ignore[union-attr]
-            if self._process is None:
-                return self._nest(u.take(self._places), 1)
-            sources = [leaves[i] for i in self._mapped]
-            for i, source in enumerate(sources):
-                if not source.flags.c_contiguous:
-                    source = sources[i] = np.ascontiguousarray(source)
-                frame.inputs[2 * i] = address_of(source)
-            return self._map(frame, cut, threads)
-        finally:
-            self._frames.append(frame)
+        result = self._compute(frame, leaves, cut, threads)
+        self._frames.append(frame)  # but not after an exception: a thread may be at work in it for a while yet
+        return result
 
-    def _map(self, frame: _Frame, cut: Cut, threads: int) -> Any:
-        """Compute the results of a batch."""
+    def _compute(self, frame: _Frame, leaves: Sequence[Any], cut: Cut, threads: int) -> Any:
+        u = frame.u
+        for place, begin, end in self._singles:
+            u[place : place + end - begin] = leaves[begin:end]
+        for target, i in frame.arrays:
+            target[...] = leaves[i]
+        if self.captured:
+            u[self._captured] = [value.data for value in self.captured]
+        if self.before is not None:
+            self.before.process(ctypes.addressof(frame.before))
+        if self.stage is None:
+            return self._nest(u.take(self._places), 1)
+        sources = [leaves[i] for i in self._mapped]
+        for i, source in enumerate(sources):
+            if not source.flags.c_contiguous:
+                source = sources[i] = np.ascontiguousarray(source)
+            frame.inputs[2 * i] = address_of(source)
         batch, lanes, part = cut
-        count = len(self.graph.results)
-        parts = range(0, batch, part)
-        if self.reduce:
-            numbers = frame.sums if len(parts) == 1 else np.empty((len(parts), count))
+        parts = range(0, batch, part) if batch > part else range(1)
+        if not self.reduce:
+            numbers = np.empty(batch * len(self.graph.results))
         else:
-            numbers = np.empty(batch * count)
-        address = address_of(numbers)
-        stride = 8 * count if self.reduce else 0
+            numbers = np.empty((len(parts), len(self.graph.results)))
+        address, stride = address_of(numbers), numbers.strides[0] if self.reduce else 0
+        divisor = batch if self.reduce == "mean" and len(parts) == 1 else 1
 
-        def work(remaining: Iterator[int]) -> None:
+        def work(remaining: Iterator[int], in_use: Any = (frame, sources, numbers)) -> None:
             tile = self._tile(lanes)
+            task = Work.from_buffer_copy(frame.work)
+            task.s, task.lanes, task.batch, task.divisor = tile.address, lanes, batch, divisor
             for begin in remaining:
-                self._process(  # type: ignore[misc]
-                    frame.u_address,
-                    tile.address,
-                    address + begin // part * stride,
-                    lanes,
-                    begin,
-                    min(begin + part, batch),
-                    batch,
-                    *self.stage.arguments,  # type: ignore[union-attr]
-                    frame.inputs,
-                )
+                task.results = address + begin // part * stride
+                task.begin, task.end = begin, min(begin + part, batch)
+                self.stage.process(ctypes.addressof(task))  # type: ignore[union-attr]
             self._tiles.append(tile)
 
         share(work, parts, threads)
         if not self.reduce:
             return self._nest(numbers, batch)
-        total = numbers if len(parts) == 1 else numbers.sum(axis=0)
+        if len(parts) == 1:
+            return self._nest(numbers[0], 1)
         with np.errstate(all="ignore"):
-            return self._nest(total / float(batch) if self.reduce == "mean" else total + 0.0, 1)
+            return self._nest(numbers.sum(axis=0) / (batch if self.reduce == "mean" else 1), 1)
 
     def _tile(self, lanes: int) -> _Tile:
         while self._tiles:
@@ -247,7 +233,7 @@ class Kernel:
         return _Tile(self.slots, lanes)
 
     def _new_frame(self) -> _Frame:
-        frame = _Frame(self._numbers.copy(), len(self._mapped), len(self.graph.results))
+        frame = _Frame(self._numbers.copy(), len(self._mapped), self.before, self.stage)
         for i, place in self._arrays:
             shape = self.blocks[i].shape
             frame.arrays.append((frame.u[place : place + math.prod(shape)].reshape(shape), i))
@@ -285,12 +271,12 @@ class Kernel:
 class _Frame:
     """The memory of one call at a time: numbers of all lanes, and what leads to those of each."""
 
-    def __init__(self, u: Array, sources: int, results: int) -> None:
+    def __init__(self, u: Array, sources: int, before: _Stage | None, stage: _Stage | None) -> None:
         self.u = u
-        self.u_address = address_of(u)
         self.arrays: list[tuple[Array, int]] = []
         self.inputs = (ctypes.c_int64 * (2 * sources))()
-        self.sums = np.empty(results)
+        self.before = before.work(address_of(u)) if before else Work()
+        self.work = stage.work(address_of(u), ctypes.addressof(self.inputs)) if stage else Work()
 
 
 class _Tile:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import platform
+import weakref
 from contextlib import suppress
 from functools import cache
+from queue import SimpleQueue
 from typing import Any
 
-with suppress(ImportError):  # require_llvmlite() says what is missing
-    import llvmlite.binding as llvm
+import llvmlite.binding as llvm
 
 # C's math functions of doubles, by their number of operands: what a row may name.
 LIBRARY = {
@@ -27,19 +28,6 @@ LIBRARY = {
 
 # How libmvec names a function of so many lanes, and the feature that a processor needs for it.
 _VARIANTS = {2: ("_ZGVbN2", "sse2"), 4: ("_ZGVdN4", "avx2"), 8: ("_ZGVeN8", "avx512f")}
-
-
-def require_llvmlite() -> None:
-    """Say which extra is missing, where llvmlite is not installed.
-
-    Raises
-    ------
-    ImportError
-    """
-    try:
-        import llvmlite.binding  # noqa: F401
-    except ImportError as error:
-        raise ImportError("jit needs llvmlite: pip install 'autograd_mini[jit]'") from error
 
 
 @cache
@@ -122,6 +110,12 @@ def _optimised(text: str, target: Any) -> Any:
     return module
 
 
+# Code that nothing refers to any more, to be freed by `compile_ir`: the engine, then its module with the context
+# behind that, an order of which the garbage collector knows nothing; and not by whichever thread let go of it, which
+# may be in the midst of llvmlite's lock when another one forks.
+_to_free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
+
+
 class Code:
     """Native code, which lives as long as this object does; made by `compile_ir`.
 
@@ -134,8 +128,10 @@ class Code:
     def __init__(self, text: str) -> None:
         self.text = text
         target = _target()
-        self._engine = llvm.create_mcjit_compiler(_optimised(text, target), target)
+        module = _optimised(text, target)
+        self._engine = llvm.create_mcjit_compiler(module, target)
         self._engine.finalize_object()
+        weakref.finalize(self, _to_free.put, (self._engine, module)).atexit = False
 
     def address(self, name: str) -> int:
         """Give the address of a function, for as long as this object lives."""
@@ -173,5 +169,7 @@ def compile_ir(text: str) -> Code:
     RuntimeError
         If LLVM can't read the text.
     """
-    require_llvmlite()
+    while not _to_free.empty():
+        engine, _ = _to_free.get()
+        engine.close()
     return Code(text)

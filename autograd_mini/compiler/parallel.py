@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 _pool: ThreadPoolExecutor | None = None
 
@@ -23,9 +23,21 @@ def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> 
     try:
         work(remaining)
     finally:
-        wait(futures)
+        _wait_for_all(futures)
     for future in futures:
         future.result()
+
+
+def _wait_for_all(futures: list[Future[None]]) -> None:
+    """Wait, and let not even Ctrl-C end it early: what it interrupts is raised again afterwards."""
+    interrupt: BaseException | None = None
+    while not all(future.done() for future in futures):
+        try:
+            wait(futures)
+        except BaseException as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 def cpu_count() -> int:

@@ -61,11 +61,16 @@ class Trace:
         operands: list[int]
         i: cython.Py_ssize_t
         place: cython.Py_ssize_t
-        graph: Graph = Graph(len(arguments))
         recorded: list[Value] = [*arguments, *tape]
         places: list[tuple[int, ...]] = operand_places(recorded)
-        nodes: list[int] = list(range(len(arguments)))
         outside: dict[Value, int] = {}
+        for i in range(len(recorded)):
+            if -1 in places[i]:
+                for place, operand in zip(places[i], recorded[i].inputs):
+                    if place < 0:
+                        outside.setdefault(operand, len(arguments) + len(outside))
+        graph: Graph = Graph(len(arguments) + len(outside))
+        nodes: list[int] = list(range(len(arguments)))
         for i in range(len(arguments), len(recorded)):
             value = recorded[i]
             if value.is_leaf:
@@ -73,13 +78,7 @@ class Trace:
                 continue
             operands = []
             for place in places[i]:
-                if place >= 0:
-                    operands.append(nodes[place])
-                else:
-                    operand = value.inputs[len(operands)]
-                    if operand not in outside:
-                        outside[operand] = graph.argument()
-                    operands.append(outside[operand])
+                operands.append(nodes[place] if place >= 0 else outside[value.inputs[len(operands)]])
             # What detach and no_grad give has the data of its operand.
             nodes.append(graph.add(value._operation, tuple(operands)) if value.requires_grad else operands[0])
         graph.results = nodes[len(nodes) - results :]
