@@ -104,9 +104,15 @@ def compare(title: str, contenders: Sequence[Contender], peers: Sequence[str]) -
     parser.add_argument("--rounds", type=int, default=20, help="how often each engine has its turn (20)")
     best = measure(contenders, parser.parse_args().rounds)
     peers = [peer for peer in peers if peer in best]
-    rows = [["engine", "ms per step", *(f"times {peer}" for peer in peers)], ["---", *["---:"] * (len(peers) + 1)]]
+    rows = [["engine", "ms per step", *(f"times {peer}" for peer in peers)]]
     for name, seconds in best.items():
         rows.append([name, f"{seconds * 1e3:.2f}", *(f"{best[peer] / seconds:.1f}" for peer in peers)])
     print(title, end="\n\n")
-    for row in rows:
+    print_table(rows)
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table: the heading first, and numbers in all columns but the first."""
+    heading, *others = rows
+    for row in (heading, ["---", *["---:"] * (len(heading) - 1)], *others):
         print("| " + " | ".join(row) + " |")

@@ -1,0 +1,82 @@
+"""Compiled scalar code against array libraries: time per step after compilation, and to compile.
+
+    python tests/benchmarks/jit.py                  # all cases
+    python tests/benchmarks/jit.py 2-16-16-1 nbody  # some
+    python tests/benchmarks/jit.py --help           # their names
+
+A step of a network is value and gradient over the batch and the SGD update of all parameters; of
+the irregular graphs it is value and gradient. All in float64, with the same algorithm in every
+engine; the first step's numbers are compared to 1e-9 before anything is timed. How one thread is
+had, and what is the time that counts, is told in jit_measure.py; `threads` alone uses two.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+from jit_measure import Case, compare, use_one_thread
+from jit_networks import Task, contenders
+
+
+def moons(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two interleaving half circles with noise, and their labels."""
+    generator = np.random.default_rng(0)
+    angles = generator.uniform(0.0, np.pi, points)
+    labels = generator.choice([-1.0, 1.0], points)
+    x = np.where(labels > 0, np.cos(angles), 1.0 - np.cos(angles))
+    y = np.where(labels > 0, np.sin(angles), 0.5 - np.sin(angles))
+    return np.stack([x, y], axis=1) + generator.normal(scale=0.1, size=(points, 2)), labels
+
+
+def small() -> Case:
+    task = Task((2, 16, 16, 1), "tanh", *moons(100))
+    return Case("One SGD step of a 2-16-16-1 network: tanh, hinge loss, 100 points", contenders(task, scalars=True))
+
+
+def wide() -> Case:
+    task = Task((2, 64, 64, 1), "tanh", *moons(100))
+    return Case("One SGD step of a 2-64-64-1 network: tanh, hinge loss, 100 points", contenders(task, scalars=False))
+
+
+def digits() -> Case:
+    from sklearn.datasets import load_digits
+
+    inputs, classes = load_digits(return_X_y=True)
+    task = Task((64, 32, 10), "tanh", inputs[:256] / 16.0, np.eye(10)[classes[:256]])
+    title = "One SGD step of a 64-32-10 network: tanh, cross-entropy, 256 of scikit-learn's digits"
+    return Case(title, contenders(task, scalars=False))
+
+
+def large() -> Case:
+    generator = np.random.default_rng(0)
+    inputs, classes = generator.uniform(size=(128, 784)), generator.integers(0, 10, 128)
+    task = Task((784, 128, 10), "relu", inputs, np.eye(10)[classes])
+    title = "One SGD step of a 784-128-10 network: ReLU, cross-entropy, 128 random pictures"
+    return Case(title, contenders(task, scalars=False))
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "2-16-16-1": small,
+    "2-64-64-1": wide,
+    "64-32-10": digits,
+    "784-128-10": large,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compiled scalar code against array libraries.")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(CASES)}; all unless given")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for how long each engine is timed (3)")
+    arguments = parser.parse_args()
+    for name in arguments.cases:
+        if name not in CASES:
+            parser.error(f"no case {name!r}: there are {', '.join(CASES)}")
+    use_one_thread()
+    for name in arguments.cases or CASES:
+        compare(CASES[name](), arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Time steps of several engines within one process, in alternation; print tables of ratios.
+
+Everything runs on one processor at a time. The process is pinned to one before any engine is
+imported, so that thread pools (XLA's above all) are made for one thread; OpenBLAS, OpenMP, PyTorch
+and XLA are told so besides. From round to round all threads move on to the next processor, since
+what else runs on the machine may keep one of them busy. What counts is the fastest of many short
+windows.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from side_by_side import print_table
+from threadpoolctl import threadpool_limits
+
+Array = NDArray[np.float64]
+
+WINDOW = 0.002  # seconds
+FEWEST_STEPS = 3
+
+PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+class Program(NamedTuple):
+    """What is timed: a step, and what it has computed, to be compared with the other engines' numbers."""
+
+    step: Callable[[], Any]
+    read: Callable[[], Array]
+
+
+class Contender(NamedTuple):
+    """An engine: its name, the package that it needs, whether it compiles, and what prepares a program."""
+
+    name: str
+    package: str
+    compiles: bool
+    prepare: Callable[[], Program]
+
+
+class Case(NamedTuple):
+    title: str
+    contenders: Sequence[Contender]
+
+
+class Timing:
+    """A program that has run once, and its best time so far."""
+
+    def __init__(self, contender: Contender) -> None:
+        began = time.perf_counter()
+        self.program = contender.prepare()
+        self.program.step()
+        self.first = time.perf_counter() - began
+        self.numbers = self.program.read().copy()
+        self.best = float("inf")
+        self.spent = 0.0
+        self.steps = 0
+
+    def run_window(self) -> None:
+        step, count = self.program.step, max(1, int(WINDOW / self.best))
+        began = time.perf_counter()
+        for _ in range(count):
+            step()
+        seconds = time.perf_counter() - began
+        self.best = min(self.best, seconds / count)
+        self.spent += seconds
+        self.steps += count
+
+
+def use_one_thread() -> None:
+    """Keep to one thread whatever is imported from now on; leave the engines' first-time costs behind."""
+    pin(PROCESSORS[:1])
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    threadpool_limits(1)
+    if importlib.util.find_spec("jax"):
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_cpu_enable_async_dispatch", False)  # steps this short are faster without
+        jax.jit(lambda x: x * x)(1.0).block_until_ready()
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def pin(processors: Sequence[int]) -> None:
+    """Keep all threads of this process to some processors, where the system can."""
+    if processors:
+        for task in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(task.name), processors)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Leave the garbage collector to micrograd, whose graphs it has to free: it runs between windows."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def measure(case: Case, seconds: float) -> dict[str, tuple[Contender, Timing]]:
+    """Prepare what is installed, compare the numbers of all, and time each for some seconds."""
+    timings: dict[str, tuple[Contender, Timing]] = {}
+    missing = []
+    for contender in case.contenders:
+        if importlib.util.find_spec(contender.package) is None:
+            missing.append(contender.name)
+            continue
+        importlib.import_module(contender.package)
+        timings[contender.name] = contender, Timing(contender)
+    if missing:
+        print(f"not installed: {', '.join(missing)}\n")
+    (reference, first), *others = timings.values()
+    for contender, timing in others:
+        scale = np.maximum(1.0, np.abs(first.numbers))
+        error = np.max(np.abs(timing.numbers - first.numbers) / scale)
+        if not error <= 1e-9:
+            raise RuntimeError(f"{contender.name} and {reference.name} differ by {error:.1e}")
+    running = [timing for _, timing in timings.values()]
+    processors = cycle(PROCESSORS or [0])
+    while running:
+        if PROCESSORS:
+            pin([next(processors)])
+        for timing in running:
+            with without_collection():
+                timing.run_window()
+        running = [timing for timing in running if timing.spent < seconds or timing.steps < FEWEST_STEPS]
+    return timings
+
+
+def compare(case: Case, seconds: float) -> None:
+    """Measure a case and print its table; ratios are to the first contender's time."""
+    timings = measure(case, seconds)
+    print(case.title, end="\n\n")
+    ours = next(iter(timings.values()))[1].best
+    rows = [["engine", "per step", "times ours", "to compile", "steps"]]
+    for name, (contender, timing) in timings.items():
+        compiling = format_seconds(timing.first - timing.best) if contender.compiles else ""
+        rows.append([name, format_seconds(timing.best), f"{timing.best / ours:.2f}", compiling, str(timing.steps)])
+    print_table(rows)
+    print(flush=True)
+
+
+def format_seconds(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1.0:
+            break
+    return f"{seconds * factor:.3g} {unit}"
