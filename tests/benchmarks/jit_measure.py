@@ -14,8 +14,7 @@ import importlib
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,17 +101,6 @@ def pin(processors: Sequence[int]) -> None:
             os.sched_setaffinity(int(task.name), processors)
 
 
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Leave the garbage collector to micrograd, whose graphs it has to free: it runs between windows."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 def measure(case: Case, seconds: float) -> dict[str, tuple[Contender, Timing]]:
     """Prepare what is installed, compare the numbers of all, and time each for some seconds."""
     timings: dict[str, tuple[Contender, Timing]] = {}
@@ -131,14 +119,15 @@ def measure(case: Case, seconds: float) -> dict[str, tuple[Contender, Timing]]:
         error = np.max(np.abs(timing.numbers - first.numbers) / scale)
         if not error <= 1e-9:
             raise RuntimeError(f"{contender.name} and {reference.name} differ by {error:.1e}")
+    gc.collect()
+    gc.freeze()  # what is there stays; micrograd's cyclic graphs are still collected, and others' garbage
     running = [timing for _, timing in timings.values()]
     processors = cycle(PROCESSORS or [0])
     while running:
         if PROCESSORS:
             pin([next(processors)])
         for timing in running:
-            with without_collection():
-                timing.run_window()
+            timing.run_window()
         running = [timing for timing in running if timing.spent < seconds or timing.steps < FEWEST_STEPS]
     return timings
 
