@@ -1,7 +1,7 @@
 """Compiled scalar code against array libraries: time per step after compilation, and to compile.
 
     python tests/benchmarks/jit.py                  # all cases
-    python tests/benchmarks/jit.py 2-16-16-1 nbody  # some
+    python tests/benchmarks/jit.py 2-16-16-1 paths  # some
     python tests/benchmarks/jit.py --help           # their names
 
 A step of a network is value and gradient over the batch and the SGD update of all parameters; of
@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from jit_measure import Case, compare, use_one_thread
-from jit_networks import Task, contenders
+from jit_graphs import bodies_case, graph_case, path_case, recurrent_case
+from jit_measure import PROCESSORS, Case, Contender, compare, pin, use_one_thread
+from jit_networks import Task, contenders, prepare_jit
 
 
 def moons(points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,20 +64,44 @@ CASES: dict[str, Callable[[], Case]] = {
     "2-64-64-1": wide,
     "64-32-10": digits,
     "784-128-10": large,
+    "graph-2000": lambda: graph_case(2_000),
+    "graph-20000": lambda: graph_case(20_000),
+    "graph-200000": lambda: graph_case(200_000),
+    "recurrent": recurrent_case,
+    "path": lambda: path_case(1),
+    "paths": lambda: path_case(10_000),
+    "bodies": lambda: bodies_case(1),
+    "systems": lambda: bodies_case(1_000),
 }
 
 
+def compare_threads(seconds: float) -> None:
+    """Time a large batch with one thread and with two, on all processors."""
+    pin(PROCESSORS)
+    task = Task((2, 16, 16, 1), "tanh", *moons(100_000))
+    contenders = [
+        Contender(f"{count} thread{'s'[: count > 1]}", "llvmlite", True, partial(prepare_jit, task, count))
+        for count in (1, 2)
+    ]
+    title = "One SGD step of a 2-16-16-1 network, 100,000 points"
+    compare(Case(title, contenders), seconds, rotate=False)
+
+
 def main() -> None:
+    names = [*CASES, "threads"]
     parser = argparse.ArgumentParser(description="Compiled scalar code against array libraries.")
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(CASES)}; all unless given")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(names)}; all unless given")
     parser.add_argument("--seconds", type=float, default=3.0, help="for how long each engine is timed (3)")
     arguments = parser.parse_args()
     for name in arguments.cases:
-        if name not in CASES:
-            parser.error(f"no case {name!r}: there are {', '.join(CASES)}")
+        if name not in names:
+            parser.error(f"no case {name!r}: there are {', '.join(names)}")
     use_one_thread()
-    for name in arguments.cases or CASES:
-        compare(CASES[name](), arguments.seconds)
+    for name in arguments.cases or names:
+        if name == "threads":
+            compare_threads(arguments.seconds)
+        else:
+            compare(CASES[name](), arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def pin(processors: Sequence[int]) -> None:
             os.sched_setaffinity(int(task.name), processors)
 
 
-def measure(case: Case, seconds: float) -> dict[str, tuple[Contender, Timing]]:
+def measure(case: Case, seconds: float, rotate: bool) -> dict[str, tuple[Contender, Timing]]:
     """Prepare what is installed, compare the numbers of all, and time each for some seconds."""
     timings: dict[str, tuple[Contender, Timing]] = {}
     missing = []
@@ -122,9 +122,9 @@ def measure(case: Case, seconds: float) -> dict[str, tuple[Contender, Timing]]:
     gc.collect()
     gc.freeze()  # what is there stays; micrograd's cyclic graphs are still collected, and others' garbage
     running = [timing for _, timing in timings.values()]
-    processors = cycle(PROCESSORS or [0])
+    processors = cycle(PROCESSORS)
     while running:
-        if PROCESSORS:
+        if rotate and PROCESSORS:
             pin([next(processors)])
         for timing in running:
             timing.run_window()
@@ -132,9 +132,12 @@ def measure(case: Case, seconds: float) -> dict[str, tuple[Contender, Timing]]:
     return timings
 
 
-def compare(case: Case, seconds: float) -> None:
-    """Measure a case and print its table; ratios are to the first contender's time."""
-    timings = measure(case, seconds)
+def compare(case: Case, seconds: float, rotate: bool = True) -> None:
+    """Measure a case and print its table; ratios are to the first contender's time.
+
+    With `rotate`, all is done on one processor at a time.
+    """
+    timings = measure(case, seconds, rotate)
     print(case.title, end="\n\n")
     ours = next(iter(timings.values()))[1].best
     rows = [["engine", "per step", "times ours", "to compile", "steps"]]
@@ -146,7 +149,6 @@ def compare(case: Case, seconds: float) -> None:
 
 
 def format_seconds(seconds: float) -> str:
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1.0:
-            break
-    return f"{seconds * factor:.3g} {unit}"
+    if seconds >= 1.0:
+        return f"{seconds:.3g} s"
+    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} µs"

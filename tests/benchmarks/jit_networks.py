@@ -155,13 +155,12 @@ def prepare_casadi(task: Task) -> Program:
     buffer.set_res(0, memoryview(total))
     buffer.set_res(1, memoryview(gradient))
 
-    def step() -> None:
+    def step(held: Any = buffer) -> None:  # it owns what `evaluate` works on
         nonlocal w
         evaluate()
         w -= LEARNING_RATE / len(inputs) * gradient
 
-    # `buffer` holds what `evaluate` works on.
-    return Program(step, lambda: learnt(task, w, total[0] / len(inputs)) if buffer else w)
+    return Program(step, lambda: learnt(task, w, total[0] / len(inputs)))
 
 
 def prepare_jax_scalars(task: Task) -> Program:
