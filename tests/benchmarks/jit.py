@@ -64,6 +64,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "2-64-64-1": wide,
     "64-32-10": digits,
     "784-128-10": large,
+    "graph-500": lambda: graph_case(500),
     "graph-2000": lambda: graph_case(2_000),
     "graph-20000": lambda: graph_case(20_000),
     "graph-200000": lambda: graph_case(200_000),

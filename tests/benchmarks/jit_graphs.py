@@ -204,7 +204,7 @@ def graph_case(size: int) -> Case:
         contenders.append(
             Contender("PyTorch, scalar tensors", "torch", False, lambda: prepare_torch(torch_function, point))
         )
-    if size <= 2_000:
+    if size <= 500:  # for 2,000 JAX compiles for minutes
         contenders += [
             Contender(
                 "JAX jit, the same scalar code",
@@ -469,12 +469,6 @@ def bodies_case(systems: int) -> Case:
         ours = Contender("autograd_mini, jit", "llvmlite", True, lambda: prepare_jit(potential, one, None))
         contenders += [
             Contender("CasADi SX", "casadi", True, lambda: prepare_casadi(potential, one)),
-            Contender(
-                "JAX jit, the same scalar code",
-                "jax",
-                True,
-                lambda: prepare_jax(lambda x: potential(jax_scalars(), list(x)), one),
-            ),
             Contender("autograd_mini, without jit", "autograd_mini", False, lambda: prepare_engine(potential, one)),
         ]
     title = f"Energy and forces of 20 bodies, {systems:,} system{'s'[: systems > 1]}"
