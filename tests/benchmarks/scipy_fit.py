@@ -9,8 +9,8 @@ jit gives for all; the time is that of the fastest of several fits, without comp
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +18,14 @@ from jit_measure import Array, format_seconds
 from scipy.optimize import OptimizeResult, minimize
 from side_by_side import print_table
 
-from autograd_mini import exp, hessian, jit, log, sigmoid, value_and_grad
+from autograd_mini import Jitted, exp, hessian, jit, log, sigmoid, value_and_grad
 
 DAYS = 1000
 START = np.array([0.0, 0.0, 2.0, -1.0])
 FITS = 5
 
 
-def garch(theta: Any, returns: Any) -> Any:
+def garch(theta: Any, returns: Any, exp: Any = exp, log: Any = log, sigmoid: Any = sigmoid) -> Any:
     """Give the mean negative log-likelihood of a day, but for a constant.
 
     T. Bollerslev, Generalized autoregressive conditional heteroskedasticity, Journal of Econometrics
@@ -54,33 +54,30 @@ def simulate(mean: float, omega: float, alpha: float, beta: float) -> Array:
 
 
 class Way(NamedTuple):
-    """A way to fit: its name, SciPy's method, what is compiled for it, and the other options."""
+    """A way to fit: its name, SciPy's method, and the other options."""
 
     name: str
     method: str
-    compiled: list[Callable[..., Any]]
     options: dict[str, Any]
 
 
-def ways(returns: Array) -> list[Way]:
-    both, curvature, value = jit(value_and_grad(garch)), jit(hessian(garch)), jit(garch)
+def ways(value: Jitted, both: Jitted, curvature: Jitted, returns: Array) -> list[Way]:
+    """List the ways, given the compiled functions."""
     rows = returns.tolist()
 
     def plain(theta: Array, _: Array) -> float:
-        return garch(theta.tolist(), rows)
+        return garch(theta.tolist(), rows, math.exp, math.log, lambda x: 1.0 / (1.0 + math.exp(-x)))
 
     def engine(theta: Array, _: Array) -> Any:
         return value_and_grad(garch)(theta, rows)
 
     return [
-        Way(
-            "jit, gradient and Hessian", "trust-exact", [both, curvature], {"fun": both, "jac": True, "hess": curvature}
-        ),
-        Way("jit, gradient and Hessian", "Newton-CG", [both, curvature], {"fun": both, "jac": True, "hess": curvature}),
-        Way("jit, gradient", "BFGS", [both], {"fun": both, "jac": True}),
-        Way("jit, finite differences", "BFGS", [value], {"fun": value}),
-        Way("plain Python, finite differences", "BFGS", [], {"fun": plain}),
-        Way("gradient without jit", "BFGS", [], {"fun": engine, "jac": True}),
+        Way("jit, gradient and Hessian", "trust-exact", {"fun": both, "jac": True, "hess": curvature}),
+        Way("jit, gradient and Hessian", "Newton-CG", {"fun": both, "jac": True, "hess": curvature}),
+        Way("jit, gradient", "BFGS", {"fun": both, "jac": True}),
+        Way("jit, finite differences", "BFGS", {"fun": value}),
+        Way("plain Python, finite differences", "BFGS", {"fun": plain}),
+        Way("gradient without jit", "BFGS", {"fun": engine, "jac": True}),
     ]
 
 
@@ -96,29 +93,21 @@ def fit(way: Way, returns: Array) -> tuple[OptimizeResult, float]:
 
 def main() -> None:
     returns = simulate(mean=0.05, omega=0.05, alpha=0.1, beta=0.85)
-    rows = [["derivatives", "method", "time", "to compile", "iterations", "function calls", "largest slope at the end"]]
-    judge = jit(value_and_grad(garch))
-    judge(START, returns)
-    for way in ways(returns):
+    value, both, curvature = jit(garch), jit(value_and_grad(garch)), jit(hessian(garch))
+    compiling = []
+    for name, compiled in (("the value", value), ("value and gradient", both), ("the Hessian", curvature)):
         began = time.perf_counter()
-        for compiled in way.compiled:
-            compiled(START, returns)
-        compiling = format_seconds(time.perf_counter() - began) if way.compiled else ""
+        compiled(START, returns)
+        compiling.append(f"{name} in {format_seconds(time.perf_counter() - began)}")
+    rows = [["derivatives", "method", "time", "iterations", "function calls", "largest slope at the end"]]
+    for way in ways(value, both, curvature, returns):
         result, seconds = fit(way, returns)
-        slope = np.abs(judge(result.x, returns)[1]).max()
-        rows.append(
-            [
-                way.name,
-                way.method,
-                format_seconds(seconds),
-                compiling,
-                str(result.nit),
-                str(result.nfev),
-                f"{slope:.0e}",
-            ]
-        )
+        slope = np.abs(both(result.x, returns)[1]).max()
+        counts = [str(result.nit), str(result.nfev)]
+        rows.append([way.name, way.method, format_seconds(seconds), *counts, f"{slope:.0e}"])
     print(f"Maximum-likelihood fit of a GARCH(1,1) model to {DAYS:,} returns\n")
     print_table(rows)
+    print(f"\nCompiled: {', '.join(compiling)}")
 
 
 if __name__ == "__main__":
