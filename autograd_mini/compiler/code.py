@@ -56,6 +56,9 @@ def write_code(patterns: Sequence[Pattern], width: int, loads: int, stores: int,
     return str(module)
 
 
+_TOLD = "u s runs count tables inputs results lanes begin end batch divisor".split()
+
+
 class Work(ctypes.Structure):
     """What `process` is told: addresses, and what to do with them.
 
@@ -77,10 +80,7 @@ class Work(ctypes.Structure):
         What sums are divided by in the end.
     """
 
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in "u s runs count tables inputs results lanes begin end batch".split()),
-        ("divisor", ctypes.c_double),
-    )
+    _fields_ = tuple((name, ctypes.c_double if name == "divisor" else ctypes.c_int64) for name in _TOLD)
 
 
 @contextmanager
@@ -381,7 +381,7 @@ def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, 
     """
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [LONGS]), "process")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    told = {name: builder.load(builder.gep(function.args[0], [_long(i)])) for i, (name, _) in enumerate(Work._fields_)}
+    told = {name: builder.load(builder.gep(function.args[0], [_long(i)])) for i, name in enumerate(_TOLD)}
     u, s, results = (builder.inttoptr(told[name], NUMBERS) for name in ("u", "s", "results"))
     runs, inputs = (builder.inttoptr(told[name], LONGS) for name in ("runs", "inputs"))
     tables = builder.inttoptr(told["tables"], INTS)
