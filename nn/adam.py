@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from autograd_mini import Value
-from nn.optimiser import Optimiser, Schedule, fraction, not_negative, positive
+from nn.optimiser import Array, Optimiser, Schedule, fraction, not_negative, positive
 
 
 class Adam(Optimiser):
@@ -55,16 +57,15 @@ class Adam(Optimiser):
         self.betas = fraction(betas[0], "betas[0]"), fraction(betas[1], "betas[1]")
         self.eps = positive(eps, "eps")
         self.weight_decay = not_negative(weight_decay, "weight_decay")
-        self._means = [0.0] * len(self.parameters)
-        self._mean_squares = [0.0] * len(self.parameters)
+        self._means = np.zeros(len(self.parameters))
+        self._mean_squares = np.zeros(len(self.parameters))
 
-    def _update(self, rate: float) -> None:
+    def _moved(self, data: Array, gradient: Array, rate: float) -> Array:
         beta, beta_square = self.betas
         # Both means started at 0; these make up for it.
         rate = rate / (1.0 - beta ** (self.steps + 1))
         unbias = math.sqrt(1.0 - beta_square ** (self.steps + 1))
-        for i, parameter in enumerate(self.parameters):
-            gradient = parameter.grad + self.weight_decay * parameter.data
-            mean = self._means[i] = beta * self._means[i] + (1.0 - beta) * gradient
-            square = self._mean_squares[i] = beta_square * self._mean_squares[i] + (1.0 - beta_square) * gradient**2
-            parameter.data -= rate * mean / (math.sqrt(square) / unbias + self.eps)
+        gradient = gradient + self.weight_decay * data
+        self._means = beta * self._means + (1.0 - beta) * gradient
+        self._mean_squares = beta_square * self._mean_squares + (1.0 - beta_square) * gradient**2
+        return data - rate * self._means / (np.sqrt(self._mean_squares) / unbias + self.eps)

@@ -32,6 +32,10 @@ class Examples(NamedTuple):
     inputs: list[list[Value]]
     targets: list[Any]
 
+    def take(self, places: Sequence[int]) -> Examples:
+        """Choose examples."""
+        return Examples([self.inputs[i] for i in places], [self.targets[i] for i in places])
+
 
 def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Examples:
     """Check a data set and convert it.
@@ -132,7 +136,7 @@ class DataSet:
 
     Attributes
     ----------
-    examples : Examples
+    examples : Examples, or what else has `targets` and can `take` some of them
     batch_size : int or None
         The last batch may be smaller. None, or as many as there are or more, makes a single one,
         in the order of the data.
@@ -146,7 +150,7 @@ class DataSet:
     [[1, 2], [3]]
     """
 
-    examples: Examples
+    examples: Any
     batch_size: int | None = None
     generator: random.Random | None = None
 
@@ -155,17 +159,20 @@ class DataSet:
         """Whether an epoch is a single step."""
         return self.batch_size is None or self.batch_size >= len(self.examples.targets)
 
-    def __iter__(self) -> Iterator[Examples]:
+    def first_batch(self) -> Any:
+        """Give as many examples as a batch has, the first ones."""
+        n = len(self.examples.targets)
+        return self.examples.take(range(min(n, self.batch_size or n)))
+
+    def __iter__(self) -> Iterator[Any]:
         if self.batch_size is None or self.is_one_batch:
             yield self.examples
             return
-        inputs, targets = self.examples
-        places: Sequence[int] = range(len(targets))
+        places: Sequence[int] = range(len(self.examples.targets))
         if self.generator is not None:
             places = self.generator.sample(places, len(places))
         for start in range(0, len(places), self.batch_size):
-            chosen = places[start : start + self.batch_size]
-            yield Examples([inputs[i] for i in chosen], [targets[i] for i in chosen])
+            yield self.examples.take(places[start : start + self.batch_size])
 
 
 @dataclass(frozen=True)

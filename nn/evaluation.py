@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value, no_grad, sigmoid, softmax
 from nn.checks import describe, is_row, look_up
+from nn.compiled import SAMPLE, CompiledModel, NotCompiled, inputs_of
 from nn.data import as_examples, as_rows, constants
 from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
@@ -29,10 +30,13 @@ METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": clas
 # A single output above this says class 1. Squared errors leave it open: it depends on how classes are coded.
 _THRESHOLDS = {"hinge": 0.0, "binary_cross_entropy": 0.5, "binary_cross_entropy_from_logits": 0.0}
 
+# With fewer parameters times examples, compiling a model takes longer than its outputs do.
+_WORTH_COMPILING = 1_000_000
+
 _CLASSIFIERS = {*_THRESHOLDS, "cross_entropy", "cross_entropy_from_logits"}
 
 
-def predict(model: Module, X: Any, loss: str | Loss | None = None) -> NDArray[Any]:
+def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool | None = None) -> NDArray[Any]:
     """Compute a model's outputs, or the classes that they say.
 
     Parameters
@@ -44,6 +48,9 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None) -> NDArray[An
         targets of that loss: of several outputs the largest says the class; a single one says 1 if
         it is above 0.5 (`binary_cross_entropy`) or 0 (`binary_cross_entropy_from_logits`,
         `hinge`), and else 0, or -1 for `hinge`. Any other loss, and none, gives the outputs.
+    jit : bool, optional
+        Whether to compute through `autograd_mini.jit`. Unless given, where the model can be traced
+        and there is so much to compute that it takes longer than to compile.
 
     Returns
     -------
@@ -54,7 +61,10 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None) -> NDArray[An
     ValueError
         If X has the wrong shape or contains nan or inf, or the loss is unknown.
     TypeError
-        If X contains something else than numbers, or `model` is no Module.
+        If X contains something else than numbers, `model` is no Module, or with `jit=True` the
+        model can't be traced.
+    ImportError
+        With `jit=True`, if llvmlite is not installed.
 
     Examples
     --------
@@ -66,7 +76,7 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None) -> NDArray[An
     array([-1,  1])
     """
     trained_with = _name_of(loss)
-    outputs = _outputs_for(model, X, trained_with)
+    outputs = _outputs_for(model, X, trained_with, jit)
     if trained_with not in _CLASSIFIERS:
         return np.array(outputs)
     threshold = _THRESHOLDS.get(trained_with, 0.5)
@@ -74,7 +84,7 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None) -> NDArray[An
     return 2 * classes - 1 if trained_with == "hinge" and not is_row(outputs[0]) else classes
 
 
-def predict_proba(model: Module, X: Any, loss: str | Loss) -> NDArray[np.float64]:
+def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None = None) -> NDArray[np.float64]:
     """Compute the probabilities that a classifier's outputs say.
 
     Parameters
@@ -83,6 +93,8 @@ def predict_proba(model: Module, X: Any, loss: str | Loss) -> NDArray[np.float64
     X : array-like of shape (n, features)
     loss : str or callable
         What the model was trained with: one of the four cross-entropies.
+    jit : bool, optional
+        As for `predict`.
 
     Returns
     -------
@@ -93,7 +105,7 @@ def predict_proba(model: Module, X: Any, loss: str | Loss) -> NDArray[np.float64
     ------
     ValueError
         If the loss is another one, whose outputs are no probabilities; also as for `predict`.
-    TypeError
+    TypeError, ImportError
         As for `predict`.
 
     Examples
@@ -106,7 +118,7 @@ def predict_proba(model: Module, X: Any, loss: str | Loss) -> NDArray[np.float64
     trained_with = _name_of(loss)
     if trained_with not in _CLASSIFIERS - {"hinge"}:
         raise ValueError(f"a model trained with {trained_with} gives no probabilities; with a cross-entropy it would")
-    outputs = _outputs_for(model, X, trained_with)
+    outputs = _outputs_for(model, X, trained_with, jit)
     if trained_with == "binary_cross_entropy_from_logits":
         outputs = [[sigmoid(z) for z in row] if isinstance(row, list) else sigmoid(row) for row in outputs]
     elif trained_with == "cross_entropy_from_logits":
@@ -114,7 +126,15 @@ def predict_proba(model: Module, X: Any, loss: str | Loss) -> NDArray[np.float64
     return np.array(outputs)
 
 
-def score(model: Module, X: Any, y: Any, metric: str | Metric = "accuracy", *, loss: str | Loss | None = None) -> float:
+def score(
+    model: Module,
+    X: Any,
+    y: Any,
+    metric: str | Metric = "accuracy",
+    *,
+    loss: str | Loss | None = None,
+    jit: bool | None = None,
+) -> float:
     """Measure a model on data.
 
     Parameters
@@ -128,6 +148,8 @@ def score(model: Module, X: Any, y: Any, metric: str | Metric = "accuracy", *, l
     loss : str or callable, optional
         What the model was trained with. The accuracy of a model with a single output needs it, to
         tell where one class ends: see `predict`.
+    jit : bool, optional
+        As for `predict`.
 
     Returns
     -------
@@ -139,7 +161,9 @@ def score(model: Module, X: Any, y: Any, metric: str | Metric = "accuracy", *, l
         If the shapes or lengths are wrong, X or y contain nan or inf, a label is out of range, a
         name is unknown, or the loss does not say where one class ends.
     TypeError
-        If there is something else than numbers, or `model` is no Module.
+        If there is something else than numbers; also as for `predict`.
+    ImportError
+        As for `predict`.
 
     Examples
     --------
@@ -153,7 +177,7 @@ def score(model: Module, X: Any, y: Any, metric: str | Metric = "accuracy", *, l
     check_model(model)
     measure = metric_function(metric, loss)
     examples = as_examples(X, y)
-    return measure(outputs_of(model, examples.inputs), examples.targets)  # type: ignore[no-any-return]
+    return measure(outputs_of(model, examples.inputs, jit), examples.targets)  # type: ignore[no-any-return]
 
 
 def check_model(model: Any) -> None:
@@ -162,10 +186,23 @@ def check_model(model: Any) -> None:
         raise TypeError(f"model must be a Module, such as an MLP, not {describe(model)}")
 
 
-def outputs_of(model: Module, inputs: Sequence[list[Value]]) -> list[Output]:
+def outputs_of(model: Module, inputs: Sequence[list[Value]], jit: bool | None) -> list[Output]:
     """Compute a model's outputs as plain numbers, without recording a graph."""
+    is_large = len(inputs) * len(model.parameters()) >= _WORTH_COMPILING
+    if jit or (jit is None and is_large):
+        try:
+            return _compiled_outputs(model, inputs)
+        except (ImportError, NotCompiled):
+            if jit:
+                raise
     with no_grad():
         return [as_numbers(model(x)) for x in inputs]
+
+
+def _compiled_outputs(model: Module, inputs: Sequence[list[Value]]) -> list[Output]:
+    compiled = CompiledModel(model)
+    compiled.check_outputs(inputs[:SAMPLE])
+    return compiled.outputs(compiled.parameters(), inputs_of(inputs))
 
 
 def as_numbers(output: Any) -> Output:
@@ -201,9 +238,9 @@ def as_number(result: Any, role: str) -> float:
     return float(number)
 
 
-def _outputs_for(model: Any, X: Any, trained_with: str) -> list[Output]:
+def _outputs_for(model: Any, X: Any, trained_with: str, jit: bool | None) -> list[Output]:
     check_model(model)
-    outputs = outputs_of(model, [constants(row) for row in as_rows(X)])
+    outputs = outputs_of(model, [constants(row) for row in as_rows(X)], jit)
     if trained_with in ("cross_entropy", "cross_entropy_from_logits") and not is_row(outputs[0]):
         raise ValueError(f"a model trained with {trained_with} has an output for each class, but this one has one")
     return outputs

@@ -33,6 +33,10 @@ class History:
     metric_name : str
     stopped : str
         Why training ended; empty while it goes on.
+    engine : str
+        How it was computed: `"jit"`, or `"plain"` along the graph; empty before the first step.
+    why_plain : str
+        Why not through jit; empty if that was not asked for.
     best_epoch : int
         The epoch, counted from 1, of the lowest validation loss, or without validation data of the
         lowest loss; 0 if there is none.
@@ -54,6 +58,8 @@ class History:
     lr: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     stopped: str = ""
+    engine: str = ""
+    why_plain: str = ""
     best_epoch: int = 0
     _lowest: float = math.inf
 

@@ -386,7 +386,7 @@ def _rows(predictions: Any, targets: Any) -> list[tuple[list[Any], int | list[An
 def _known(number: Any) -> Any:
     """Give a number that can be judged; None for what is being traced."""
     if isinstance(number, Value):
-        return number.data
+        return None if number.is_traced else number.data
     return number if isinstance(number, Real) else None
 
 

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autograd_mini import Value
 from nn.checks import describe
 
 Schedule = Callable[[int], float]
 Closure = Callable[[], Value]
+Array = NDArray[np.float64]
 
 
 class Optimiser:
-    """Base class: changes parameters, given their gradients; a subclass says how, in `_update`.
+    """Base class: changes parameters, given their gradients; a subclass says how, in `_update` or `_moved`.
 
     Parameters
     ----------
@@ -92,9 +96,37 @@ class Optimiser:
         self.steps += 1
         return loss
 
+    def step_arrays(self, data: Array, gradient: Array) -> Array:
+        """Do a step with numbers that are kept elsewhere than in the parameters.
+
+        Parameters
+        ----------
+        data, gradient : array
+            The number and the derivative of each parameter.
+
+        Returns
+        -------
+        array
+            The new numbers.
+        """
+        rate = self._rate()
+        with np.errstate(all="ignore"):
+            moved = self._moved(data, gradient, rate)
+        self.steps += 1
+        return moved
+
     def _update(self, rate: float) -> None:
         """Change the parameters by their gradients."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _update")
+        data = np.array([parameter.data for parameter in self.parameters])
+        gradient = np.array([parameter.grad for parameter in self.parameters])
+        with np.errstate(all="ignore"):
+            moved = self._moved(data, gradient, rate)
+        for parameter, number in zip(self.parameters, moved.tolist()):
+            parameter.data = number
+
+    def _moved(self, data: Array, gradient: Array, rate: float) -> Array:
+        """Give the new numbers of all parameters at once, as a new array."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _update, nor _moved")
 
     def _rate(self) -> float:
         """Give the learning rate of this step; a schedule may also give 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Any
 
 from nn.history import History
@@ -25,6 +26,8 @@ def progress_bar(wanted: bool, epochs: int | None) -> Iterator[Callable[[History
         return
 
     def advance(history: History) -> None:
+        why = f" ({shorten(history.why_plain, 60, placeholder='...')})" if history.why_plain else ""
+        bar.set_description_str(history.engine + why, refresh=False)
         bar.set_postfix_str(history.latest(), refresh=False)
         bar.update()
 

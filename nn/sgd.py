@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from autograd_mini import Value
-from nn.optimiser import Optimiser, Schedule, fraction, not_negative
+from nn.optimiser import Array, Optimiser, Schedule, fraction, not_negative
 
 
 class SGD(Optimiser):
@@ -61,15 +63,12 @@ class SGD(Optimiser):
         self.weight_decay = not_negative(weight_decay, "weight_decay")
         if nesterov and not momentum:
             raise ValueError("Nesterov's method needs a momentum above 0")
-        self._velocities = [0.0] * len(self.parameters)
+        self._velocities = np.zeros(len(self.parameters))
 
-    def _update(self, rate: float) -> None:
+    def _moved(self, data: Array, gradient: Array, rate: float) -> Array:
         if not self.momentum and not self.weight_decay:
-            for parameter in self.parameters:
-                parameter.data -= rate * parameter.grad
-            return
-        for i, parameter in enumerate(self.parameters):
-            gradient = parameter.grad + self.weight_decay * parameter.data
-            velocity = self._velocities[i] = self.momentum * self._velocities[i] + gradient
-            direction = gradient + self.momentum * velocity if self.nesterov else velocity
-            parameter.data -= rate * direction
+            return data - rate * gradient
+        gradient = gradient + self.weight_decay * data
+        self._velocities = self.momentum * self._velocities + gradient
+        direction = gradient + self.momentum * self._velocities if self.nesterov else self._velocities
+        return data - rate * direction

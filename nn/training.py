@@ -8,32 +8,26 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any, NoReturn
 
-from autograd_mini import Value, no_grad
 from nn.adam import Adam
 from nn.checks import count, describe, look_up
 from nn.data import DataSet, Examples, Stream, as_examples
-from nn.evaluation import Metric, Output, as_number, as_numbers, check_model, metric_function
+from nn.evaluation import METRICS, Metric, Output, check_model, metric_function
 from nn.history import History
 from nn.initialisers import random_generator
+from nn.learners import GraphLearner, Task, learner_for
 from nn.line_search import LineSearch
 from nn.losses import Loss, loss_function
-from nn.losses import l2 as l2_term
 from nn.module import Module
 from nn.newton import Newton
 from nn.optimiser import Optimiser, Schedule, not_negative
 from nn.progress import progress_bar
 from nn.sgd import SGD
 from nn.stopping import Callback, StoppingRules
-
-# Learns from a batch; gives its loss before that, and the outputs that the loss was computed from.
-Step = Callable[[Examples], tuple[float, list[Output]]]
-
-# Measures the validation data: their loss, and metric if there is one.
-Validate = Callable[[], tuple[float, float | None]]
 
 OPTIMISERS: dict[str, Callable[..., Optimiser]] = {
     "sgd": SGD,
@@ -64,6 +58,7 @@ def fit(
     max_seconds: float | None = None,
     callback: Callback | None = None,
     progress: bool = True,
+    jit: bool | None = None,
 ) -> History:
     """Train a model: change its parameters, batch by batch, so that the loss gets lower.
 
@@ -174,47 +169,30 @@ def fit(
     21.0
     """
     check_model(model)
-    objective = _objective(model, loss_function(loss), not_negative(l2, "l2"))
     measure = None if metric is None else metric_function(metric, loss)
-    optimiser = _optimiser(optimizer, lr, model)
+    strength, optimiser = not_negative(l2, "l2"), _optimiser(optimizer, lr, model)
+    task = Task(model, loss_function(loss), strength, optimiser, measure)
     rules = StoppingRules(epochs, tol, patience, max_seconds, callback)
-    evaluate = partial(_evaluate, model, objective, measure)
     held_out = None if validation is None else _held_out(validation)
     size = None if batch_size is None else count(batch_size, "batch_size")
+    graph = GraphLearner(task)
     data: DataSet | Stream
     if y is None:
         steps = 100 if steps_per_epoch is None else count(steps_per_epoch, "steps_per_epoch")
         data = Stream(_check_stream(X), size or 1, steps)
     else:
         _check_rules_for_data(rules, steps_per_epoch)
-        data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
-        evaluate(data.examples, probe=True)
+        examples = as_examples(X, y)
+        data = DataSet(examples, size, random_generator(seed) if shuffle else None)
+        graph.evaluate(examples, probe=True)
     if held_out is not None:
-        evaluate(held_out, probe=True)
-    step = graph_step(model, objective, optimiser, keep_outputs=measure is not None)
+        graph.evaluate(held_out, probe=True)
     history = History(metric if isinstance(metric, str) else "metric")
-    training = _Training(step, optimiser, data, measure, rules, history)
+    choose = partial(learner_for, task, jit)
+    training = _Training(graph, choose, data, held_out, rules, history)
     with progress_bar(progress, epochs) as advance:
-        training.run(advance, None if held_out is None else partial(evaluate, held_out))
+        training.run(advance)
     return history
-
-
-def graph_step(model: Module, objective: Loss, optimiser: Optimiser, keep_outputs: bool) -> Step:
-    """Make the function that learns from a batch by backpropagation over the graph of its loss."""
-
-    def step(batch: Examples) -> tuple[float, list[Output]]:
-        outputs: list[Output] = []
-
-        def closure() -> Value:
-            predictions = [model(x) for x in batch.inputs]
-            if keep_outputs and not outputs:  # a line search comes here again, from where it tries to go
-                outputs.extend(map(as_numbers, predictions))
-            return objective(predictions, batch.targets)  # type: ignore[no-any-return]
-
-        loss: Any = optimiser.step(closure)
-        return loss.data, outputs
-
-    return step
 
 
 class _Training:
@@ -222,46 +200,69 @@ class _Training:
 
     def __init__(
         self,
-        step: Step,
-        optimiser: Optimiser,
+        graph: GraphLearner,
+        choose: Callable[[Examples], GraphLearner],
         data: DataSet | Stream,
-        measure: Metric | None,
+        held_out: Examples | None,
         rules: StoppingRules,
         history: History,
     ) -> None:
-        self.step = step
-        self.optimiser = optimiser
-        self.data = data
-        self.measure = measure
+        self.learner = graph  # until there are examples to choose by
+        self.choose = choose
+        self.optimiser = graph.task.optimiser
+        self.measure = graph.task.measure
+        self.data: Any = data
+        self.held_out: Any = held_out
         self.rules = rules
         self.history = history
+        self.start = self.latest = graph.parameters()
+        self.best: Any = None
         self.began = perf_counter()
-        self.start = self.latest = self._parameters()
-        self.best: list[float] | None = None
+        # Whether functions of the user's, which run between epochs or observations, could look at the parameters.
+        self.is_watched = rules.callback is not None or (
+            self.measure is not None and history.metric_name not in METRICS
+        )
+        self.is_live = isinstance(data, Stream)
 
-    def run(self, advance: Callable[[History], None], validate: Validate | None) -> None:
+    def run(self, advance: Callable[[History], None]) -> None:
         """Train until a rule says stop, the data end, or Ctrl-C."""
         stopped = ""
         try:
+            if isinstance(self.data, DataSet):
+                self._learn_with(self.choose(self.data.first_batch()))
             while not stopped:
-                stopped = self._epoch(advance, validate)
+                stopped = self._epoch(advance)
         except KeyboardInterrupt:
             stopped = "interrupted by Ctrl-C"
-            self._restore(self.best or self.latest)
+            self.learner.restore(self.latest if self.best is None else self.best)
+        finally:
+            self.learner.write()
         if self.rules.patience is not None and self.best is not None:
-            self._restore(self.best)
+            self.learner.restore(self.best)
         self.history.stopped = stopped
 
-    def _epoch(self, advance: Callable[[History], None], validate: Validate | None) -> str:
+    def _learn_with(self, learner: GraphLearner) -> None:
+        self.began = perf_counter()
+        self.history.engine, self.history.why_plain = learner.engine, learner.why
+        self.start = self.latest = learner.parameters()
+        if self.held_out is not None:
+            self.held_out = learner.encode(self.held_out)
+        if isinstance(self.data, DataSet):
+            self.data = replace(self.data, examples=learner.encode(self.data.examples))
+        self.learner = learner
+
+    def _epoch(self, advance: Callable[[History], None]) -> str:
         """Train for an epoch and record it; say why it was the last, if so."""
-        began, before = perf_counter(), self._parameters()
+        began, before = perf_counter(), self.learner.parameters()
         figures = self._learn()
         if figures is None:
             if not self.history:
                 raise ValueError("the iterator X gave no observation to learn from")
             return "the data ended"
         loss, metric = figures
-        validation_loss, validation_metric = (None, None) if validate is None else validate()
+        validation_loss, validation_metric = None, None
+        if self.held_out is not None:
+            validation_loss, validation_metric = self.learner.evaluate(self.held_out)
         with interrupts_wait():  # for a history and best parameters that fit together
             self.history.record(
                 loss=loss,
@@ -272,9 +273,14 @@ class _Training:
                 seconds=perf_counter() - began,
             )
             if self.history.best_epoch == len(self.history):
-                self.best = before if self.data.is_one_batch and validate is None else self._parameters()
+                is_of_before = self.data.is_one_batch and self.held_out is None
+                self.best = before if is_of_before else self.learner.parameters()
         advance(self.history)
-        return self.rules.reason_to_stop(self.history, perf_counter() - self.began)
+        try:
+            return self.rules.reason_to_stop(self.history, perf_counter() - self.began)
+        finally:
+            if self.is_watched:
+                self.learner.read()
 
     def _learn(self) -> tuple[float, float | None] | None:
         """Go through the batches of an epoch; give its loss and metric, or None if there was no batch."""
@@ -282,36 +288,35 @@ class _Training:
         outputs: list[Output] = []
         targets: list[Any] = []
         for batch in self.data:
-            loss, of_batch = self.step(batch)
+            if not self.history.engine:
+                self._learn_with(self.choose(batch))
+            loss, of_batch = self.learner.step(batch)
             if not math.isfinite(loss):
                 self._diverge(loss)
+            if self.is_live:
+                self.learner.write()
             size = len(batch.targets)
             total, seen = total + loss * size, seen + size
             if self.measure is not None:
                 outputs += of_batch
                 targets += batch.targets
             if self.best is None:
-                self.latest = self._parameters()
+                self.latest = self.learner.parameters()
             if self.rules.time_is_over(perf_counter() - self.began):
                 break
         if not seen:
             return None
+        if self.is_watched:
+            self.learner.write()
         return total / seen, None if self.measure is None else self.measure(outputs, targets)
 
     def _diverge(self, loss: float) -> NoReturn:
-        self._restore(self.best or self.start)
-        kept = f"the best, of epoch {self.history.best_epoch}" if self.best else "those from before"
+        self.learner.restore(self.start if self.best is None else self.best)
+        kept = "those from before" if self.best is None else f"the best, of epoch {self.history.best_epoch}"
         raise FloatingPointError(
             f"the loss became {loss} in epoch {len(self.history) + 1}; a lower learning rate may help, or inputs "
             f"scaled to about 1. The model's parameters are {kept}"
         )
-
-    def _parameters(self) -> list[float]:
-        return [parameter.data for parameter in self.optimiser.parameters]
-
-    def _restore(self, numbers: list[float]) -> None:
-        for parameter, number in zip(self.optimiser.parameters, numbers):
-            parameter.data = number
 
 
 @contextmanager
@@ -329,14 +334,6 @@ def interrupts_wait() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
         if arrived:
             usual(*arrived[-1])
-
-
-def _objective(model: Module, loss: Loss, strength: float) -> Loss:
-    """Give what training minimises: the loss, and the L2 term if it has any strength."""
-    if not strength:
-        return loss
-    weights = model.weights()
-    return lambda predictions, targets: loss(predictions, targets) + l2_term(weights, strength)
 
 
 def _optimiser(optimizer: str | Optimiser, lr: float | Schedule | None, model: Module) -> Optimiser:
@@ -381,17 +378,3 @@ def _check_rules_for_data(rules: StoppingRules, steps_per_epoch: int | None) -> 
         raise ValueError("nothing would end training: give epochs, tol, patience, max_seconds or a callback")
     if steps_per_epoch is not None:
         raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")
-
-
-def _evaluate(
-    model: Module, objective: Loss, measure: Metric | None, examples: Examples, probe: bool = False
-) -> tuple[float, float | None]:
-    """Compute loss and metric without recording a graph.
-
-    A probe calls the model for the first input alone, and so checks all targets at little cost.
-    """
-    inputs, targets = examples
-    with no_grad():
-        predictions = [model(x) for x in inputs[:1]] * len(inputs) if probe else [model(x) for x in inputs]
-        loss = as_number(objective(predictions, targets), "the loss")
-        return loss, None if measure is None else measure(list(map(as_numbers, predictions)), targets)
