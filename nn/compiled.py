@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Operation, Value, jit, no_grad, value_and_grad
-from nn.checks import is_row
+from autograd_mini import Operation, TracingError, Value, jit, no_grad, topological_order, value_and_grad
+from nn.checks import describe, is_row
 from nn.data import Examples
 from nn.losses import Loss, l2
 from nn.module import Module
@@ -110,7 +110,7 @@ class CompiledModel:
         """
         with _refusing(), no_grad():
             found = [_listed(y) for y in self.outputs(self.parameters(), inputs_of(sample))]
-            _compare("outputs", found, [[y.data for y in _listed(self._twin(self.values)(x))] for x in sample])
+            _compare("outputs", found, [[y.data for y in _listed(self._model(x))] for x in sample])
 
     def _output(self, parameters: Any, x: Any) -> Any:
         twin = self._twin(parameters)
@@ -157,23 +157,20 @@ class CompiledLoss(CompiledModel):
 
     def __init__(self, model: Module, loss: Loss, strength: float, sample: Examples) -> None:
         super().__init__(model)
-        weights = set(model.weights())
-        self._weights = [i for i, value in enumerate(self.values) if value in weights]
-        self._loss, self._strength = loss, strength
+        self._loss, self._strength, self._weights = loss, strength, model.weights()
         if any(isinstance(thing, Iterator) for thing in _surroundings(loss)):
             raise NotCompiled("the loss draws from an iterator")
         with _refusing():
-            with no_grad():
-                output = self._twin(self.values)(sample.inputs[0])
-            graph = value_and_grad(lambda parameters: self._loss_of_batch(parameters, *sample))(self.parameters())
-            self.classes = len(output) if is_row(output) and _are_classes(sample.targets, len(output)) else 0
-            try:
-                self._compile(sample, graph)
-            except NotCompiled:
-                if not self.classes:
-                    raise
-                self.classes = 0  # these integers may be no classes
-                self._compile(sample, graph)
+            twin = self._twin(self.values)
+            with no_grad(), _pure(twin):
+                output = twin(sample.inputs[0])
+            classes = len(output) if is_row(output) and _are_classes(sample.targets, len(output)) else 0
+        try:
+            self._compile(classes, sample)
+        except NotCompiled:
+            if not classes:
+                raise
+            self._compile(0, sample)  # these integers may be no classes
 
     def loss_and_gradient(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
         """Compute the loss of a batch, and its derivative for each parameter."""
@@ -195,23 +192,48 @@ class CompiledLoss(CompiledModel):
                 raise NotCompiled(f"a target is no class from 0 to {self.classes - 1}")
             return Rows(inputs_of(inputs), np.eye(self.classes)[np.array(targets, dtype=np.intp)], targets)
 
-    def _compile(self, sample: Examples, graph: tuple[float, Array]) -> None:
+    def _compile(self, classes: int, sample: Examples) -> None:
+        self.classes = classes
         self._kernel = jit(value_and_grad(self._loss_of_example), in_axes=(None, 0, 0), reduce="mean")
         with _refusing():
             loss, gradient = self.loss_and_gradient(self.parameters(), self.encode(sample))
-        _compare("loss", loss, graph[0])
-        _compare("gradient", gradient, graph[1])
+            expected_loss, expected_gradient = self._along_graph(sample)
+            _compare("loss", loss, expected_loss)
+            _compare("gradient", gradient, expected_gradient)
 
     def _loss_of_example(self, parameters: Any, x: Any, target: Any) -> Any:
-        return self._loss_of_batch(parameters, [list(x)], [list(target) if is_row(target) else target])
-
-    def _loss_of_batch(self, parameters: Any, inputs: Sequence[Any], targets: Sequence[Any]) -> Any:
+        places = dict(zip(self.values, parameters))
         twin = self._twin(parameters)
         with _pure(twin, self._loss):
-            loss = self._loss([twin(x) for x in inputs], targets)
+            loss = self._loss([twin(list(x))], [list(target) if is_row(target) else target])
+        return self._with_l2(loss, [places[weight] for weight in self._weights])
+
+    def _with_l2(self, loss: Any, weights: Sequence[Any]) -> Any:
         if not isinstance(loss, Value):
             raise NotCompiled("the loss gives no Value")
-        return loss + l2([parameters[i] for i in self._weights], self._strength) if self._strength else loss
+        return loss + l2(weights, self._strength) if self._strength else loss
+
+    def _along_graph(self, examples: Examples) -> tuple[float, list[float]]:
+        """Compute loss and gradient as training without jit does, and leave no trace of it."""
+        inputs, targets = examples
+        loss = self._with_l2(self._loss([self._model(x) for x in inputs], targets), self._weights)
+        leaves = [node for node in topological_order(loss) if node.is_leaf]
+        before = [leaf.grad for leaf in leaves]
+        try:
+            for leaf in leaves:
+                leaf.grad = 0.0
+            loss.backward()
+            slopes = {leaf: leaf.grad for leaf in leaves}
+            return loss.data, [slopes.get(value, 0.0) for value in self.values]
+        finally:
+            for leaf, slope in zip(leaves, before):
+                leaf.grad = slope
+
+
+def check_jit(jit: Any) -> None:
+    """Check the option that says whether to compute through jit."""
+    if not (jit is None or isinstance(jit, bool)):
+        raise TypeError(f"jit must be True, False or None, not {describe(jit)}")
 
 
 def inputs_of(rows: Sequence[Sequence[Value]]) -> Array:
@@ -246,7 +268,8 @@ def _refusing() -> Iterator[None]:
     except (ImportError, NotCompiled):
         raise
     except Exception as error:
-        raise NotCompiled(str(error) or type(error).__name__) from error
+        name = "" if isinstance(error, TracingError) else f"{type(error).__name__}: "
+        raise NotCompiled(f"{name}{error}") from error
     finally:
         random.setstate(of_python)
         np.random.set_state(of_numpy)  # noqa: NPY002
@@ -261,7 +284,9 @@ def _pure(model: Module, loss: Any = None) -> Iterator[None]:
         return {
             "draws random numbers": (random.getstate(), of_numpy[1].tolist(), of_numpy[2:]),
             f"changes attributes of the {type(model).__name__}": _state(model, set()),
-            "changes what the loss keeps": [_state(thing, set()) for thing in _surroundings(loss)],
+            "changes variables": [
+                _state(thing, set()) for thing in [*_surroundings(loss), *_surroundings(type(model).__call__)]
+            ],
         }
 
     before = states()

@@ -125,7 +125,7 @@ def as_array(numbers: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def constants(row: list[float]) -> list[Value]:
+def constants(row: Sequence[float]) -> list[Value]:
     """Make numbers leaves that no gradient is wanted of."""
     return [Value(number).detach() for number in row]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value, no_grad, sigmoid, softmax
 from nn.checks import describe, is_row, look_up
-from nn.compiled import SAMPLE, CompiledModel, NotCompiled, inputs_of
+from nn.compiled import SAMPLE, CompiledModel, NotCompiled, check_jit, inputs_of
 from nn.data import as_examples, as_rows, constants
 from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
@@ -177,7 +177,7 @@ def score(
     check_model(model)
     measure = metric_function(metric, loss)
     examples = as_examples(X, y)
-    return measure(outputs_of(model, examples.inputs, jit), examples.targets)  # type: ignore[no-any-return]
+    return measure(outputs_of(model, inputs_of(examples.inputs).tolist(), jit), examples.targets)  # type: ignore[no-any-return]
 
 
 def check_model(model: Any) -> None:
@@ -186,23 +186,20 @@ def check_model(model: Any) -> None:
         raise TypeError(f"model must be a Module, such as an MLP, not {describe(model)}")
 
 
-def outputs_of(model: Module, inputs: Sequence[list[Value]], jit: bool | None) -> list[Output]:
+def outputs_of(model: Module, rows: Sequence[Sequence[float]], jit: bool | None) -> list[Output]:
     """Compute a model's outputs as plain numbers, without recording a graph."""
-    is_large = len(inputs) * len(model.parameters()) >= _WORTH_COMPILING
-    if jit or (jit is None and is_large):
+    check_jit(jit)
+    is_worth_compiling = len(rows) * len(model.parameters()) >= _WORTH_COMPILING
+    if jit or (jit is None and is_worth_compiling):
         try:
-            return _compiled_outputs(model, inputs)
+            compiled = CompiledModel(model)
+            compiled.check_outputs([constants(row) for row in rows[:SAMPLE]])
+            return compiled.outputs(compiled.parameters(), np.array(rows))
         except (ImportError, NotCompiled):
             if jit:
                 raise
     with no_grad():
-        return [as_numbers(model(x)) for x in inputs]
-
-
-def _compiled_outputs(model: Module, inputs: Sequence[list[Value]]) -> list[Output]:
-    compiled = CompiledModel(model)
-    compiled.check_outputs(inputs[:SAMPLE])
-    return compiled.outputs(compiled.parameters(), inputs_of(inputs))
+        return [as_numbers(model(constants(row))) for row in rows]
 
 
 def as_numbers(output: Any) -> Output:
@@ -240,7 +237,7 @@ def as_number(result: Any, role: str) -> float:
 
 def _outputs_for(model: Any, X: Any, trained_with: str, jit: bool | None) -> list[Output]:
     check_model(model)
-    outputs = outputs_of(model, [constants(row) for row in as_rows(X)], jit)
+    outputs = outputs_of(model, as_rows(X), jit)
     if trained_with in ("cross_entropy", "cross_entropy_from_logits") and not is_row(outputs[0]):
         raise ValueError(f"a model trained with {trained_with} has an output for each class, but this one has one")
     return outputs

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from nn.adam import Adam
 from nn.checks import count, describe, look_up
+from nn.compiled import check_jit
 from nn.data import DataSet, Examples, Stream, as_examples
 from nn.evaluation import METRICS, Metric, Output, check_model, metric_function
 from nn.history import History
@@ -111,7 +112,12 @@ def fit(
     callback : callable, optional
         Called with the history after each epoch; a true result stops.
     progress : bool, optional
-        Whether to show a bar (tqdm) where stderr is a terminal or a notebook.
+        Whether to show a bar (tqdm) where stderr is a terminal or a notebook. It begins with `jit`,
+        or with `plain` and why not through jit.
+    jit : bool, optional
+        True computes losses and gradients through `autograd_mini.jit`, False along the graph of
+        each batch, with the same results. Unless given, through jit where llvmlite is installed and
+        model and loss can be traced; `history.engine` tells.
 
     Returns
     -------
@@ -125,7 +131,10 @@ def fit(
         label is out of range, a name is unknown, an option out of range, nothing would ever end
         training, or the optimiser has parameters that the model has not.
     TypeError
-        If there is something else than numbers in X or y, or an argument is of the wrong type.
+        If there is something else than numbers in X or y, or an argument is of the wrong type; with
+        `jit=True` also if model, loss or optimiser can't go through jit.
+    ImportError
+        With `jit=True`, if llvmlite is not installed.
     FloatingPointError
         If the loss becomes nan or infinite, as with too high a learning rate. The model then has
         the best parameters so far, or if no epoch is complete those from before.
@@ -142,6 +151,14 @@ def fit(
     is kept for it, unless there are validation data; otherwise they are those after it.
 
     Any other exception, such as one from `callback`, leaves the parameters of the last complete step.
+
+    Through jit, model and loss run in Python only to be traced, and for the first batch to be
+    compared with machine code. Of a model or loss that draws random numbers, changes its attributes
+    or variables, branches on a number, or is no mean over the examples, the graph is computed
+    instead; so it is for `"newton"` and other optimisers with a `step` of their own. What can't be
+    seen from there needs `jit=False`: a loss that prints, or a plain number that the callback
+    changes and the model or loss uses. `data` and `grad` of parameters are brought up to date before
+    the callback, a metric that is a function, or an iterator X is called, and at the end.
 
     Examples
     --------
@@ -169,6 +186,7 @@ def fit(
     21.0
     """
     check_model(model)
+    check_jit(jit)
     measure = None if metric is None else metric_function(metric, loss)
     strength, optimiser = not_negative(l2, "l2"), _optimiser(optimizer, lr, model)
     task = Task(model, loss_function(loss), strength, optimiser, measure)
