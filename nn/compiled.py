@@ -87,7 +87,9 @@ class CompiledModel:
     """
 
     def __init__(self, model: Module) -> None:
-        self.values = model.parameters()
+        self.values = [
+            value for value in model.parameters() if isinstance(value, Value)
+        ]  # not with_parameters' numbers
         self._model = model
         self._outputs = jit(self._output, in_axes=(None, 0))
 
@@ -148,10 +150,9 @@ class CompiledLoss(CompiledModel):
     Examples
     --------
     >>> from nn import Neuron, mean_squared_error
-    >>> unit = Neuron(1, nonlin=False).with_parameters([2.0, -1.0])
     >>> examples = Examples([[Value(1.0)], [Value(3.0)]], [0.0, 4.0])
-    >>> compiled = CompiledLoss(unit, mean_squared_error, 0.0, examples)
-    >>> compiled.loss_and_gradient(compiled.parameters(), compiled.encode(examples))
+    >>> compiled = CompiledLoss(Neuron(1, nonlin=False), mean_squared_error, 0.0, examples)
+    >>> compiled.loss_and_gradient(np.array([2.0, -1.0]), compiled.encode(examples))
     (1.0, array([4., 2.]))
     """
 
