@@ -87,9 +87,8 @@ class CompiledModel:
     """
 
     def __init__(self, model: Module) -> None:
-        self.values = [
-            value for value in model.parameters() if isinstance(value, Value)
-        ]  # not with_parameters' numbers
+        # after with_parameters there may be numbers among them
+        self.values = [value for value in model.parameters() if isinstance(value, Value)]
         self._model = model
         self._outputs = jit(self._output, in_axes=(None, 0))
 
@@ -158,7 +157,8 @@ class CompiledLoss(CompiledModel):
 
     def __init__(self, model: Module, loss: Loss, strength: float, sample: Examples) -> None:
         super().__init__(model)
-        self._loss, self._strength, self._weights = loss, strength, model.weights()
+        self._loss, self._strength = loss, strength
+        self._weights = model.weights() if strength else []
         if any(isinstance(thing, Iterator) for thing in _surroundings(loss)):
             raise NotCompiled("the loss draws from an iterator")
         with _refusing():
@@ -203,11 +203,11 @@ class CompiledLoss(CompiledModel):
             _compare("gradient", gradient, expected_gradient)
 
     def _loss_of_example(self, parameters: Any, x: Any, target: Any) -> Any:
-        places = dict(zip(self.values, parameters))
         twin = self._twin(parameters)
         with _pure(twin, self._loss):
             loss = self._loss([twin(list(x))], [list(target) if is_row(target) else target])
-        return self._with_l2(loss, [places[weight] for weight in self._weights])
+        traced = dict(zip(self.values, parameters)) if self._weights else {}
+        return self._with_l2(loss, [traced[weight] for weight in self._weights])
 
     def _with_l2(self, loss: Any, weights: Sequence[Any]) -> Any:
         if not isinstance(loss, Value):
@@ -313,6 +313,8 @@ def _values(thing: Any, seen: set[int]) -> Iterator[Value]:
     """Find all Values that a model keeps, whether parameters or not."""
     if isinstance(thing, Value):
         yield thing
+    elif _is_row_of_values(thing):
+        yield from thing
     elif id(thing) not in seen:
         seen.add(id(thing))
         for _, part in _parts(thing):
@@ -321,6 +323,8 @@ def _values(thing: Any, seen: set[int]) -> Iterator[Value]:
 
 def _state(thing: Any, seen: set[int]) -> Any:
     """Describe all that a model keeps, so that a change shows in ==."""
+    if _is_row_of_values(thing):
+        return list(thing)
     if isinstance(thing, random.Random):
         return thing.getstate()
     if isinstance(thing, np.random.Generator):
@@ -332,6 +336,11 @@ def _state(thing: Any, seen: set[int]) -> Any:
         return thing
     seen.add(id(thing))
     return type(thing), [(name, _state(part, seen)) for name, part in found]
+
+
+def _is_row_of_values(thing: Any) -> bool:
+    """Tell what is quickly gone through, as most of a model is."""
+    return isinstance(thing, (list, tuple)) and set(map(type, thing)) == {Value}
 
 
 def _parts(thing: Any) -> list[tuple[Any, Any]]:
