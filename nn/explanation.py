@@ -85,6 +85,8 @@ _CANONICAL_LINKS: dict[tuple[Any, Loss], Callable[[list[float]], list[float]]] =
 
 _MOST_TERMS = 6  # of a sum that is written out in full
 
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 @dataclass(frozen=True, eq=False)
 class LayerExplanation:
@@ -373,12 +375,13 @@ def _canonical_delta(activation: Activation, criterion: Loss, outputs: list[floa
 
 
 def _unit_names(column: int, layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Name the units of a column as `draw_network` does."""
+    """Name the units of a column as `draw_network` does, and of several hidden layers which one they are in."""
     if column == 0:
         return tuple(f"x{i + 1}" for i in range(len(layers[0].neurons[0].w)))
     size = len(layers[column - 1].neurons)
     if column < len(layers):
-        return tuple(f"h{i + 1}" for i in range(size))
+        layer = f"⁽{str(column).translate(_SUPERSCRIPTS)}⁾" if len(layers) > 2 else ""  # as S2 has it, section 1.5
+        return tuple(f"h{i + 1}{layer}" for i in range(size))
     return ("y",) if size == 1 else tuple(f"y{i + 1}" for i in range(size))
 
 
@@ -399,6 +402,10 @@ def _title(network: NetworkExplanation) -> str:
     )
 
 
+def _deltas_title(network: NetworkExplanation, i: int) -> str:
+    return f"layer {i}, {'output' if i == len(network.layers) else 'hidden'} deltas"
+
+
 def _delta_rule(network: NetworkExplanation, i: int) -> str:
     """Write the formula of a layer's deltas; layers are counted from 1."""
     layer, is_last = network.layers[i - 1], i == len(network.layers)
@@ -409,7 +416,7 @@ def _delta_rule(network: NetworkExplanation, i: int) -> str:
         rule += f", h'(z) = {layer.slope_formula}"
     if is_last and network.loss_slope_formula != "∂E/∂y":
         rule += f", ∂E/∂y = {network.loss_slope_formula}"
-    return f"layer {i}, {'output' if is_last else 'hidden'} deltas: {rule}"
+    return rule
 
 
 def _gradient_rule(layer: LayerExplanation) -> str:
@@ -443,7 +450,7 @@ def _text_by_unit(network: NetworkExplanation) -> list[str]:
     lines += ["", _BACKWARD]
     for i in range(len(network.layers), 0, -1):
         layer = network.layers[i - 1]
-        lines.append(f"  {_delta_rule(network, i)}")
+        lines.append(f"  {_deltas_title(network, i)}: {_delta_rule(network, i)}")
         lines += [f"    {name}: {_delta_line(network, i, j)}" for j, name in enumerate(layer.names)]
         if i == len(network.layers):
             lines += [f"    {note}" for note in _canonical_note(network)]
@@ -521,15 +528,16 @@ def _html_by_unit(network: NetworkExplanation) -> str:
     parts = [f"<p>{html.escape(_title(network))}</p>", f"<p>{_markup(_FORWARD)}</p>"]
     for i, layer in enumerate(network.layers, start=1):
         rows = [[name, _number(z), _number(y)] for name, z, y in zip(layer.names, layer.z, layer.y)]
-        parts.append(_table(html.escape(f"layer {i}, {layer.activation}"), ["unit", "z", "y"], rows))
+        parts.append(_table(f"layer {i}, {layer.activation}", ["unit", "z", "y"], rows))
     parts.append(f"<p>{_markup(_BACKWARD)}</p>")
     parts += [_delta_table(network, i) for i in range(len(network.layers), 0, -1)]
     return f"<div>{''.join(parts)}</div>"
 
 
 def _html_by_layer(network: NetworkExplanation) -> str:
-    caption = _markup("; ".join([_BY_LAYER, *_canonical_note(network)]))
-    return f"<div><p>{html.escape(_title(network))}</p>{_table(caption, _LAYER_COLUMNS, _layer_rows(network))}</div>"
+    lines = [_title(network), *_canonical_note(network), _BY_LAYER]
+    paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+    return f"<div>{paragraphs}{_table('by layer', _LAYER_COLUMNS, _layer_rows(network))}</div>"
 
 
 def _delta_table(network: NetworkExplanation, i: int) -> str:
@@ -541,8 +549,8 @@ def _delta_table(network: NetworkExplanation, i: int) -> str:
     columns |= {f"∂E/∂w from {name}": grads for name, grads in zip(layer.input_names, layer.weight_grad.T)}
     columns |= {} if layer.bias_grad is None else {"∂E/∂b": layer.bias_grad}
     rows = zip(layer.names, *(map(_number, numbers) for numbers in columns.values()))
-    caption = _markup("; ".join([_delta_rule(network, i), *notes, _gradient_rule(layer)]))
-    return _table(caption, ["unit", *columns], rows)
+    rules = _markup("; ".join([_delta_rule(network, i), _gradient_rule(layer), *notes]))
+    return f"{_table(_deltas_title(network, i), ['unit', *columns], rows)}<p>{rules}</p>"
 
 
 def _markup(formula: str) -> str:
@@ -551,13 +559,13 @@ def _markup(formula: str) -> str:
 
 
 def _table(caption: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """Make a plain table of texts; its first column names the rows, and its caption is markup."""
+    """Make a plain table of texts; its first column names the rows."""
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
     body = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th>{"".join(f"<td>{html.escape(cell)}</td>" for cell in cells)}</tr>'
         for name, *cells in rows
     )
     return (
-        f'<table><caption style="text-align:left">{caption}</caption>'
+        f'<table><caption style="text-align:left">{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )

@@ -299,6 +299,13 @@ def test_the_text_names_units_as_the_drawing_does():
     )
 
 
+def test_units_of_several_hidden_layers_are_told_apart():
+    model, x = random_model((1, 1, 2, 1))
+    lines = str(explain_network(model, x, 1.0, "half_squared_error")).splitlines()
+    tails = [line.split(":")[0].strip() for line in lines if "∂E/∂w =" in line]
+    assert tails == ["h1⁽²⁾ → y", "h2⁽²⁾ → y", "h1⁽¹⁾ → h1⁽²⁾", "h1⁽¹⁾ → h2⁽²⁾", "x1 → h1⁽¹⁾"]
+
+
 def test_long_sums_are_shortened():
     text = str(explain_network(Neuron(20, seed=1), [1.0] * 20, 1.0, "half_squared_error"))
     assert re.search(r"z = (?:\S+ · 1 \+ ){4}… \+ \S+ · 1 \+ 0 = ", text)
