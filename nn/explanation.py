@@ -537,7 +537,7 @@ def _html_by_unit(network: NetworkExplanation) -> str:
 def _html_by_layer(network: NetworkExplanation) -> str:
     lines = [_title(network), *_canonical_note(network), _BY_LAYER]
     paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-    return f"<div>{paragraphs}{_table('by layer', _LAYER_COLUMNS, _layer_rows(network))}</div>"
+    return f"<div>{paragraphs}{_table('norms by layer', _LAYER_COLUMNS, _layer_rows(network))}</div>"
 
 
 def _delta_table(network: NetworkExplanation, i: int) -> str:
