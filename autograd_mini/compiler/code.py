@@ -30,7 +30,7 @@ RUN = 5
 ROWS, VECTORS = 4, 2
 
 
-def write_code(patterns: Sequence[Pattern], width: int, loads: int, stores: int, sums: int) -> str:
+def write_code(patterns: Sequence[Pattern], width: int) -> str:
     """Write the module of a program.
 
     Parameters
@@ -38,10 +38,6 @@ def write_code(patterns: Sequence[Pattern], width: int, loads: int, stores: int,
     patterns : sequence of Pattern
     width : int
         The lanes of a vector; 1 where there is nothing but memory `u`.
-    loads, stores : int
-        How many numbers of each example are read, and written.
-    sums : int
-        How many numbers are added up over all examples.
 
     Returns
     -------
@@ -51,12 +47,11 @@ def write_code(patterns: Sequence[Pattern], width: int, loads: int, stores: int,
     module = ir.Module("program")
     module.triple = ""
     functions = [_PatternCode(module, f"pattern_{i}", width).write(pattern) for i, pattern in enumerate(patterns)]
-    run = _write_run(module, functions)
-    _write_process(module, run, width, loads, stores, sums)
+    _write_process(module, _write_run(module, functions), width)
     return str(module)
 
 
-_TOLD = "u s runs count tables inputs results lanes begin end batch divisor".split()
+_TOLD = "u s runs count tables loads stores sums inputs results lanes begin end batch divisor".split()
 
 
 class Work(ctypes.Structure):
@@ -68,6 +63,8 @@ class Work(ctypes.Structure):
         Memory of numbers of all lanes, and of those of each lane.
     runs, count, tables : int
         Address and number of runs, and the tables that they refer to.
+    loads, stores, sums : int
+        How many numbers of each example are read and written, and how many are added up over all examples.
     inputs : int
         Address of pairs: an array that is mapped, and how far apart its examples are.
     results : int
@@ -373,7 +370,7 @@ def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Functi
     return function
 
 
-def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, stores: int, sums: int) -> None:
+def _write_process(module: ir.Module, run: ir.Function, width: int) -> None:
     """Write the function that goes through examples, a tile at a time.
 
     The tables begin with a row for each number that is read: slot, input, column; then one for each
@@ -386,11 +383,12 @@ def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, 
     runs, inputs = (builder.inttoptr(told[name], LONGS) for name in ("runs", "inputs"))
     tables = builder.inttoptr(told["tables"], INTS)
     lanes, begin, end, batch, count = (told[name] for name in ("lanes", "begin", "end", "batch", "count"))
+    loads, stores, sums = (told[name] for name in ("loads", "stores", "sums"))
     if width == 1:
         builder.call(run, [u, s, results, lanes, lanes, runs, count, tables])
         builder.ret_void()
         return
-    with _loop(builder, _long(0), _long(sums)) as place:
+    with _loop(builder, _long(0), sums) as place:
         builder.store(ir.Constant(DOUBLE, 0.0), builder.gep(results, [place]))
 
     def entry(place: ir.Value) -> Any:
@@ -400,7 +398,7 @@ def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, 
         remaining = builder.sub(end, example)
         valid = builder.select(builder.icmp_signed("<", remaining, lanes), remaining, lanes)
         last = builder.sub(valid, _long(1))
-        with _loop(builder, _long(0), _long(loads)) as row:
+        with _loop(builder, _long(0), loads) as row:
             first = builder.mul(row, _long(3))
             slot, source, column = (entry(builder.add(first, _long(k))) for k in range(3))
             twice = builder.mul(source, _long(2))
@@ -415,8 +413,8 @@ def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, 
             with _loop(builder, valid, lanes) as lane:  # lanes without an example repeat the last one
                 builder.store(builder.load(builder.gep(target, [last])), builder.gep(target, [lane]))
         builder.call(run, [u, s, results, lanes, valid, runs, count, tables])
-        with _loop(builder, _long(0), _long(stores)) as row:
-            first = builder.add(_long(3 * loads), builder.mul(row, _long(4)))
+        with _loop(builder, _long(0), stores) as row:
+            first = builder.add(builder.mul(loads, _long(3)), builder.mul(row, _long(4)))
             slot, before, columns, column = (entry(builder.add(first, _long(k))) for k in range(4))
             place = builder.add(builder.mul(before, batch), builder.add(builder.mul(example, columns), column))
             target = builder.gep(results, [place])
@@ -425,7 +423,7 @@ def _write_process(module: ir.Module, run: ir.Function, width: int, loads: int, 
                 number = builder.load(builder.gep(origin, [lane]))
                 builder.store(number, builder.gep(target, [builder.mul(lane, columns)]))
     divisor = builder.bitcast(told["divisor"], DOUBLE)
-    with _loop(builder, _long(0), _long(sums)) as place:
+    with _loop(builder, _long(0), sums) as place:
         address = builder.gep(results, [place])
         builder.store(builder.fdiv(builder.load(address), divisor), address)
     builder.ret_void()

@@ -9,6 +9,7 @@ import ctypes
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
@@ -33,6 +34,9 @@ MOST_LANES = 256
 MOST_PARTS = 32
 # Parts with less work than this, in numbers computed, are not worth a thread.
 SMALLEST_PART = 200_000
+
+# So much code is kept for another kernel.
+KEPT = 64
 
 _PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -62,15 +66,21 @@ class _Stage:
         self.tables = np.concatenate(tables)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, 5)
         began = perf_counter()
-        self.ir = write_code(list(patterns), width, len(loads), len(stores), sums)
+        text = _written(tuple(patterns), width)
         wrote = perf_counter()
-        self.code = compile_ir(self.ir)
+        self.code = _compiled(text)
         self.seconds = {"write": wrote - began, "compile": perf_counter() - wrote}
         self.process = _PROCESS(self.code.address("process"))
+        self._counts = (len(loads), len(stores), sums)
 
     def work(self, u: int, inputs: int = 0) -> Work:
         """Say what there is to do, but for examples: with numbers of all lanes at some address."""
-        return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, inputs)
+        return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, *self._counts, inputs)
+
+
+# Code is the same for all kernels that have the same patterns, such as those of a model that is trained once more.
+_written = lru_cache(KEPT)(write_code)
+_compiled = lru_cache(KEPT)(compile_ir)
 
 
 class Kernel:
@@ -149,7 +159,7 @@ class Kernel:
     @property
     def llvm_ir(self) -> str:
         """The LLVM IR of the whole kernel."""
-        return "\n".join(stage.ir for stage in (self.before, self.stage) if stage)
+        return "\n".join(stage.code.text for stage in (self.before, self.stage) if stage)
 
     def cut(self, batch: int) -> Cut:
         """Cut a batch into parts, and those into tiles; the number of threads has no say in it."""
