@@ -15,7 +15,7 @@ cdef long long _walk
 cdef int _depth
 cdef list _condemned
 cdef object _CONSTANT, _BORN_IN_TRACE
-cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT, _DETACH
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
 
 
 cdef class _Fan:
@@ -43,7 +43,9 @@ cdef Value _relu(Value operand)
 cdef Value _record(Operation operation, object operands)
 cdef _Fan _make_fan(tuple[Value, ...] operands)
 cdef Value _fan_node(Operation operation, _Fan fan, double data)
-cdef Value _write_down(Value node, object operation)
+cdef Value _write_down(Value node, object operation, list[Value] tape)
+cdef bint _is_recorded(Operation operation, object operands, double data) except -1
+cdef bint _is_differentiable(Value node) noexcept
 cdef Value _record_traced(Operation operation, object operands)
 cdef object _partial(Value node, Py_ssize_t i)
 cdef object _partial_of_product(Py_ssize_t i, object out, object x, object y)

@@ -59,7 +59,7 @@ _RELU = operations.relu
 _DOT = operations.dot_
 
 # What detach() is while a function is traced: a node through which no gradient flows back.
-_DETACH = operations.operation("_DETACH(x)", lambda x: x, lambda out, x: 0.0, symbol="detach")
+DETACH = operations.operation("detach_(x)", lambda x: x, lambda out, x: 0.0, symbol="detach")
 
 # Stand in a leaf for the operation that made it, where no gradient is wanted of that leaf, or where
 # the function that made it is being traced.
@@ -167,8 +167,9 @@ class Value:
             self._fan: Any = None
             self._d_left = self._d_right = 0.0
             self._mark = 0
-        if _open_blocks and _tape.get() is not None:
-            _write_down(self, _BORN_IN_TRACE)
+        tape: Any = _tape.get() if _open_blocks else None
+        if tape is not None:
+            _write_down(self, _BORN_IN_TRACE, tape)
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
         """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
@@ -254,7 +255,7 @@ class Value:
     @property
     def requires_grad(self) -> bool:
         """False for a number that stood in an expression, and for what `detach` and `no_grad` give."""
-        return self._operation is not _CONSTANT and self._operation is not _DETACH
+        return _is_differentiable(self)
 
     @property
     def is_traced(self) -> bool:
@@ -285,7 +286,7 @@ class Value:
     def detach(self) -> Value:
         """Give a new leaf with the same data and label, through which no gradient flows back."""
         if _open_blocks and self.is_traced:
-            return _node(_DETACH, self, None, math.nan, 0.0, 0.0)
+            return _node(DETACH, self, None, math.nan, 0.0, 0.0)
         leaf = _constant(self._data)
         leaf._label = self._label
         return leaf
@@ -550,6 +551,10 @@ def _lift(number: Any) -> Any:
         return None
 
 
+def _is_differentiable(node: Value) -> bool:
+    return node._operation is not _CONSTANT and node._operation is not DETACH
+
+
 def _as_values(operation: Operation, operands: Sequence[Any]) -> list[Value]:
     return [x if isinstance(x, Value) else _constant(operation.number(x)) for x in operands]
 
@@ -563,14 +568,16 @@ def _constant(data: float) -> Value:
         leaf._grad = 0.0
         leaf._left = leaf._right = leaf._fan = None
         leaf._mark = 0
-    if _open_blocks and _tape.get() is not None:
-        _write_down(leaf, _CONSTANT)
+    tape: Any = _tape.get() if _open_blocks else None
+    if tape is not None:
+        _write_down(leaf, _CONSTANT, tape)
     return leaf
 
 
 def _node(operation: Operation, left: Value, right: Value | None, data: float, d_left: float, d_right: float) -> Value:
     """Record an operation of one or two operands."""
-    if _open_blocks and not _is_recorded(operation, (left,) if right is None else (left, right), data):
+    tape: Any = _tape.get() if _open_blocks else None
+    if _open_blocks and tape is None and not _is_recorded(operation, (left,) if right is None else (left, right), data):
         return _constant(data)
     node: Value = Value.__new__(Value)
     node._data = data
@@ -584,9 +591,7 @@ def _node(operation: Operation, left: Value, right: Value | None, data: float, d
         node._grad = 0.0
         node._fan = None
         node._mark = 0
-    if _open_blocks and _tape.get() is not None:
-        return _write_down(node, operation)
-    return node
+    return node if tape is None else _write_down(node, operation, tape)
 
 
 def _relu(operand: Value) -> Value:
@@ -619,7 +624,8 @@ def _record(operation: Operation, operands: Sequence[Value]) -> Value:
 
 def _fan_node(operation: Operation, fan: _Fan, data: float) -> Value:
     """Record an operation of any number of operands."""
-    if _open_blocks and not _is_recorded(operation, fan.operands, data):
+    tape: Any = _tape.get() if _open_blocks else None
+    if _open_blocks and tape is None and not _is_recorded(operation, fan.operands, data):
         return _constant(data)
     node: Value = Value.__new__(Value)
     node._data = data
@@ -630,9 +636,7 @@ def _fan_node(operation: Operation, fan: _Fan, data: float) -> Value:
         node._grad = 0.0
         node._left = node._right = None
         node._mark = 0
-    if _open_blocks and _tape.get() is not None:
-        return _write_down(node, operation)
-    return node
+    return node if tape is None else _write_down(node, operation, tape)
 
 
 def _make_fan(operands: tuple[Value, ...]) -> _Fan:
@@ -769,13 +773,14 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
     order: list[Value] = topological_order(root)
     places: list[tuple[int, ...]] = operand_places(order)
     ends: dict[Value, int] = dict.fromkeys(inputs, -1)
+    is_end: list[bool] = [False] * len(order)
     depends: list[bool] = [False] * len(order)
     for i in range(len(order)):
         node = order[i]
         if node in ends:
             ends[node] = i
-            depends[i] = True
-        elif node.requires_grad:
+            is_end[i] = depends[i] = True
+        elif _is_differentiable(node):
             for place in places[i]:
                 if depends[place]:
                     depends[i] = True
@@ -783,10 +788,10 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
     upstream: list[Any] = [None] * len(order)
     upstream[len(order) - 1] = 1.0
     for i in range(len(order) - 1, -1, -1):
-        node = order[i]
         arriving: Any = upstream[i]
-        if arriving is None or not depends[i] or node in ends:
+        if arriving is None or is_end[i] or not depends[i]:
             continue
+        node = order[i]
         upstream[i] = None
         operation: Operation = node._operation
         operands: tuple[int, ...] = places[i]
@@ -1070,8 +1075,6 @@ def _count_blocks(change: int) -> None:
 
 def _is_recorded(operation: Operation, operands: Sequence[Value], data: float) -> bool:
     """Say whether the blocks open here let a node be made, unless one of them finds its data an anomaly."""
-    if _tape.get() is not None:
-        return True
     if _checking.get():
         _check_forward(operation, operands, data)
     return _recording.get()
@@ -1125,13 +1128,14 @@ _BRANCHES = (
 )
 
 
-def _write_down(node: Value, operation: Any) -> Value:
+def _write_down(node: Value, operation: Any, tape: list[Value]) -> Value:
     node._operation = operation
-    if not node.is_leaf:
-        node._data = math.nan
-    _tape.get().append(node)  # type: ignore[union-attr]
-    if operation is not _DETACH and not node.is_leaf and not _recording.get():
-        return _node(_DETACH, node, None, math.nan, 0.0, 0.0)
+    tape.append(node)
+    if node._left is None and node._fan is None:
+        return node
+    node._data = math.nan
+    if operation is not DETACH and not _recording.get():
+        return _node(DETACH, node, None, math.nan, 0.0, 0.0)
     return node
 
 
@@ -1152,7 +1156,7 @@ def _compare_traced(operation: Operation, left: Value, right: Value) -> Any:
     if not _comparing.get():
         _refuse("comparing", _BRANCHES)
     # A rule's comparison is no node but a bool where nothing is traced, and so no gradient flows through it.
-    return _node(_DETACH, _record(operation, (left, right)), None, math.nan, 0.0, 0.0)
+    return _node(DETACH, _record(operation, (left, right)), None, math.nan, 0.0, 0.0)
 
 
 def _refuse(what: str, remedy: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Any
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.operations import identity
 from autograd_mini.structure import Structure, flatten, unflatten
-from autograd_mini.value import Value, operand_places, recording, tracing
+from autograd_mini.value import DETACH, Value, operand_places, recording, tracing
 
 try:
     import cython
@@ -73,14 +73,15 @@ class Trace:
         nodes: list[int] = list(range(len(arguments)))
         for i in range(len(arguments), len(recorded)):
             value = recorded[i]
-            if value.is_leaf:
-                nodes.append(graph.constant(value.data))
+            if value._left is None and value._fan is None:
+                nodes.append(graph.constant(value._data))
                 continue
             operands = []
             for place in places[i]:
                 operands.append(nodes[place] if place >= 0 else outside[value.inputs[len(operands)]])
             # What detach and no_grad give has the data of its operand.
-            nodes.append(graph.add(value._operation, tuple(operands)) if value.requires_grad else operands[0])
+            detached = value._operation is DETACH
+            nodes.append(operands[0] if detached else graph.add(value._operation, tuple(operands)))
         graph.results = nodes[len(nodes) - results :]
         self.captured = list(outside)
         return graph
