@@ -357,6 +357,11 @@ class _Call:
         return root if self.stays_on_graph(root) else _float(root)
 
 
+def is_differentiating() -> bool:
+    """Say whether a function that is being differentiated runs now."""
+    return bool(_open_inputs)
+
+
 def _holds_value(argument: Any) -> bool:
     if isinstance(argument, (list, tuple)):
         return any(_holds_value(part) for part in argument)

@@ -239,6 +239,8 @@ class Value:
 
     @property
     def local_grads(self) -> tuple[float, ...]:
+        if _open_blocks and self.is_traced:
+            _refuse("reading .local_grads of", "; differentiate with grad, value_and_grad or jacobian")
         if self._fan is not None:
             return tuple([self._fan.partials[i] for i in range(len(self._fan.operands))])
         if self._left is None:
@@ -1045,13 +1047,13 @@ class tracing(_Block):
 
     Parameters
     ----------
-    tape : list
-        Gets the nodes, operands before results.
+    tape : list or None
+        Gets the nodes, operands before results; None for computing with numbers for a while.
     """
 
     _variable = _tape
 
-    def __init__(self, tape: list[Value]) -> None:
+    def __init__(self, tape: list[Value] | None) -> None:
         super().__init__()
         self._setting = tape
 
@@ -1164,12 +1166,14 @@ def _refuse(what: str, remedy: str) -> NoReturn:
 
 
 def _place() -> str:
-    """Name the line of code outside this package that is being run."""
-    package = str(Path(__file__).parent)
+    """Name the line of code that is being run outside this package, NumPy and Python's own library."""
     frame = sys._getframe()
-    while frame is not None and frame.f_code.co_filename.startswith(package):
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if module not in ("autograd_mini", "numpy") and module not in sys.stdlib_module_names:
+            break
         frame = frame.f_back  # type: ignore[assignment]
-    if frame is None:
+    else:
         return ""
     file, line = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(file, line, frame.f_globals).strip()

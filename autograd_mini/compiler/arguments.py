@@ -5,7 +5,6 @@ Knows nothing of graphs or code.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini.ieee import as_float, describe
-from autograd_mini.structure import NUMBER, Structure
+from autograd_mini.structure import NUMBER, Structure, flatten, make_array
 from autograd_mini.value import Value
 
 Array = NDArray[np.float64]
@@ -48,7 +47,9 @@ def flat(tree: Any, role: str) -> Flat:
     if type(tree) is float or isinstance(tree, Value):
         return Flat([tree], NUMBER)
     if isinstance(tree, np.ndarray) and tree.ndim:
-        if tree.dtype.kind not in "fiub" and not (tree.dtype == object and _holds_value(tree)):
+        if tree.dtype == object:
+            tree = make_array(flatten(tree, role)[0], tree.shape)
+        elif tree.dtype.kind not in "fiub" or isinstance(tree, np.ma.MaskedArray):
             raise TypeError(f"{role} must be an array of real numbers, not {describe(tree)}")
         return Flat([tree], Structure(np.ndarray, tree.shape))
     if isinstance(tree, (Real, np.ndarray)):
@@ -101,11 +102,8 @@ def check_axes(axes: Axes, role: str = "in_axes") -> None:
     elif isinstance(axes, dict):
         for key, part in axes.items():
             check_axes(part, f"{role}[{key!r}]")
-    else:
-        try:
-            operator.index(axes)
-        except TypeError:
-            raise TypeError(f"{role} must be an integer, None, or nested ones, not {describe(axes)}") from None
+    elif isinstance(axes, bool) or not isinstance(axes, (int, np.integer)):
+        raise TypeError(f"{role} must be an integer, None, or nested ones, not {describe(axes)}")
 
 
 def leaf_axes(axes: Axes, structure: Structure, role: str) -> Iterator[int | None]:
@@ -117,10 +115,10 @@ def leaf_axes(axes: Axes, structure: Structure, role: str) -> Iterator[int | Non
         If `axes` is nested otherwise than the argument, or a leaf has no such axis.
     """
     if isinstance(axes, (list, tuple, dict)):
-        keys = structure.keys if isinstance(axes, dict) else ()
-        wanted = [axes.get(key) for key in keys] if isinstance(axes, dict) else list(axes)
-        if structure.kind in (float, np.ndarray) or len(wanted) != len(structure.parts):
+        alike = structure.kind not in (float, np.ndarray) and len(axes) == len(structure.parts)
+        if not alike or (isinstance(axes, dict) and set(axes) != set(structure.keys)):
             raise ValueError(f"in_axes for {role} are nested otherwise than the argument: {describe(axes)}")
+        wanted = [axes[key] for key in structure.keys] if isinstance(axes, dict) else axes
         for i, (part, inner) in enumerate(zip(structure.parts, wanted)):
             yield from leaf_axes(inner, part, f"{role}[{i}]")
     elif structure.parts:

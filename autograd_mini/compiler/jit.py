@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import pickle
 import threading
@@ -30,8 +31,10 @@ from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.parallel import cpu_count
 from autograd_mini.compiler.trace import Trace
 from autograd_mini.ieee import describe
-from autograd_mini.structure import Structure
-from autograd_mini.value import TracingError, is_checking
+from autograd_mini.operations import sum_
+from autograd_mini.structure import Structure, flatten, make_array, unflatten
+from autograd_mini.transforms import is_differentiating
+from autograd_mini.value import TracingError, Value, is_checking, is_tracing, tracing
 
 if TYPE_CHECKING:
     from autograd_mini.compiler.kernel import Cut, Kernel
@@ -124,6 +127,8 @@ def jit(
     [15.0, 5.0]
     """
     require_llvmlite()
+    if not callable(f):
+        raise TypeError(f"jit takes a function, not {describe(f)}")
     return Jitted(f, in_axes, reduce, threads, max_kernels)
 
 
@@ -141,13 +146,11 @@ class Jitted:
     def __init__(
         self, f: Callable[..., Any] | None, in_axes: Axes, reduce: Any, threads: int | None, max_kernels: int
     ) -> None:
-        if f is not None and not callable(f):
-            raise TypeError(f"jit takes a function, not {describe(f)}")
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
-        if not (threads is None or (isinstance(threads, int) and threads >= 1)):
+        if not (threads is None or _is_count(threads)):
             raise ValueError(f"threads must be an integer, 1 or more, or None for all, not {describe(threads)}")
-        if not (isinstance(max_kernels, int) and max_kernels >= 1):
+        if not _is_count(max_kernels):
             raise ValueError(f"max_kernels must be an integer, 1 or more, not {describe(max_kernels)}")
         if in_axes != "auto":
             check_axes(in_axes)
@@ -161,14 +164,20 @@ class Jitted:
         if f is not None:
             update_wrapper(self, f, updated=())
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the results: see `jit`."""
+        if kwargs:
+            args = self._bind(args, kwargs)
         key: list[Any] = []
         leaves: list[Any] = []
         for argument in args:
             if not collect(argument, key, leaves):
-                return self._function()(*args)
+                return self._on_graph(args)
+        if is_tracing():
+            return self._on_graph(args)
         call = self._calls.get(tuple(key)) or self._find(tuple(key), args)
+        if call.kernel.captured and is_differentiating():
+            return self._on_graph(args)
         for i, axis in call.moved:
             leaves[i] = np.moveaxis(leaves[i], axis, 0)
         result = call.kernel(leaves, call.cut, self._threads)
@@ -223,21 +232,57 @@ class Jitted:
             )
         return self._f
 
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Put arguments that are given by name in their places."""
+        bound = inspect.signature(self._function()).bind(*args, **kwargs)
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise TypeError(f"jit takes arguments that have a place, and {', '.join(bound.kwargs)} has none")
+        return bound.args
+
+    def _on_graph(self, args: Sequence[Any]) -> Any:
+        """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
+        flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
+        task = _Task(flats, self._axes(flats))
+        batch = task.batch()
+        if not any(block.mapped for block in task.blocks):
+            return self._function()(*args)
+        if batch == 0:  # no number of the result depends on any Value
+            numbers = [unflatten(part, [0.0] * part.size) for part in (argument.structure for argument in flats)]
+            with tracing(None):
+                return self(*numbers)
+        rows: list[list[Any]] = []
+        for i in range(batch):
+            result = self._function()(*task.example(i))
+            row, structure = flatten(result, "the function's result")
+            rows.append(row)
+        if self.reduce:
+            totals = [sum_(*column) for column in zip(*rows)]
+            return unflatten(structure, [total / batch for total in totals] if self.reduce == "mean" else totals)
+        columns = iter(zip(*rows))
+        return structure.nest(
+            lambda part: make_array(
+                [x for row in zip(*[next(columns) for _ in range(part.size)]) for x in row], (batch, *part.keys)
+            )
+        )
+
+    def _axes(self, flats: Sequence[Flat]) -> tuple[Axes, ...]:
+        """Say which axis of each argument is mapped."""
+        if self.in_axes == "auto":
+            return self._choose(flats)
+        if not isinstance(self.in_axes, (list, tuple)):
+            return (self.in_axes,) * len(flats)
+        if len(self.in_axes) != len(flats):
+            raise ValueError(f"in_axes has {len(self.in_axes)} entries, but there are {len(flats)} arguments")
+        return tuple(self.in_axes)
+
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
 
         with _compiling, _no_collection():
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-            if self.in_axes == "auto":
-                chosen = self._choose(flats)
-            elif isinstance(self.in_axes, (list, tuple)):
-                chosen = tuple(self.in_axes)
-                if len(chosen) != len(args):
-                    raise ValueError(f"in_axes has {len(chosen)} entries, but there are {len(args)} arguments")
-            else:
-                chosen = (self.in_axes,) * len(args)
-            task = _Task(flats, chosen)
+            task = _Task(flats, self._axes(flats))
             task.batch()
             if self.reduce and not any(block.mapped for block in task.blocks):
                 raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
@@ -288,6 +333,8 @@ class Jitted:
                 )
             if not whole and not self.reduce and _folds_whole_arrays(self._function(), flats, arrays):
                 self._traced, axes = None, (None,) * len(flats)
+            if len(self._choices) >= SHAPES:
+                self._choices.clear()
             self._choices[every.structures] = axes
             return axes
         raise AssertionError("unreachable: the last of the subsets returns or raises")
@@ -306,6 +353,13 @@ class _Task:
         self.leaves = [leaf for argument in flats for leaf in argument.leaves]
         self.key = (self.structures, tuple(self.blocks))
 
+    def example(self, i: int) -> Iterator[Any]:
+        """Give the arguments that one example of the batch has."""
+        axes = [axis for own in self.axes for axis in own]
+        rows = iter([_row(leaf, axis, i) for leaf, axis in zip(self.leaves, axes)])
+        for structure in self.structures:
+            yield structure.nest(lambda part: next(rows))
+
     def moved(self) -> list[tuple[int, int]]:
         """List the leaves whose mapped axis is not the first one."""
         axes = [axis for own in self.axes for axis in own]
@@ -318,6 +372,18 @@ class _Task:
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
         return lengths[0] if lengths else 0
+
+
+def _row(leaf: Any, axis: int | None, i: int) -> Any:
+    """Give what one example has of a leaf."""
+    if axis is None:
+        return leaf
+    row = np.moveaxis(leaf, axis, 0)[i]
+    return row if isinstance(row, (np.ndarray, Value)) else float(row)
+
+
+def _is_count(n: Any) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n >= 1
 
 
 def _folds_whole_arrays(f: Callable[..., Any], flats: Sequence[Flat], arrays: Sequence[int]) -> bool:
@@ -336,14 +402,19 @@ def _folds_whole_arrays(f: Callable[..., Any], flats: Sequence[Flat], arrays: Se
         return False
     rows = _rows_behind(trace.graph, short)
     results = iter(trace.graph.results)
-    for part in trace.result.leaves():
-        if part.kind is np.ndarray and part.keys == (2,):
-            mixed = [rows[next(results)] - {row} for row in (0, 1)]
-        else:
-            mixed = [rows[next(results)] for _ in range(part.size)]
-        if any(mixed):
-            return True
-    return False
+    return not all(
+        _goes_by_row(part.keys, [rows[next(results)] for _ in range(part.size)]) for part in trace.result.leaves()
+    )
+
+
+def _goes_by_row(shape: tuple[int, ...], rows: Sequence[set[int]]) -> bool:
+    """Say whether the numbers of a result depend on no argument, or along one axis each on its own row alone."""
+    if not any(rows):
+        return True
+    return any(
+        size == 2 and all(row <= {index[axis]} for index, row in zip(np.ndindex(shape), rows))
+        for axis, size in enumerate(shape)
+    )
 
 
 def _rows_behind(graph: Graph, structures: Sequence[Structure]) -> list[set[int]]:
@@ -374,7 +445,8 @@ def require_llvmlite() -> None:
     ImportError
     """
     try:
-        import llvmlite.binding  # noqa: F401
+        with _compiling:  # no child must inherit the lock of a half-done import
+            import llvmlite.binding  # noqa: F401
     except ImportError as error:
         raise ImportError("jit needs llvmlite: pip install 'autograd_mini[jit]'") from error
 

@@ -262,22 +262,21 @@ class Planner:
         return inner
 
     def _expression(self, root: Node, inner: set[Node]) -> _Step:
-        graph = self.graph
         leaves: dict[Node, int] = {}
+        shape = self._shape(root, inner, leaves)
+        return _Step(Expression(shape, "".join(map(self._kind_of, leaves))), root, list(leaves))
 
-        def shape(node: Node) -> Shape:
-            operands: list[Shape | int | str] = []
-            for operand in graph.operands[node]:
-                if operand in inner:
-                    operands.append(shape(operand))
-                elif graph.constants.get(operand) in _LITERALS:
-                    operands.append(graph.constants[operand].hex())
-                else:
-                    operands.append(leaves.setdefault(operand, len(leaves)))
-            return graph.operations[node], tuple(operands)  # type: ignore[return-value]
-
-        whole = shape(root)
-        return _Step(Expression(whole, "".join(map(self._kind_of, leaves))), root, list(leaves))
+    def _shape(self, node: Node, inner: set[Node], leaves: dict[Node, int]) -> Shape:
+        """Say how a node is computed from leaves, which are numbered as they are met."""
+        operands: list[Shape | int | str] = []
+        for operand in self.graph.operands[node]:
+            if operand in inner:
+                operands.append(self._shape(operand, inner, leaves))
+            elif self.graph.constants.get(operand) in _LITERALS:
+                operands.append(self.graph.constants[operand].hex())
+            else:
+                operands.append(leaves.setdefault(operand, len(leaves)))
+        return self.graph.operations[node], tuple(operands)  # type: ignore[return-value]
 
     def _lay_out(self, pattern: Pattern, steps: Sequence[_Step]) -> list[Run]:
         """Give the results of some steps their places, one after another, and write the tables."""
