@@ -1,0 +1,134 @@
+"""Random graphs through jit: values and gradients are the engine's, for numbers and for batches of all sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from agreement import bits
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from test_random_graphs import BOUNDED, KINDS, Recipe, is_well_conditioned, magnitudes, recipes
+
+from autograd_mini import Value, jit, topological_order, value_and_grad
+
+pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+
+SIZES = [0, 1, 3, 4, 5, 7, 8, 9, 1000]
+ROWS = 12  # different examples of a batch; the engine is slow with them
+
+# Each example compiles a few kernels.
+few = settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def last_node(recipe: Recipe) -> Any:
+    """Make the function that a recipe is, of a list of numbers."""
+    return lambda xs: recipe.nodes(xs, lambda kind: kind.ours)[-1]
+
+
+class Example:
+    """What the engine gives for some leaves, and how far rounding may be off."""
+
+    def __init__(self, recipe: Recipe, leaves: Sequence[float]) -> None:
+        values = Recipe(tuple(leaves), recipe.steps).values()
+        root = values[-1]
+        root.backward()
+        order = topological_order(root)
+        sizes = magnitudes(order)
+        self.leaves = list(leaves)
+        self.results = [root.data, *(value.grad for value in values[: len(leaves)])]
+        self.errors = [1e-12 * max(1.0, abs(root.data)), *(1e-11 * sizes.get(v, 0.0) for v in values[: len(leaves)])]
+        self.is_sound = all(map(math.isfinite, [*self.results, *self.errors])) and is_well_conditioned(order)
+
+
+def examples_near(recipe: Recipe) -> list[Example]:
+    """Give the recipe's own leaves and others near to them, as far as two correct engines must agree on them."""
+    rng = Random(repr(recipe.leaves))
+    others = [[x + rng.uniform(-0.5, 0.5) for x in recipe.leaves] for _ in range(ROWS - 1)]
+    return [example for leaves in [recipe.leaves, *others] if (example := Example(recipe, leaves)).is_sound]
+
+
+@few
+@given(recipes(largest=80))
+def test_values_and_gradients_agree_with_the_engine(recipe: Recipe) -> None:
+    examples = examples_near(recipe)
+    assume(examples)
+    derive = value_and_grad(last_node(recipe))
+    compiled = jit(derive, in_axes=0)
+    for example in examples:
+        value, slope = compiled(example.leaves)
+        assert np.all(np.abs(np.subtract([value, *slope], example.results)) <= example.errors)
+    expected = np.array([example.results for example in examples])
+    errors = np.array([example.errors for example in examples])
+    for size in SIZES:
+        rows = np.arange(size) % len(examples)
+        value, slope = compiled(
+            [np.array([examples[row].leaves[i] for row in rows]) for i in range(len(recipe.leaves))]
+        )
+        assert np.all(np.abs(np.column_stack([value, *slope]) - expected[rows]) <= errors[rows])
+
+
+@few
+@given(recipes(largest=50), st.sampled_from(["sum", "mean"]))
+def test_batches_are_folded_as_the_engine_adds_up(recipe: Recipe, reduce: str) -> None:
+    examples = examples_near(recipe)
+    assume(examples)
+    compiled = jit(value_and_grad(last_node(recipe)), in_axes=0, reduce=reduce)
+    results, errors = (np.array([getattr(example, name) for example in examples]) for name in ("results", "errors"))
+    leaves = np.array([example.leaves for example in examples])
+    for size in SIZES[1:]:
+        rows = np.arange(size) % len(examples)
+        value, slope = compiled(list(leaves[rows].T))
+        divisor = size if reduce == "mean" else 1
+        expected = [math.fsum(column) / divisor for column in results[rows].T]
+        rounding = 1e-14 * np.abs(results[rows]).sum(axis=0) / divisor
+        assert np.all(np.abs(np.subtract([value, *slope], expected)) <= errors[rows].sum(axis=0) / divisor + rounding)
+
+
+# Where every operation is rounded exactly, so must graphs be, and simplification may change no bit: not of inf and
+# nan, nor the sign of zero.
+
+EXACT = ["add", "sub", "mul", "div", "neg", "number", "sqrt", "sum", "dot", "relu", "leaky_relu", "abs"]
+EXACT += ["maximum", "minimum", "clip", "where", "sign", "floor"]
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 3.0, -2.5, 5e-324, 1e-200, 1e200, -1e308, math.inf, -math.inf, math.nan]
+
+
+@st.composite
+def exact_recipes(draw: st.DrawFn) -> Recipe:
+    """Random graphs of operations that are rounded exactly, with special numbers as leaves."""
+    recipe = draw(recipes(kinds=EXACT, largest=60))
+    random = Random(repr(recipe))
+    exact = [(random.choice(EXACT[:6]) if name in BOUNDED else name, operands) for name, operands in recipe.steps]
+    steps = [(name, tuple(operands[i % len(operands)] for i in range(KINDS[name].arity))) for name, operands in exact]
+    return Recipe(tuple(random.choice(SPECIAL) for _ in recipe.leaves), tuple(steps))
+
+
+def numbers_of(results: Sequence[Any]) -> list[float]:
+    """Give the data of Values, and one nan for all of them, whose bits mean nothing."""
+    floats = [float(x.data if isinstance(x, Value) else x) for x in results]
+    return [math.nan if math.isnan(x) else x for x in floats]
+
+
+@few
+@given(exact_recipes())
+def test_exactly_rounded_graphs_and_their_gradients_are_the_same_to_the_last_bit(recipe: Recipe) -> None:
+    derive = value_and_grad(last_node(recipe))
+    random = Random(0)
+    rows = [recipe.leaves, *(tuple(random.choice(SPECIAL) for _ in recipe.leaves) for _ in range(20))]
+    expected = []
+    for row in rows:
+        value, slope = derive([Value(x) for x in row])
+        expected.append(numbers_of([value, *slope]))
+    compiled = jit(derive, in_axes=0)
+    for row, right in zip(rows, expected, strict=True):
+        value, slope = compiled(list(row))
+        assert bits(numbers_of([value, *slope])) == bits(right)
+    value, slope = compiled([np.array(column) for column in zip(*rows, strict=True)])
+    for results, right in zip(np.column_stack([value, *slope]), expected, strict=True):
+        assert bits(numbers_of(results)) == bits(right)
