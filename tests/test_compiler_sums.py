@@ -1,0 +1,136 @@
+"""Sums of products are recognised however they were written, and add up in the order in which they stood."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from agreement import bits
+
+import autograd_mini
+from autograd_mini import dot, jit, sumprod, tanh, value_and_grad
+
+pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+
+N = 40
+random = Random(0)
+# Of very different sizes, so that each order of adding them up has a result of its own.
+WEIGHTS, XS = ([random.choice((-1.0, 1.0)) * 10.0 ** random.uniform(-9, 9) for _ in range(N)] for _ in "wx")
+
+
+def loop_from_zero(ws: Sequence[Any], xs: Sequence[Any]) -> Any:
+    total: Any = 0.0
+    for w, x in zip(ws, xs, strict=True):
+        total += w * x
+    return total
+
+
+def loop_from_the_first(ws: Sequence[Any], xs: Sequence[Any]) -> Any:
+    total = ws[0] * xs[0]
+    for w, x in zip(ws[1:], xs[1:], strict=True):
+        total = x * w + total
+    return total
+
+
+WAYS: dict[str, Callable[[Sequence[Any], Sequence[Any]], Any]] = {
+    "sum of a generator": lambda ws, xs: sum(w * x for w, x in zip(ws, xs, strict=True)),
+    "sum from -0.0": lambda ws, xs: sum((w * x for w, x in zip(ws, xs, strict=True)), -0.0),
+    "loop of +=": loop_from_zero,
+    "loop from the first product": loop_from_the_first,
+    "dot": dot,
+    "sumprod": sumprod,
+    "sum in one node": lambda ws, xs: autograd_mini.sum(w * x for w, x in zip(ws, xs, strict=True)),
+    "reduce": lambda ws, xs: reduce(operator.add, map(operator.mul, ws, xs)),
+    "numpy.dot": lambda ws, xs: np.dot(np.array(ws, dtype=object), np.array(xs, dtype=object)),
+    "with a bias": lambda ws, xs: dot(ws[1:], xs[1:], ws[0]),
+    "bias in front": lambda ws, xs: ws[0] + sum(w * x for w, x in zip(ws[1:], xs[1:], strict=True)),
+    "without products": lambda ws, xs: sum(ws),
+    "of squares": lambda ws, xs: sum(w * w for w in ws),
+    "of differences": lambda ws, xs: sum((w - x) ** 2 for w, x in zip(ws, xs, strict=True)),
+}
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+
+
+@every_way
+def test_sums_of_products_become_one_loop_with_the_bits_of_the_engine(way: Callable[..., Any]) -> None:
+    compiled = jit(way)
+    found = compiled(WEIGHTS, XS)
+    expected = way([autograd_mini.Value(w) for w in WEIGHTS], [autograd_mini.Value(x) for x in XS])
+    assert bits(found) == bits(expected.data)
+    ir = compiled.lower(WEIGHTS, XS).llvm_ir
+    assert len(ir) < 1.1 * len(compiled.lower(WEIGHTS[:10], XS[:10]).llvm_ir), "code does not grow with the terms"
+    assert ir.count("fadd") < 12, "no unrolled sum"
+
+
+@every_way
+def test_sums_over_a_batch_have_the_bits_of_the_engine(way: Callable[..., Any]) -> None:
+    examples = np.array([[x * (1.0 + 0.01 * i) for x in XS] for i in range(9)])
+    found = jit(way, in_axes=(None, 0))(WEIGHTS, examples)
+    expected = [way([autograd_mini.Value(w) for w in WEIGHTS], list(row)) for row in examples.tolist()]
+    assert bits(np.broadcast_to(found, 9)) == bits(np.array([getattr(e, "data", e) for e in expected]))
+
+
+@every_way
+def test_gradients_of_sums_agree_with_the_engine(way: Callable[..., Any]) -> None:
+    derive = value_and_grad(way, argnums=(0, 1))
+    _, found = jit(derive)(WEIGHTS, XS)
+    _, expected = derive(WEIGHTS, XS)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_partial_sums_that_are_needed_elsewhere_are_kept() -> None:
+    def running(xs: Sequence[Any]) -> list[Any]:
+        totals: list[Any] = [xs[0]]
+        for x in xs[1:]:
+            totals.append(totals[-1] + x * x)
+        return totals
+
+    def used_twice(xs: Sequence[Any]) -> Any:
+        half = sum(x * x for x in xs[:20])
+        product = xs[0] * xs[1]
+        return half + sum(x * x for x in xs[20:]) + tanh(half) + product + product * half
+
+    assert jit(running)(XS) == running(XS)
+    assert jit(used_twice)(XS) == pytest.approx(used_twice(XS), rel=1e-14)
+
+
+def test_sums_of_sums_are_right() -> None:
+    def layers(rows: Any, xs: Any) -> Any:
+        hidden = [dot(row, xs, 0.5) for row in rows]
+        hidden = [dot(row, hidden) for row in rows]
+        return sum(h * h for h in hidden) + sum(hidden)
+
+    rng = np.random.default_rng(0)
+    rows, xs = rng.normal(size=(8, 8)), rng.normal(size=8)
+    expected = rows @ (rows @ xs + 0.5)
+    assert jit(layers, in_axes=None)(rows.tolist(), xs.tolist()) == pytest.approx(
+        (expected**2).sum() + expected.sum(), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("special", [math.inf, -math.inf, math.nan, -0.0, 5e-324, 1e308])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8])
+def test_special_terms_of_any_number_of_terms(special: float, n: int) -> None:
+    way = WAYS["sum from -0.0"]
+    ws, xs = [special] * n, [0.5, 0.0, -1.0, 2.0, -0.0, 1.0, 4.0, 8.0][:n]
+    found, expected = jit(way)(ws, xs), way(ws, xs)
+    assert (math.isnan(found) and math.isnan(expected)) or bits(found) == bits(expected)
+
+
+def test_factors_may_be_numbers_of_the_batch_and_of_an_example() -> None:
+    """Each pair of a sum may mix what is the same for all examples with what is not."""
+
+    def mixed(ws: Any, xs: Any) -> Any:
+        pairs = [(ws[0], ws[1]), (ws[2], xs[0]), (xs[1], ws[3]), (xs[2], xs[3]), (xs[4], 2.0), (ws[4], 1.0)]
+        return sum(a * b for a, b in pairs)
+
+    rng = np.random.default_rng(0)
+    ws, examples = rng.normal(size=5), rng.normal(size=(7, 5))
+    found = jit(mixed, in_axes=(None, 0))(ws.tolist(), examples)
+    assert found == pytest.approx([mixed(ws, row) for row in examples], rel=1e-13)
