@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable
+from operator import neg
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def same_bits(a: float, b: float) -> bool:
         (lambda x, y: x * 1.0 + 1.0 * y, ["add"]),
         (lambda x, y: x / 1.0 - (y - 0.0), ["sub"]),
         (lambda x, y: x**1 * y**1, ["mul"]),
-        (lambda x, y: -(-x) + -(-(-(-y))), ["add"]),
+        (lambda x, y: neg(neg(x)) + neg(neg(y)), ["add"]),
         (lambda x, y: x + -y, ["sub"]),
         (lambda x, y: (-x) * (-y), ["mul"]),
         (lambda x, y: x + (-0.0) + y, ["add"]),
