@@ -1,0 +1,299 @@
+"""Arguments of compiled functions: kinds of numbers, nesting, axes, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograd_mini import grad, jit
+
+pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+
+Point = namedtuple("Point", "x y")
+
+
+def first_and_last(xs: Any) -> Any:
+    return 10.0 * xs[0] + xs[-1]
+
+
+@pytest.fixture(scope="module")
+def square() -> Any:
+    return jit(lambda x: x * x)
+
+
+# Kinds of numbers.
+
+
+@pytest.mark.parametrize(
+    ("number", "result"),
+    [
+        (3, 9.0),
+        (True, 1.0),
+        (10**20, 1e40),
+        (Fraction(1, 2), 0.25),
+        (np.float64(3.0), 9.0),
+        (np.float32(1.5), 2.25),
+        (np.float16(1.5), 2.25),
+        (np.longdouble(1.5), 2.25),
+        (np.int8(100), 10000.0),
+        (np.uint64(2**63), 2.0**126),
+        (np.array(3.0), 9.0),
+        (np.array(3), 9.0),
+        (math.inf, math.inf),
+        (-0.0, 0.0),
+    ],
+)
+def test_any_real_number_is_an_argument(square: Any, number: Any, result: float) -> None:
+    found = square(number)
+    assert type(found) is float
+    assert found == result
+
+
+def test_kinds_of_numbers_share_a_kernel() -> None:
+    traced: list[Any] = []
+
+    def counted(x: Any) -> Any:
+        traced.append(x)
+        return x * x
+
+    compiled = jit(counted)
+    assert [compiled(x) for x in (2.0, 3, np.float32(4.0), Fraction(5), np.array(6))] == [4.0, 9.0, 16.0, 25.0, 36.0]
+    assert len(traced) == 1
+
+
+BATCH = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+UNWRITEABLE = BATCH.copy()
+UNWRITEABLE.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [BATCH.astype(kind) for kind in (np.float32, np.float16, np.longdouble, np.int8, np.uint16, np.int64, ">f8")]
+    + [
+        UNWRITEABLE,
+        np.repeat(BATCH, 3)[::3],
+        BATCH[::-1].copy()[::-1],
+        np.column_stack([BATCH, BATCH])[:, 1],
+        BATCH.reshape(2, 3).astype(order="F", dtype=float).reshape(6),
+        np.asarray(BATCH.tolist()),
+        np.frombuffer(b"?" + BATCH.tobytes(), np.float64, offset=1),
+    ],
+    ids=lambda batch: f"{batch.dtype}-{batch.strides}-{batch.flags.writeable}-{batch.flags.aligned}",
+)
+def test_arrays_of_any_kind_and_layout_are_batches(square: Any, batch: Any) -> None:
+    before = batch.tolist()
+    found = square(batch)
+    assert (type(found), found.dtype) == (np.ndarray, np.float64)
+    assert found.tolist() == [0.0, 1.0, 4.0, 9.0, 16.0, 25.0]
+    assert batch.tolist() == before
+
+
+def test_arrays_of_bools_are_numbers(square: Any) -> None:
+    assert square(np.array([True, False, True])).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_arrays_of_python_numbers_are_taken_as_the_engine_takes_them() -> None:
+    numbers = np.array([1, Fraction(1, 2), 3.0], dtype=object)
+    assert jit(grad(first_and_last), in_axes=None)(numbers).tolist() == [10.0, 0.0, 1.0]
+    assert jit(lambda x: x * 2.0)(numbers).tolist() == [2.0, 1.0, 6.0]
+
+
+def test_results_are_arrays_of_their_own(square: Any) -> None:
+    batch = BATCH.copy()
+    first, second = square(batch), square(batch)
+    same = jit(lambda x: x)(batch)
+    first[:] = -1.0
+    same[:] = -1.0
+    assert second.tolist() == [0.0, 1.0, 4.0, 9.0, 16.0, 25.0]
+    assert batch.tolist() == BATCH.tolist()
+    whole = jit(lambda x: x * 2.0, in_axes=None)
+    one, other = whole(batch), whole(batch + 1.0)
+    assert one.tolist() == (2.0 * BATCH).tolist() != other.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_subclasses_of_arrays_are_arrays(square: Any) -> None:
+    assert square(np.matrix([[1.0, 2.0]])).tolist() == [[1.0, 4.0]]
+
+
+# Sizes.
+
+
+def test_an_empty_batch_has_empty_results(square: Any) -> None:
+    assert square(np.array([])).shape == (0,)
+    pairs = jit(lambda x: {"pair": [x, x + 1.0], "array": np.array([x, x])}, in_axes=0)(np.zeros(0))
+    assert [part.shape for part in (*pairs["pair"], pairs["array"])] == [(0,), (0,), (0, 2)]
+    assert jit(first_and_last, in_axes=0)(np.zeros((0, 3))).shape == (0,)
+
+
+def test_a_batch_of_empty_examples() -> None:
+    found = jit(lambda xs: sum(xs) + 1.0, in_axes=0)(np.zeros((4, 0)))
+    assert found.tolist() == [1.0] * 4
+
+
+def test_empty_arguments_and_no_arguments() -> None:
+    assert jit(lambda xs: 3.0 + len(xs))([]) == 3.0
+    assert jit(lambda xs: xs)([[], (), {}]) == [[], (), {}]
+    assert jit(lambda: [1.0, 2.0])() == [1.0, 2.0]
+    assert jit(lambda xs, y: y, in_axes=(None, None))(np.array([]), 2.0) == 2.0
+
+
+def test_a_batch_of_a_million_rows(square: Any) -> None:
+    batch = np.arange(1_000_000.0)
+    np.testing.assert_array_equal(square(batch), batch**2)
+    assert jit(lambda x: x, reduce="sum")(batch) == batch.sum()
+
+
+# Nesting.
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        1.0,
+        [1.0, 2.0],
+        (1.0, [2.0, (3.0,)]),
+        {"w": [1.0], "b": 2.0},
+        {1: 2.0, "two": (3.0,)},
+        [[], [1.0], ()],
+        Point(1.0, [2.0]),
+        [{"a": (1.0, 2.0)}, {"a": (3.0, 4.0)}],
+    ],
+    ids=repr,
+)
+def test_arguments_and_results_are_nested_alike(tree: Any) -> None:
+    found = jit(lambda t: t)(tree)
+    assert found == tree
+    assert type(found) is type(tree)
+
+
+def test_whole_arrays_in_nested_arguments_keep_their_shapes() -> None:
+    tree = [{"w": np.arange(6.0).reshape(2, 3), "b": np.arange(2.0)}, 3.0]
+    found = jit(lambda t: t, in_axes=None)(tree)
+    assert found[0]["w"].tolist() == tree[0]["w"].tolist()  # type: ignore[index]
+    assert found[0]["b"].tolist() == [0.0, 1.0]
+    assert found[1] == 3.0
+
+
+def test_dicts_of_another_order_of_keys_are_told_apart() -> None:
+    compiled = jit(lambda p: p["a"] - p["b"])
+    assert compiled({"a": 3.0, "b": 1.0}) == 2.0
+    assert compiled({"b": 1.0, "a": 3.0}) == 2.0
+
+
+def test_structures_that_differ_are_compiled_each() -> None:
+    compiled = jit(lambda t: sum(t.values()) if isinstance(t, dict) else sum(t))
+    assert [compiled(t) for t in ([1.0, 2.0], (3.0, 4.0, 5.0), {"a": 6.0}, [7.0])] == [3.0, 12.0, 6.0, 7.0]
+
+
+# Axes.
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
+def test_the_axis_of_the_batch_may_be_any(axis: int) -> None:
+    rows = np.arange(24.0).reshape(2, 3, 4)
+    found = jit(lambda x: x[0, 1] * x[1, 0], in_axes=axis)(rows)
+    assert found.tolist() == [x[0, 1] * x[1, 0] for x in np.moveaxis(rows, axis, 0)]
+
+
+def test_axes_may_be_nested_like_the_argument() -> None:
+    def line(p: Any, x: Any) -> Any:
+        return p["w"][0] * x + p["w"][1] + p["b"]
+
+    xs = np.array([1.0, 2.0, 3.0])
+    parameters = {"w": [2.0, xs * 10.0], "b": 0.5}
+    expected = [12.5, 24.5, 36.5]
+    for axes in (({"w": [None, 0], "b": None}, 0), ({"w": (0, 0), "b": 0}, 0), ({"w": 0, "b": None}, 0), (0, 0), 0):
+        assert jit(line, in_axes=axes)(parameters, xs).tolist() == expected
+
+
+def test_arguments_may_be_mapped_over_different_axes() -> None:
+    matrix, rows = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    found = jit(lambda a, b: a[0] * a[1] + b.sum(), in_axes=(1, 0))(matrix, rows)
+    assert found.tolist() == (matrix[0] * matrix[1] + rows.sum(axis=1)).tolist()
+
+
+def test_numbers_are_shared_by_all_examples_whatever_their_axis() -> None:
+    compiled = jit(lambda a, x: a * x, in_axes=0)
+    assert compiled(2.0, np.array([1.0, 2.0])).tolist() == [2.0, 4.0]
+    assert compiled(2.0, 3.0) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("axes", "arguments", "error", "told"),
+    [
+        ("x", (1.0,), TypeError, r"in_axes must be an integer, None, or nested ones, not 'x'"),
+        (1.5, (1.0,), TypeError, r"in_axes must be an integer, None, or nested ones, not 1\.5"),
+        (True, (1.0,), TypeError, r"in_axes must be an integer, None, or nested ones, not True"),
+        ((0, ["a"]), (1.0, 2.0), TypeError, r"in_axes\[1\]\[0\] must be an integer, None, or nested ones, not 'a'"),
+        ({"w": {}, "b": "c"}, ({},), TypeError, r"in_axes\['b'\] must be an integer"),
+        ((0,), (1.0, 2.0), ValueError, r"in_axes has 1 entries, but there are 2 arguments"),
+        ((0, 0), (1.0,), ValueError, r"in_axes has 2 entries, but there are 1 arguments"),
+        (1, (np.ones(3),), ValueError, r"in_axes says axis 1 of argument 0, which has the shape \(3,\)"),
+        (-2, (np.ones(3),), ValueError, r"in_axes says axis -2 of argument 0, which has the shape \(3,\)"),
+        (([0, 2],), ([np.ones(3), np.ones((3, 3))],), ValueError, r"axis 2 of argument 0\[1\], which has the shape"),
+        (([0],), ([1.0, 2.0],), ValueError, r"in_axes for argument 0 are nested otherwise than the argument: \[0\]"),
+        (([0],), (1.0,), ValueError, r"in_axes for argument 0 are nested otherwise than the argument"),
+        (({"c": 0},), ({"b": np.ones(3)},), ValueError, r"in_axes for argument 0 are nested otherwise"),
+        (({"b": 0},), ({"b": 1.0, "c": 1.0},), ValueError, r"in_axes for argument 0 are nested otherwise"),
+        (
+            0,
+            ([np.ones(3), np.ones(4)],),
+            ValueError,
+            r"must have one length along their mapped axes, but have \[3, 4\]",
+        ),
+        ("auto", ([np.ones(3), np.ones(4)],), ValueError, r"\[3, 4\] rows; in_axes says which arguments all"),
+    ],
+)
+def test_wrong_axes_are_refused(axes: Any, arguments: tuple[Any, ...], error: type, told: str) -> None:
+    with pytest.raises(error, match=told):
+        jit(lambda *args: args, in_axes=axes)(*arguments)
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("argument", "place", "shown"),
+    [
+        ("1.0", "", r"'1\.0' \(str\)"),
+        (None, "", r"None \(NoneType\)"),
+        (1j, "", r"1j \(complex\)"),
+        ({1.0}, "", r"\{1\.0\} \(set\)"),
+        (range(3), "", r"range\(0, 3\) \(range\)"),
+        (object, "", r"<class 'object'> \(type\)"),
+        ([1.0, None], r"\[1\]", r"None \(NoneType\)"),
+        ({"w": [1.0, (2.0, "3")]}, r"\['w'\]\[1\]\[1\]", r"'3' \(str\)"),
+        (np.array(["a"]), "", r"array\(\['a'\]"),
+        (np.array([1j]), "", r"array\(\[0\.\+1\.j\]\)"),
+        (np.array([None]), "", r"(array\(\[)?None"),
+        (np.array(["2026-01-01"], dtype="M8[s]"), "", r"array\(\['2026"),
+        (np.array("a"), "", r"'a'"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_its_place(square: Any, argument: Any, place: str, shown: str) -> None:
+    for call in (square, square.lower):
+        with pytest.raises(TypeError, match=rf"argument 0{place} must be .*, not (np\.str_\()?{shown}"):
+            call(argument)
+    with pytest.raises(TypeError, match=f"argument 1{place} must be"):
+        jit(lambda x, y: x)(1.0, argument)
+
+
+def test_integers_too_large_for_float64_are_refused(square: Any) -> None:
+    with pytest.raises(OverflowError, match="too large for float64: an integer of 1329 bits"):
+        square(10**400)
+    with pytest.raises(OverflowError, match="too large for float64"):
+        square([10**400])
+
+
+def test_a_wrong_call_leaves_the_function_usable(square: Any) -> None:
+    for wrong in ("1.0", [None], np.array(["a"])):
+        with pytest.raises(TypeError):
+            square(wrong)
+        assert square(3.0) == 9.0
+        assert square(np.array([3.0])).tolist() == [9.0]
