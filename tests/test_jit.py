@@ -1,0 +1,525 @@
+"""jit as its users meet it: batches, folding, transforms, kernels that are kept, SciPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from agreement import assert_agree, bits
+
+import autograd_mini
+from autograd_mini import (
+    Lowered,
+    Value,
+    detect_anomaly,
+    dot,
+    exp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jit,
+    log,
+    sin,
+    tanh,
+    value_and_grad,
+)
+
+with suppress(ImportError):  # the tests that need it are skipped where it is not installed
+    from scipy import optimize
+
+pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+
+XS = np.array([0.5, -1.5, 2.0, 0.0, 3.25])
+
+
+class Counted:
+    """A function that counts how often it runs."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.runs = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.runs += 1
+        return self.function(*args)
+
+
+def loss(w: Any, x: Any, y: Any) -> Any:
+    """Squared error of a neuron."""
+    return (tanh(w[0] * x + w[1]) - y) ** 2
+
+
+# Numbers and batches.
+
+
+def test_numbers_give_floats_and_arrays_give_arrays() -> None:
+    compiled = jit(lambda x, y: x * exp(y))
+    assert type(compiled(2.0, 0.0)) is float
+    assert compiled(2.0, 0.0) == 2.0
+    for arguments in ((XS, 1.0), (2.0, XS), (XS, XS)):
+        found = compiled(*arguments)
+        np.testing.assert_allclose(found, arguments[0] * np.exp(arguments[1]), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("function", "batch", "expected"),
+    [
+        (lambda x: x * x, XS, XS**2),
+        (lambda x: [x, x + 1.0], XS, [XS, XS + 1.0]),
+        (lambda x: (x * x, {"twice": 2.0 * x}), XS, (XS**2, {"twice": 2.0 * XS})),
+        (lambda x: np.array([x, 2.0 * x]), XS, np.column_stack([XS, 2.0 * XS])),
+        (lambda x: x[0] * x[1], np.arange(6.0).reshape(3, 2), np.array([0.0, 6.0, 20.0])),
+        (lambda x: x * 2.0, np.arange(6.0).reshape(3, 2), 2.0 * np.arange(6.0).reshape(3, 2)),
+        (lambda x: x[0] @ x[1], np.arange(12.0).reshape(2, 2, 3), np.array([14.0, 212.0])),
+        (lambda pair: pair[0] - pair[1], [XS, 2.0 * XS], -XS),
+        (lambda p: p["w"] * p["x"], {"w": 2.0, "x": XS}, 2.0 * XS),
+    ],
+    ids=["number", "list", "nested", "array", "row", "elementwise on rows", "matrices", "list of arrays", "dict"],
+)
+def test_arrays_whose_rows_the_function_takes_are_mapped(
+    function: Callable[..., Any], batch: Any, expected: Any
+) -> None:
+    assert_agree(jit(function)(batch), expected)
+    assert_agree(jit(function, in_axes=0)(batch), expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "expected"),
+    [
+        (lambda x: x[0] * x[1], (XS,), -0.75),
+        (lambda x: sum(v * v for v in x), (XS,), float(np.sum(XS**2))),
+        (lambda x: np.sum(x**2), (XS,), float(np.sum(XS**2))),
+        (lambda x: x - x.mean(), (XS,), XS - XS.mean()),
+        (lambda x: len(x) * 1.0, (XS,), 5.0),
+        (lambda x: x[::-1] * 1.0, (XS,), XS[::-1]),
+        (lambda x: np.cumsum(x), (XS,), np.cumsum(XS)),
+        (lambda a, x: a @ x, (np.ones((2, 5)), XS), np.array([4.25, 4.25])),
+    ],
+    ids=["index", "iterate", "fold", "mean", "len", "reverse", "cumsum", "matrix times vector"],
+)
+def test_one_dimensional_arrays_that_the_function_looks_into_are_whole(
+    function: Callable[..., Any], arguments: tuple[Any, ...], expected: Any
+) -> None:
+    assert_agree(jit(function)(*arguments), expected)
+
+
+def test_weights_are_whole_where_examples_are_mapped() -> None:
+    examples = np.arange(15.0).reshape(3, 5)
+    for weights in (XS, XS.tolist()):
+        assert_agree(jit(lambda w, x: sum(a * b for a, b in zip(w, x, strict=True)))(weights, examples), examples @ XS)
+
+
+def test_a_transform_of_a_function_of_a_vector_takes_it_whole() -> None:
+    def rosen(x: Any) -> Any:
+        return sum(100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in zip(x[:-1], x[1:], strict=True))
+
+    for derive in (grad(rosen), hessian(rosen), value_and_grad(rosen)):
+        assert_agree(jit(derive)(XS), derive(XS), tolerance=1e-12, floor=1e-11)
+
+
+def test_elementwise_functions_are_compiled_once_for_all_lengths() -> None:
+    function = Counted(lambda x: (x * x, x + 1.0))
+    compiled = jit(function)
+    compiled(np.zeros(10))
+    runs = function.runs
+    for length in (0, 1, 2, 5, 1000):
+        assert [part.shape for part in compiled(np.zeros(length))] == [(length,)] * 2
+    assert function.runs == runs
+
+
+# Folding.
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 1000])
+def test_folding_is_numpys_sum_and_mean(size: int) -> None:
+    rng = np.random.default_rng(size)
+    xs, ys = rng.normal(size=(2, size))
+
+    def function(x: Any, y: Any) -> Any:
+        return {"product": x * y, "pair": (sin(x), [y, 1.0])}
+
+    rows = {"product": xs * ys, "pair": (np.sin(xs), [ys, np.ones(size)])}
+    for reduce, fold in (("sum", np.sum), ("mean", np.mean)):
+        expected = {
+            "product": float(fold(rows["product"])),
+            "pair": (float(fold(rows["pair"][0])), [float(fold(row)) for row in rows["pair"][1]]),
+        }
+        assert_agree(jit(function, reduce=reduce)(xs, ys), expected, floor=1e-13 * size)
+
+
+def test_folding_an_array_gives_an_array() -> None:
+    rows = np.arange(12.0).reshape(4, 3)
+    found = jit(lambda x: x * 2.0, in_axes=0, reduce="sum")(rows)
+    assert_agree(found, 2.0 * rows.sum(axis=0))
+    assert_agree(jit(lambda x: np.outer(x, x), in_axes=0, reduce="mean")(rows), rows.T @ rows / 4.0)
+
+
+def test_folding_nothing_gives_zero_and_the_mean_of_nothing_is_nan() -> None:
+    nothing = np.zeros(0)
+    assert jit(lambda x: x + 1.0, reduce="sum")(nothing) == 0.0
+    assert math.isnan(jit(lambda x: x + 1.0, reduce="mean")(nothing))
+
+
+@pytest.mark.parametrize("special", [math.inf, -math.inf, math.nan])
+def test_a_special_number_of_one_example_is_in_the_sum(special: float) -> None:
+    compiled = jit(lambda x: x * 2.0, reduce="sum")
+    for size in (1, 4, 5, 9, 300):
+        for place in (0, size // 2, size - 1):
+            batch = np.ones(size)
+            batch[place] = special
+            assert_agree(compiled(batch), special)
+
+
+def test_examples_that_are_not_there_add_nothing() -> None:
+    """Lanes beyond the end of the batch would make nan of inf - inf, or count twice."""
+    compiled = jit(lambda x: [1.0 / x, x * 0.0 + 1.0], reduce="sum")
+    for size in range(1, 20):
+        assert compiled(np.full(size, 0.5)) == [2.0 * size, float(size)]
+
+
+def test_results_that_depend_on_no_example_are_added_as_often_as_there_are_examples() -> None:
+    compiled = jit(lambda w, x: [w * 2.0, 3.0, x], in_axes=(None, 0), reduce="sum")
+    assert compiled(5.0, np.array([1.0, 2.0, 4.0])) == [30.0, 9.0, 7.0]
+    mean = jit(lambda w, x: [w * 2.0, 3.0, x], in_axes=(None, 0), reduce="mean")
+    assert mean(5.0, np.array([1.0, 2.0, 6.0])) == [10.0, 3.0, 3.0]
+
+
+def test_gradients_are_folded_as_a_training_step_needs_them() -> None:
+    rng = np.random.default_rng(0)
+    xs, ys = rng.normal(size=(2, 300))
+    compiled = jit(value_and_grad(loss), in_axes=(None, 0, 0), reduce="mean")
+    runs = [value_and_grad(loss)([0.5, -0.1], x, y) for x, y in zip(xs, ys, strict=True)]
+    value, slope = compiled([0.5, -0.1], xs, ys)
+    assert value == pytest.approx(np.mean([run[0] for run in runs]), rel=1e-12)
+    assert slope == pytest.approx(np.mean([run[1] for run in runs], axis=0), rel=1e-12)
+
+
+# Transforms.
+
+VECTOR = [0.5, -1.0, 2.0]
+
+
+def surface(v: Any) -> Any:
+    return exp(v[0] * v[1]) + sin(v[1]) * v[2] ** 2 + v[0] / (v[2] + 3.0)
+
+
+@pytest.mark.parametrize(
+    "derived",
+    [
+        grad(surface),
+        value_and_grad(surface),
+        hessian(surface),
+        jacobian(lambda v: [surface(v), v[0] * v[1], 3.0]),
+        jacobian(lambda v: {"a": surface(v), "b": (v[2], [v[0]])}),
+        grad(lambda v: sum(g * g for g in grad(surface)(v))),
+        lambda v: hvp(surface)(v, [1.0, -2.0, 0.5]),
+        grad(lambda v: grad(lambda u: u * surface(v))(3.0)),
+        jacobian(hessian(surface)),
+    ],
+    ids=["grad", "value_and_grad", "hessian", "jacobian", "nested", "grad of grads", "hvp", "inner", "third"],
+)
+def test_transforms_are_compiled(derived: Callable[..., Any]) -> None:
+    expected = derived(VECTOR)
+    assert_agree(jit(derived)(VECTOR), expected)
+    batch = [np.full(4, x) for x in VECTOR]
+    assert_agree(jit(derived, in_axes=0, reduce="mean")(batch), expected)
+
+
+def test_argnums_are_those_of_the_transform() -> None:
+    derived = value_and_grad(lambda x, y, z: x * y * y * z, argnums=(1, -1))
+    assert jit(derived)(2.0, 3.0, 4.0) == derived(2.0, 3.0, 4.0) == (72.0, (48.0, 18.0))
+
+
+def test_hvp_takes_the_vector_as_an_argument() -> None:
+    vector = [1.0, -2.0, 0.5]
+    expected = np.array(hessian(surface)(VECTOR)) @ vector
+    assert jit(hvp(surface))(VECTOR, vector) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_compiled_function_can_be_differentiated() -> None:
+    compiled = jit(surface)
+    assert grad(compiled)(VECTOR) == grad(surface)(VECTOR)
+    assert hessian(compiled)(VECTOR) == hessian(surface)(VECTOR)
+    assert_agree(jit(grad(compiled))(VECTOR), grad(surface)(VECTOR))
+    assert_agree(jit(grad(jit(grad(jit(lambda x: x**4)))))(2.0), 48.0)
+
+
+def test_a_compiled_function_called_with_values_runs_the_function() -> None:
+    x, y = Value(2.0), Value(3.0)
+    out = jit(lambda a, b: a * b["y"] + 1.0)(x, {"y": y})
+    assert isinstance(out, Value)
+    out.backward()
+    assert (out.data, x.grad, y.grad) == (7.0, 3.0, 2.0)
+    array = jit(lambda a: a * 2.0)(np.array([x, y]))
+    assert [value.data for value in array] == [4.0, 6.0]
+
+
+def test_a_compiled_function_is_traced_through_by_another() -> None:
+    inner = jit(lambda x: x * x)
+    assert jit(inner)(3.0) == 9.0
+    assert jit(lambda x: inner(x) + inner(2.0))(3.0) == 13.0
+    assert jit(jit(jit(inner)))(XS).tolist() == (XS**2).tolist()
+
+
+def test_a_compiled_function_is_a_method_where_a_class_has_it() -> None:
+    class Point(NamedTuple):
+        x: Any
+        y: Any
+
+        @jit
+        def plus(self, step: Any) -> Any:
+            return Point(self.x + step, self.y * step)
+
+    assert Point(1.0, 2.0).plus(3.0) == Point(4.0, 6.0)
+    assert Point.plus(Point(1.0, 2.0), 3.0) == Point(4.0, 6.0)
+    assert_agree(Point(XS, 2.0).plus(3.0), Point(XS + 3.0, np.full(5, 6.0)))
+
+
+def test_a_compiled_function_has_the_name_and_documentation_of_the_function() -> None:
+    compiled = jit(surface)
+    assert (compiled.__name__, compiled.__wrapped__) == ("surface", surface)
+    assert jit(exp).__doc__ == exp.__doc__
+
+
+# Kernels.
+
+
+def test_a_structure_is_traced_once() -> None:
+    function = Counted(lambda p, x: p["w"] * x + p["b"])
+    compiled = jit(function, in_axes=(None, 0))
+    for i in range(5):
+        assert compiled({"w": float(i), "b": 1.0}, 2.0) == 2.0 * i + 1.0
+    assert function.runs == 1
+    for size in (3, 0, 1000, 3):
+        assert compiled({"w": 2.0, "b": 1.0}, np.ones(size)).tolist() == [3.0] * size
+    assert function.runs == 2
+    compiled({"w": np.ones(2), "b": 1.0}, 2.0)
+    assert function.runs == 3
+
+
+def test_lower_compiles_what_a_call_then_uses() -> None:
+    function = Counted(lambda x: x * x)
+    compiled = jit(function)
+    compiled.lower(3.0)
+    assert compiled(4.0) == 16.0
+    assert function.runs == 1
+
+
+def test_the_number_of_kernels_is_bounded_and_the_oldest_is_dropped() -> None:
+    function = Counted(lambda xs: sum(xs))
+    compiled = jit(function, max_kernels=2)
+    for length in (1, 2, 3):
+        compiled([1.0] * length)
+    assert function.runs == 3
+    assert [compiled([1.0] * length) for length in (2, 3)] == [2.0, 3.0]
+    assert function.runs == 3, "the two latest are kept"
+    assert compiled([1.0]) == 1.0
+    assert function.runs == 4, "the oldest was dropped"
+
+
+def test_very_many_batch_sizes_are_no_burden() -> None:
+    function = Counted(lambda x: x + 1.0)
+    compiled = jit(function, in_axes=0)
+    for size in range(1500):
+        assert compiled(np.zeros(size)).shape == (size,)
+    assert function.runs == 1
+    assert len(compiled._calls) <= 1000
+
+
+def test_calls_repeat_their_bits() -> None:
+    compiled = jit(value_and_grad(surface))
+    once = bits(compiled(VECTOR))
+    assert all(bits(compiled(VECTOR)) == once for _ in range(3))
+    assert bits(jit(value_and_grad(surface))(VECTOR)) == once
+
+
+def test_lower_shows_graph_code_and_seconds() -> None:
+    lowered = jit(lambda x, y: tanh(x) * y).lower(1.0, XS)
+    assert isinstance(lowered, Lowered)
+    assert lowered.graph.splitlines()[-1].startswith("return v")
+    assert "tanh(x0)" in lowered.graph
+    assert "define void" in lowered.llvm_ir
+    assert set(lowered.seconds) == {"trace", "plan", "write", "compile"}
+    assert all(seconds >= 0.0 for seconds in lowered.seconds.values())
+    assert all(part in str(lowered) for part in (lowered.graph, lowered.llvm_ir, "compile "))
+
+
+def test_lower_takes_no_values() -> None:
+    with pytest.raises(TypeError, match=r"lower takes numbers and arrays, .* but no Values"):
+        jit(lambda x: x).lower(Value(1.0))
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"f": 3}, TypeError, "jit takes a function, not 3"),
+        ({"f": None}, TypeError, "jit takes a function, not None"),
+        ({"reduce": "max"}, ValueError, "reduce must be 'sum', 'mean' or None, not 'max'"),
+        ({"reduce": True}, ValueError, "reduce must be 'sum', 'mean' or None, not True"),
+        ({"threads": 0}, ValueError, "threads must be an integer, 1 or more, or None for all, not 0"),
+        ({"threads": 1.5}, ValueError, r"threads must be an integer, 1 or more, or None for all, not 1\.5"),
+        ({"threads": True}, ValueError, "threads must be an integer, 1 or more, or None for all, not True"),
+        ({"max_kernels": 0}, ValueError, "max_kernels must be an integer, 1 or more, not 0"),
+        ({"max_kernels": None}, ValueError, "max_kernels must be an integer, 1 or more, not None"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], error: type, told: str) -> None:
+    with pytest.raises(error, match=told):
+        jit(**{"f": surface, **options})
+
+
+def test_a_batch_is_needed_to_fold() -> None:
+    with pytest.raises(ValueError, match="reduce='mean' folds a batch, but no argument is mapped"):
+        jit(lambda x: x, reduce="mean")(1.0)
+
+
+def test_arrays_of_a_batch_have_one_length() -> None:
+    for axes in ("auto", 0, (0, 0)):
+        with pytest.raises(ValueError, match=r"\[3, 4\]"):
+            jit(lambda x, y: x * y, in_axes=axes)(np.ones(3), np.ones(4))
+
+
+# Anomalies.
+
+
+def test_infs_and_nans_are_results_like_others() -> None:
+    compiled = jit(value_and_grad(lambda x: log(x)))
+    for x in (0.0, -1.0, math.inf, math.nan):
+        assert_agree(compiled(x), value_and_grad(log)(x))
+
+
+def test_detect_anomaly_finds_infs_and_nans_made_of_finite_numbers() -> None:
+    compiled = jit(lambda x: log(x))
+    with detect_anomaly():
+        assert compiled(1.0) == 0.0
+        assert math.isnan(compiled(math.nan))
+        for wrong in (0.0, np.array([1.0, -1.0])):
+            with pytest.raises(FloatingPointError, match="gave nan or inf for finite arguments"):
+                compiled(wrong)
+        with pytest.raises(FloatingPointError, match="gave nan or inf"):
+            jit(lambda x: [x, {"a": 1.0 / x}])(0.0)
+    assert compiled(0.0) == -math.inf
+
+
+def test_no_warning_of_numpy_disturbs_a_sum_of_infs() -> None:
+    batch = np.tile([math.inf, -math.inf, 1e308], 100_000)
+    assert math.isnan(jit(lambda x: x * 2.0, reduce="mean")(batch))
+
+
+# SciPy, as it stands.
+
+
+def rosen(x: Any) -> Any:
+    return sum(100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in zip(x[:-1], x[1:], strict=True))
+
+
+START = np.array([1.3, 0.7, 0.8, 1.9])
+
+
+@pytest.fixture
+def scipy() -> None:
+    pytest.importorskip("scipy")
+
+
+@pytest.mark.usefixtures("scipy")
+@pytest.mark.parametrize("method", ["BFGS", "L-BFGS-B", "CG", "SLSQP"])
+def test_minimize_with_value_and_gradient(method: str) -> None:
+    found = optimize.minimize(
+        jit(value_and_grad(rosen)), START, jac=True, method=method, options={"maxiter": 2000}, tol=1e-10
+    )
+    np.testing.assert_allclose(found.x, np.ones(4), atol=1e-4)
+    reference = optimize.minimize(optimize.rosen, START, jac=optimize.rosen_der, method=method, tol=1e-10)
+    np.testing.assert_allclose(found.x, reference.x, atol=1e-4)
+
+
+@pytest.mark.usefixtures("scipy")
+@pytest.mark.parametrize("method", ["Newton-CG", "trust-exact", "trust-constr"])
+def test_minimize_with_hessian(method: str) -> None:
+    found = optimize.minimize(
+        jit(value_and_grad(rosen)), START, jac=True, hess=jit(hessian(rosen)), method=method, options={"maxiter": 500}
+    )
+    np.testing.assert_allclose(found.x, np.ones(4), atol=1e-4)
+
+
+@pytest.mark.usefixtures("scipy")
+def test_minimize_with_hessian_vector_products() -> None:
+    found = optimize.minimize(
+        jit(value_and_grad(rosen)), START, jac=True, hessp=jit(hvp(rosen)), method="Newton-CG", tol=1e-10
+    )
+    np.testing.assert_allclose(found.x, np.ones(4), atol=1e-5)
+
+
+@pytest.mark.usefixtures("scipy")
+def test_derivatives_are_scipys() -> None:
+    np.testing.assert_allclose(jit(grad(rosen))(START), optimize.rosen_der(START), rtol=1e-12)
+    np.testing.assert_allclose(jit(hessian(rosen))(START), optimize.rosen_hess(START), rtol=1e-12)
+
+
+@pytest.mark.usefixtures("scipy")
+def test_least_squares_with_jacobian() -> None:
+    times = np.linspace(0.0, 3.0, 30)
+    signal = 2.5 * np.exp(-1.3 * times) + 0.5
+
+    def residuals(p: Any) -> Any:
+        return np.array([p[0] * exp(p[1] * -t) + p[2] - y for t, y in zip(times, signal, strict=True)])
+
+    found = optimize.least_squares(jit(residuals), [1.0, 1.0, 0.0], jac=jit(jacobian(residuals)), xtol=1e-12)
+    np.testing.assert_allclose(found.x, [2.5, 1.3, 0.5], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("scipy")
+def test_further_arguments_come_through_args() -> None:
+    def fit(p: Any, ts: Any, ys: Any) -> Any:
+        return sum((p[0] * t + p[1] - y) ** 2 for t, y in zip(ts, ys, strict=True))
+
+    times = np.arange(5.0)
+    for compiled in (jit(value_and_grad(fit), in_axes=None), jit(value_and_grad(fit))):
+        found = optimize.minimize(compiled, [0.0, 0.0], args=(times, 3.0 * times + 1.0), jac=True, tol=1e-12)
+        np.testing.assert_allclose(found.x, [3.0, 1.0], rtol=1e-6)
+    found = optimize.minimize(
+        jit(value_and_grad(lambda p, a, b: (p[0] - a) ** 2 + (p[1] - b) ** 4)), [0.0, 0.0], args=(2.0, 0.5), jac=True
+    )
+    assert found.x[0] == pytest.approx(2.0, rel=1e-4)
+
+
+@pytest.mark.usefixtures("scipy")
+def test_roots_and_scalars() -> None:
+    root = optimize.root(
+        jit(lambda v: np.array([v[0] + v[1] - 3.0, v[0] * v[1] - 2.0])),
+        [0.5, 3.0],
+        jac=jit(jacobian(lambda v: np.array([v[0] + v[1] - 3.0, v[0] * v[1] - 2.0]))),
+    )
+    np.testing.assert_allclose(sorted(root.x), [1.0, 2.0], rtol=1e-8)
+    cube = lambda x: x**3 - 2.0  # noqa: E731
+    newton = optimize.newton(jit(cube), 1.0, fprime=jit(grad(cube)), tol=1e-14)
+    assert newton == pytest.approx(2.0 ** (1.0 / 3.0), rel=1e-13)
+
+
+# A model like those that people have.
+
+
+def test_a_model_with_lists_loops_and_helpers() -> None:
+    def layer(weights: Any, xs: Any) -> list[Any]:
+        return [tanh(dot(row[1:], xs, row[0])) for row in weights]
+
+    def model(parameters: Any, xs: Any) -> Any:
+        hidden = layer(parameters["hidden"], [xs["a"], xs["b"] / 2.0])
+        return autograd_mini.sum(h * w for h, w in zip(hidden, parameters["out"], strict=True)).sigmoid()
+
+    parameters = {"hidden": [[0.1, 0.2, 0.3], [-0.4, 0.5, 0.6]], "out": (1.0, -1.5)}
+    xs = {"a": np.array([1.0, 2.0]), "b": np.array([-1.0, 0.5])}
+    compiled = jit(value_and_grad(model), in_axes=(None, 0))
+    values, slopes = compiled(parameters, xs)
+    for i in range(2):
+        value, slope = value_and_grad(model)(parameters, {name: column[i] for name, column in xs.items()})
+        assert_agree(float(values[i]), value)
+        assert slopes["out"][1][i] == pytest.approx(slope["out"][1], rel=1e-12)
+        assert slopes["hidden"][1][2][i] == pytest.approx(slope["hidden"][1][2], rel=1e-12)
