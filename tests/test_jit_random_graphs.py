@@ -35,6 +35,8 @@ def last_node(recipe: Recipe) -> Any:
 class Example:
     """What the engine gives for some leaves, and how far rounding may be off."""
 
+    COLUMNS = ("leaves", "results", "errors")
+
     def __init__(self, recipe: Recipe, leaves: Sequence[float]) -> None:
         values = Recipe(tuple(leaves), recipe.steps).values()
         root = values[-1]
@@ -47,44 +49,52 @@ class Example:
         self.is_sound = all(map(math.isfinite, [*self.results, *self.errors])) and is_well_conditioned(order)
 
 
-def examples_near(recipe: Recipe) -> list[Example]:
-    """Give the recipe's own leaves and others near to them, as far as two correct engines must agree on them."""
+def examples_near(recipe: Recipe) -> tuple[list[int | None], list[Example]]:
+    """Choose which leaves are mapped, and give examples, as far as two correct engines must agree on them.
+
+    The examples are the recipe's own leaves, and others near to them where they are mapped.
+    """
     rng = Random(repr(recipe.leaves))
-    others = [[x + rng.uniform(-0.5, 0.5) for x in recipe.leaves] for _ in range(ROWS - 1)]
-    return [example for leaves in [recipe.leaves, *others] if (example := Example(recipe, leaves)).is_sound]
+    axes = [rng.choice((0, 0, None)) for _ in recipe.leaves]
+    axes[rng.randrange(len(axes))] = 0
+    others = [
+        [x if axis is None else x + rng.uniform(-0.5, 0.5) for x, axis in zip(recipe.leaves, axes, strict=True)]
+        for _ in range(ROWS - 1)
+    ]
+    return axes, [example for leaves in [recipe.leaves, *others] if (example := Example(recipe, leaves)).is_sound]
+
+
+def arguments(axes: Sequence[int | None], rows: Any, shared: Sequence[float]) -> list[Any]:
+    """Give an array for each leaf that is mapped, and one number for each other."""
+    return [x if axis is None else column for axis, column, x in zip(axes, rows.T, shared, strict=True)]
 
 
 @few
 @given(recipes(largest=80))
 def test_values_and_gradients_agree_with_the_engine(recipe: Recipe) -> None:
-    examples = examples_near(recipe)
+    axes, examples = examples_near(recipe)
     assume(examples)
-    derive = value_and_grad(last_node(recipe))
-    compiled = jit(derive, in_axes=0)
+    compiled = jit(value_and_grad(last_node(recipe)), in_axes=(axes,))
     for example in examples:
         value, slope = compiled(example.leaves)
         assert np.all(np.abs(np.subtract([value, *slope], example.results)) <= example.errors)
-    expected = np.array([example.results for example in examples])
-    errors = np.array([example.errors for example in examples])
+    leaves, expected, errors = (np.array([getattr(e, name) for e in examples]) for name in Example.COLUMNS)
     for size in SIZES:
         rows = np.arange(size) % len(examples)
-        value, slope = compiled(
-            [np.array([examples[row].leaves[i] for row in rows]) for i in range(len(recipe.leaves))]
-        )
+        value, slope = compiled(arguments(axes, leaves[rows], recipe.leaves))
         assert np.all(np.abs(np.column_stack([value, *slope]) - expected[rows]) <= errors[rows])
 
 
 @few
 @given(recipes(largest=50), st.sampled_from(["sum", "mean"]))
 def test_batches_are_folded_as_the_engine_adds_up(recipe: Recipe, reduce: str) -> None:
-    examples = examples_near(recipe)
+    axes, examples = examples_near(recipe)
     assume(examples)
-    compiled = jit(value_and_grad(last_node(recipe)), in_axes=0, reduce=reduce)
-    results, errors = (np.array([getattr(example, name) for example in examples]) for name in ("results", "errors"))
-    leaves = np.array([example.leaves for example in examples])
+    compiled = jit(value_and_grad(last_node(recipe)), in_axes=(axes,), reduce=reduce)
+    leaves, results, errors = (np.array([getattr(e, name) for e in examples]) for name in Example.COLUMNS)
     for size in SIZES[1:]:
         rows = np.arange(size) % len(examples)
-        value, slope = compiled(list(leaves[rows].T))
+        value, slope = compiled(arguments(axes, leaves[rows], recipe.leaves))
         divisor = size if reduce == "mean" else 1
         expected = [math.fsum(column) / divisor for column in results[rows].T]
         rounding = 1e-14 * np.abs(results[rows]).sum(axis=0) / divisor
