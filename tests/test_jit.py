@@ -259,6 +259,37 @@ def test_a_compiled_function_called_with_values_runs_the_function() -> None:
     assert [value.data for value in array] == [4.0, 6.0]
 
 
+@pytest.mark.parametrize(
+    "derive",
+    [grad, lambda f: jit(grad(f)), lambda f: grad(jit(f)), lambda f: lambda y: y * hessian(f)(y)],
+    ids=["grad", "jit of grad", "grad of jit", "hessian"],
+)
+def test_what_a_compiled_function_captures_is_differentiated(derive: Callable[..., Any]) -> None:
+    assert derive(lambda y: jit(lambda x: x * y * y)(2.0))(3.0) == 12.0
+
+
+def test_a_compiled_function_that_captures_values_is_traced_through_by_another() -> None:
+    weight = Value(2.0)
+    inner = jit(lambda x: weight * x)
+    assert inner(5.0) == 10.0
+    outer = jit(lambda y: y * inner(5.0))
+    assert outer(3.0) == 30.0
+    weight.data = -1.0
+    assert outer(3.0) == -15.0
+
+
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+def test_batches_are_the_same_for_values_as_for_numbers(reduce: str | None) -> None:
+    rows = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
+    compiled = jit(lambda w, x: w * w * x[1], in_axes=(None, 0), reduce=reduce)
+    numbers = compiled(3.0, rows)
+    values = compiled(Value(3.0), rows)
+    assert [value.data for value in np.ravel(values)] == pytest.approx(np.ravel(numbers))
+    total = grad(lambda w: np.sum(compiled(w, rows)))(3.0)
+    assert total == pytest.approx(2.0 * np.sum(numbers) / 3.0)
+    assert jit(grad(lambda w: np.sum(compiled(w, rows))))(3.0) == pytest.approx(total)
+
+
 def test_a_compiled_function_is_traced_through_by_another() -> None:
     inner = jit(lambda x: x * x)
     assert jit(inner)(3.0) == 9.0
