@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import pickle
 import signal
@@ -354,6 +355,22 @@ print(grown_by(40))
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_functions_that_are_gone_leave_no_memory_behind() -> None:
     assert int(run(KEPT)) < 400, "pages of 4 KiB; kept alive, each would take 30 or more"
+
+
+@pytest.mark.parametrize("batch", [0.5, XS], ids=["number", "batch"])
+def test_kernels_and_their_graphs_are_freed_without_the_collector(batch: Any) -> None:
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        jit(value_and_grad(lambda x: exp(x) * sin(x)))(batch)
+        gc.collect()
+        kinds = {type(thing) for thing in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert {kind.__name__ for kind in kinds if kind.__module__.startswith("autograd_mini")} == set()
 
 
 # Without llvmlite.
