@@ -137,7 +137,7 @@ assert compiled(batch) == expected
 """
 
 FORK_WHILE_COMPILING = """
-import os, threading
+import os, threading, time
 from autograd_mini import grad, jit, sin
 
 def busy():
@@ -145,13 +145,14 @@ def busy():
     while not stop.is_set():
         jit(grad(lambda x: sin(x * n)))(0.5)
         n += 1
+        time.sleep(0)  # let the main thread have the lock, too
 
 stop = threading.Event()
 threads = [threading.Thread(target=busy) for _ in range(2)]
 for thread in threads:
     thread.start()
 try:
-    for _ in range(8):
+    for _ in range(5):
         child = os.fork()
         if child == 0:
             try:
