@@ -690,7 +690,7 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     """
     listed: list[Any] = [*ws]
     n: cython.Py_ssize_t = len(listed)
-    listed += xs
+    listed.extend(xs)
     if len(listed) != 2 * n:
         raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(listed) - n}")
     listed.append(bias)

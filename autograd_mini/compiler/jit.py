@@ -170,10 +170,7 @@ class Jitted:
             args = self._bind(args, kwargs)
         key: list[Any] = []
         leaves: list[Any] = []
-        for argument in args:
-            if not collect(argument, key, leaves):
-                return self._on_graph(args)
-        if is_tracing():
+        if not _collect(args, key, leaves) or is_tracing():
             return self._on_graph(args)
         call = self._calls.get(tuple(key)) or self._find(tuple(key), args)
         if call.kernel.captured and is_differentiating():
@@ -219,7 +216,7 @@ class Jitted:
         return v1
         """
         key: list[Any] = []
-        if not all(collect(argument, key, []) for argument in args):
+        if not _collect(args, key, []):
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
         return Lowered(str(kernel.graph), kernel.llvm_ir, dict(kernel.seconds))
@@ -372,6 +369,19 @@ class _Task:
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
         return lengths[0] if lengths else 0
+
+
+def _collect(args: Sequence[Any], key: list[Any], leaves: list[Any]) -> bool:
+    """Append the leaves of all arguments, and what tells their structures from others; False if there are Values."""
+    try:
+        for argument in args:
+            if not collect(argument, key, leaves):
+                return False
+    except TypeError:
+        for i, argument in enumerate(args):  # one of them raises, and says where
+            flat(argument, f"argument {i}")
+        raise
+    return True
 
 
 def _row(leaf: Any, axis: int | None, i: int) -> Any:
