@@ -275,9 +275,9 @@ class Jitted:
 
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
-        from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
-
         with _compiling, _no_collection():
+            from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
+
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
             task = _Task(flats, self._axes(flats))
             task.batch()
@@ -463,10 +463,10 @@ def require_llvmlite() -> None:
 
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]], choices: Any) -> Jitted:
     require_llvmlite()
-    from autograd_mini.compiler.kernel import Kernel
-
     jitted = Jitted(*options)
     with _compiling, _no_collection():
+        from autograd_mini.compiler.kernel import Kernel
+
         jitted._kernels = {key: Kernel(*source) for key, source in kernels}
     jitted._choices = choices
     return jitted
