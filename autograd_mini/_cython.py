@@ -1,4 +1,4 @@
-"""What value.py uses of Cython's `cython` module, without effect, for where Cython is not installed."""
+"""What the compiled modules use of Cython's `cython` module, without effect, for where Cython is not installed."""
 
 from __future__ import annotations
 

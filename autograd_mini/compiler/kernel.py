@@ -24,6 +24,11 @@ from autograd_mini.compiler.program import Layout, Pattern, Planner, Run
 from autograd_mini.structure import NUMBER, Structure
 from autograd_mini.value import Value
 
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini import _cython as cython
+
 Reduction = Literal["sum", "mean"] | None
 
 # Of the numbers of each lane so many bytes are in use at a time: they should stay in the second-level cache.
@@ -208,32 +213,36 @@ class Kernel:
             if not source.flags.c_contiguous:
                 source = sources[i] = np.ascontiguousarray(source)
             frame.inputs[2 * i] = address_of(source)
-        batch, lanes, part = cut
-        parts = range(0, batch, part) if batch > part else range(1)
-        if not self.reduce:
-            numbers = np.empty(batch * len(self.graph.results))
-        else:
-            numbers = np.empty((len(parts), len(self.graph.results)))
-        address, stride = address_of(numbers), numbers.strides[0] if self.reduce else 0
-        divisor = batch if self.reduce == "mean" and len(parts) == 1 else 1
+        frame.fit(cut, self)
+        parts = range(0, cut.batch, cut.part)
+        if len(parts) > 1:
+            return self._share(frame, sources, cut, parts, threads)
+        numbers = np.empty(len(self.graph.results) * (1 if self.reduce else cut.batch))
+        frame.work.results = address_of(numbers)
+        self.stage.process(frame.work_address)
+        return self._nest(numbers, cut.batch)
+
+    def _share(self, frame: _Frame, sources: Sequence[Array], cut: Cut, parts: range, threads: int) -> Any:
+        """Let threads share the parts of a large batch."""
+        count = len(self.graph.results)
+        numbers = np.empty((len(parts), count) if self.reduce else cut.batch * count)
+        stride = 8 * count if self.reduce else 0
 
         def work(remaining: Iterator[int], in_use: Any = (frame, sources, numbers)) -> None:
-            tile = self._tile(lanes)
+            tile = self._tile(cut.lanes)
             task = Work.from_buffer_copy(frame.work)
-            task.s, task.lanes, task.batch, task.divisor = tile.address, lanes, batch, divisor
+            task.s = tile.address
             for begin in remaining:
-                task.results = address + begin // part * stride
-                task.begin, task.end = begin, min(begin + part, batch)
+                task.results = address_of(numbers) + begin // cut.part * stride
+                task.begin, task.end = begin, min(begin + cut.part, cut.batch)
                 self.stage.process(ctypes.addressof(task))  # type: ignore[union-attr]
             self._tiles.append(tile)
 
         share(work, parts, threads)
         if not self.reduce:
-            return self._nest(numbers, batch)
-        if len(parts) == 1:
-            return self._nest(numbers[0], 1)
+            return self._nest(numbers, cut.batch)
         with np.errstate(all="ignore"):
-            return self._nest(numbers.sum(axis=0) / (batch if self.reduce == "mean" else 1), 1)
+            return self._nest(numbers.sum(axis=0) / (cut.batch if self.reduce == "mean" else 1), 1)
 
     def _tile(self, lanes: int) -> _Tile:
         while self._tiles:
@@ -287,6 +296,20 @@ class _Frame:
         self.inputs = (ctypes.c_int64 * (2 * sources))()
         self.before = before.work(address_of(u)) if before else Work()
         self.work = stage.work(address_of(u), ctypes.addressof(self.inputs)) if stage else Work()
+        self.work_address = ctypes.addressof(self.work)
+        self.cut: Cut | None = None
+        self.tile: _Tile | None = None
+
+    def fit(self, cut: Cut, kernel: Kernel) -> None:
+        """Get ready for a batch that is cut so, if the last one was another."""
+        if self.cut is cut:
+            return
+        if self.tile is None or self.tile.lanes < cut.lanes:
+            self.tile = _Tile(kernel.slots, cut.lanes)
+        work = self.work
+        work.s, work.lanes, work.begin, work.end, work.batch = self.tile.address, cut.lanes, 0, cut.batch, cut.batch
+        work.divisor = cut.batch if kernel.reduce == "mean" and cut.part >= cut.batch else 1
+        self.cut = cut
 
 
 class _Tile:
@@ -340,10 +363,13 @@ def _nester(structure: Structure, batched: bool, place: int = 0) -> Callable[[Ar
 
 def address_of(array: Array) -> int:
     """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
+    if cython.compiled:
+        address: int = cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
+        return address
     return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
 
 
-_DATA = object.__basicsize__  # an array begins as any object, followed by that address
+_DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
 
 _probe = np.zeros(1)
 if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
