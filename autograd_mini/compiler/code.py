@@ -7,7 +7,7 @@ the first, all lanes of the second and so on. A tile is as many examples as ther
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,9 @@ RUN = 5
 # How many rows, and how many vectors of lanes, a sum of products goes through at a time: as many
 # sums as fit into the registers, so that each number loaded is used several times.
 ROWS, VECTORS = 4, 2
+
+# The inputs of so many examples are read at a time.
+EXAMPLES = 32
 
 
 def write_code(patterns: Sequence[Pattern], width: int) -> str:
@@ -253,10 +256,10 @@ class _PatternCode:
     def _write_outer(self) -> None:
         """Go through a rectangle of results by blocks, so that each factor loaded is used several times."""
         builder, lefts, rights = self.builder, self.p, self.q
-        for left_step, left_begin, left_end in self._blocks(lefts, 2):
-            with _loop(builder, left_begin, left_end, left_step) as j:
-                for right_step, right_begin, right_end in self._blocks(rights, 4):
-                    with _loop(builder, right_begin, right_end, right_step) as i:
+        for right_step, right_begin, right_end in self._blocks(rights, 4):
+            with _loop(builder, right_begin, right_end, right_step) as i:
+                for left_step, left_begin, left_end in self._blocks(lefts, 2):
+                    with _loop(builder, left_begin, left_end, left_step) as j:
                         self._write_outer_block(j, left_step, i, right_step)
 
     def _blocks(self, count: ir.Value, size: int) -> list[tuple[int, ir.Value, ir.Value]]:
@@ -269,9 +272,12 @@ class _PatternCode:
         first = builder.add(self.p, i)
         right = [self.address("s", self.entry(builder.add(first, _long(k)))) for k in range(right_count)]
 
-        def products(lane: ir.Value) -> list[Number]:
-            xs, ys = ([self.load("s", address, lane) for address in side] for side in (left, right))
-            return [x * y for x in xs for y in ys]
+        def products(lane: ir.Value) -> Iterator[Number]:
+            """Multiply one pair after another, each just before it is added: then registers suffice."""
+            ys = [self.load("s", address, lane) for address in right]
+            for address in left:
+                x = self.load("s", address, lane)
+                yield from (x * y for y in ys)
 
         totals = self._over_lanes(left_count * right_count, products)
         results = builder.add(self.p, self.q)
@@ -314,7 +320,7 @@ class _PatternCode:
     def _read(self, total: ir.Value) -> Number:
         return self.lanes.number(self.builder.load(total))
 
-    def _over_lanes(self, count: int, terms: Callable[[ir.Value], list[Number]]) -> list[ir.Value]:
+    def _over_lanes(self, count: int, terms: Callable[[ir.Value], Iterable[Number]]) -> list[ir.Value]:
         """Add up some numbers over all valid lanes; the last vector may have lanes that are not."""
         builder = self.builder
         rest = builder.srem(self.valid, _long(self.width))
@@ -380,50 +386,105 @@ def _write_process(module: ir.Module, run: ir.Function, width: int) -> None:
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     told = {name: builder.load(builder.gep(function.args[0], [_long(i)])) for i, name in enumerate(_TOLD)}
     u, s, results = (builder.inttoptr(told[name], NUMBERS) for name in ("u", "s", "results"))
-    runs, inputs = (builder.inttoptr(told[name], LONGS) for name in ("runs", "inputs"))
+    runs = builder.inttoptr(told["runs"], LONGS)
     tables = builder.inttoptr(told["tables"], INTS)
-    lanes, begin, end, batch, count = (told[name] for name in ("lanes", "begin", "end", "batch", "count"))
-    loads, stores, sums = (told[name] for name in ("loads", "stores", "sums"))
+    lanes, count, sums = told["lanes"], told["count"], told["sums"]
     if width == 1:
         builder.call(run, [u, s, results, lanes, lanes, runs, count, tables])
         builder.ret_void()
         return
-    with _loop(builder, _long(0), sums) as place:
-        builder.store(ir.Constant(DOUBLE, 0.0), builder.gep(results, [place]))
-
-    def entry(place: ir.Value) -> Any:
-        return builder.sext(builder.load(builder.gep(tables, [place])), LONG)
-
-    with _loop(builder, begin, end, lanes) as example:
-        remaining = builder.sub(end, example)
-        valid = builder.select(builder.icmp_signed("<", remaining, lanes), remaining, lanes)
-        last = builder.sub(valid, _long(1))
-        with _loop(builder, _long(0), loads) as row:
-            first = builder.mul(row, _long(3))
-            slot, source, column = (entry(builder.add(first, _long(k))) for k in range(3))
-            twice = builder.mul(source, _long(2))
-            address, stride = (builder.load(builder.gep(inputs, [builder.add(twice, _long(k))])) for k in range(2))
-            origin = builder.gep(
-                builder.inttoptr(address, NUMBERS), [builder.add(builder.mul(example, stride), column)]
-            )
-            target = builder.gep(s, [builder.mul(slot, lanes)])
-            with _loop(builder, _long(0), valid) as lane:
-                number = builder.load(builder.gep(origin, [builder.mul(lane, stride)]))
-                builder.store(number, builder.gep(target, [lane]))
-            with _loop(builder, valid, lanes) as lane:  # lanes without an example repeat the last one
-                builder.store(builder.load(builder.gep(target, [last])), builder.gep(target, [lane]))
+    for place, vector in _chunks(builder, results, sums, width):
+        builder.store(ir.Constant(vector, None), place, align=8)
+    with _loop(builder, told["begin"], told["end"], lanes) as example:
+        valid = _least(builder, builder.sub(told["end"], example), lanes)
+        _write_loads(builder, told, s, tables, example, valid, width)
         builder.call(run, [u, s, results, lanes, valid, runs, count, tables])
-        with _loop(builder, _long(0), stores) as row:
-            first = builder.add(builder.mul(loads, _long(3)), builder.mul(row, _long(4)))
-            slot, before, columns, column = (entry(builder.add(first, _long(k))) for k in range(4))
-            place = builder.add(builder.mul(before, batch), builder.add(builder.mul(example, columns), column))
-            target = builder.gep(results, [place])
-            origin = builder.gep(s, [builder.mul(slot, lanes)])
-            with _loop(builder, _long(0), valid) as lane:
-                number = builder.load(builder.gep(origin, [lane]))
-                builder.store(number, builder.gep(target, [builder.mul(lane, columns)]))
+        _write_stores(builder, told, s, results, tables, example, valid)
     divisor = builder.bitcast(told["divisor"], DOUBLE)
-    with _loop(builder, _long(0), sums) as place:
-        address = builder.gep(results, [place])
-        builder.store(builder.fdiv(builder.load(address), divisor), address)
+    for place, vector in _chunks(builder, results, sums, width):
+        divisors = ir.Constant(vector, ir.Undefined)
+        for k in range(vector.count):
+            divisors = builder.insert_element(divisors, divisor, ir.Constant(INT, k))
+        builder.store(builder.fdiv(builder.load(place, align=8), divisors), place, align=8)
     builder.ret_void()
+
+
+def _write_loads(
+    builder: ir.IRBuilder,
+    told: dict[str, ir.Value],
+    s: ir.Value,
+    tables: ir.Value,
+    example: ir.Value,
+    valid: ir.Value,
+    width: int,
+) -> None:
+    """Bring the inputs of a tile's examples to where those of one number stand side by side.
+
+    Some examples at a time, so that what was read around a number of theirs is still in the cache when it is needed.
+    """
+    lanes, loads = told["lanes"], told["loads"]
+    inputs = builder.inttoptr(told["inputs"], LONGS)
+    whole = builder.sub(valid, builder.srem(valid, _long(width)))
+    for step, first, end in ((width, _long(0), whole), (1, whole, valid)):
+        with _loop(builder, first, end, EXAMPLES) as block, _loop(builder, _long(0), loads) as row:
+            slot, source, column = _entries(builder, tables, builder.mul(row, _long(3)), 3)
+            pair = builder.gep(inputs, [builder.mul(source, _long(2))])
+            address, stride = (builder.load(builder.gep(pair, [_long(k)])) for k in range(2))
+            place = builder.add(builder.mul(example, stride), column)
+            origin = builder.gep(builder.inttoptr(address, NUMBERS), [place])
+            target = builder.gep(s, [builder.mul(slot, lanes)])
+            stop = _least(builder, builder.add(block, _long(EXAMPLES)), end)
+            with _loop(builder, block, stop, step) as lane:
+                vector = ir.Constant(ir.VectorType(DOUBLE, step), ir.Undefined)
+                for k in range(step):
+                    at = builder.mul(builder.add(lane, _long(k)), stride)
+                    number = builder.load(builder.gep(origin, [at]))
+                    vector = builder.insert_element(vector, number, ir.Constant(INT, k))
+                into = builder.bitcast(builder.gep(target, [lane]), vector.type.as_pointer())
+                builder.store(vector, into, align=8)
+    last = builder.sub(valid, _long(1))
+    with builder.if_then(builder.icmp_signed("<", valid, lanes)), _loop(builder, _long(0), loads) as row:
+        (slot,) = _entries(builder, tables, builder.mul(row, _long(3)), 1)
+        target = builder.gep(s, [builder.mul(slot, lanes)])
+        with _loop(builder, valid, lanes) as lane:  # lanes without an example repeat the last one
+            builder.store(builder.load(builder.gep(target, [last])), builder.gep(target, [lane]))
+
+
+def _write_stores(
+    builder: ir.IRBuilder,
+    told: dict[str, ir.Value],
+    s: ir.Value,
+    results: ir.Value,
+    tables: ir.Value,
+    example: ir.Value,
+    valid: ir.Value,
+) -> None:
+    """Bring the results of a tile's examples to their arrays."""
+    begin = builder.mul(told["loads"], _long(3))
+    with _loop(builder, _long(0), told["stores"]) as row:
+        slot, before, columns, column = _entries(builder, tables, builder.add(begin, builder.mul(row, _long(4))), 4)
+        place = builder.add(builder.mul(before, told["batch"]), builder.add(builder.mul(example, columns), column))
+        target = builder.gep(results, [place])
+        origin = builder.gep(s, [builder.mul(slot, told["lanes"])])
+        with _loop(builder, _long(0), valid) as lane:
+            number = builder.load(builder.gep(origin, [lane]))
+            builder.store(number, builder.gep(target, [builder.mul(lane, columns)]))
+
+
+def _entries(builder: ir.IRBuilder, tables: ir.Value, first: ir.Value, count: int) -> list[ir.Value]:
+    """Load entries of a table that follow one another."""
+    places = [builder.add(first, _long(k)) for k in range(count)]
+    return [builder.sext(builder.load(builder.gep(tables, [place])), LONG) for place in places]
+
+
+def _chunks(builder: ir.IRBuilder, array: ir.Value, count: ir.Value, width: int) -> Iterator[tuple[Any, Any]]:
+    """Go through an array by vectors, then through what remains one by one: addresses and their types."""
+    whole = builder.sub(count, builder.srem(count, _long(width)))
+    for size, begin, end in ((width, _long(0), whole), (1, whole, count)):
+        vector = ir.VectorType(DOUBLE, size)
+        with _loop(builder, begin, end, size) as place:
+            yield builder.bitcast(builder.gep(array, [place]), vector.as_pointer()), vector
+
+
+def _least(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    return builder.select(builder.icmp_signed("<", a, b), a, b)

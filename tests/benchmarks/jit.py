@@ -33,13 +33,13 @@ def moons(points: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def small() -> Case:
-    task = Task((2, 16, 16, 1), "tanh", *moons(100))
-    return Case("One SGD step of a 2-16-16-1 network: tanh, hinge loss, 100 points", contenders(task, scalars=True))
+    task = Task((2, 16, 16, 1), "relu", *moons(100))
+    return Case("One SGD step of a 2-16-16-1 network: ReLU, hinge loss, 100 points", contenders(task, scalars=True))
 
 
 def wide() -> Case:
-    task = Task((2, 64, 64, 1), "tanh", *moons(100))
-    return Case("One SGD step of a 2-64-64-1 network: tanh, hinge loss, 100 points", contenders(task, scalars=False))
+    task = Task((2, 64, 64, 1), "relu", *moons(100))
+    return Case("One SGD step of a 2-64-64-1 network: ReLU, hinge loss, 100 points", contenders(task, scalars=False))
 
 
 def digits() -> Case:
@@ -79,7 +79,7 @@ CASES: dict[str, Callable[[], Case]] = {
 def compare_threads(seconds: float) -> None:
     """Time a large batch with one thread and with two, on all processors."""
     pin(PROCESSORS)
-    task = Task((2, 16, 16, 1), "tanh", *moons(100_000))
+    task = Task((2, 16, 16, 1), "relu", *moons(100_000))
     contenders = [
         Contender(f"{count} thread{'s'[: count > 1]}", "llvmlite", True, partial(prepare_jit, task, count))
         for count in (1, 2)
