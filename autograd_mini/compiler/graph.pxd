@@ -15,7 +15,6 @@ cdef class Graph:
 
     cpdef constant(self, double number)
     cpdef add(self, Operation operation, tuple operands)
-    cdef _bound(self, Py_ssize_t node, Operation operation, object bound, tuple operands)
     cdef dict _found_by(self, Operation operation)
     cdef object _append(self, Operation operation, tuple operands)
     cpdef bint is_constant(self, Py_ssize_t node, double number)

@@ -24,12 +24,11 @@ Operands = tuple[Node, ...]
 
 _COMPARISONS = {operations.less, operations.less_equal, operations.greater, operations.greater_equal}
 
-# How large a result can be, given how large the operands can be.
+# How large a result can be, given how large the operands can be; that of a comparison is 0 or 1 whatever they are.
 _BOUNDED: dict[Operation, Callable[..., float]] = {
     add: lambda x, y: x + y,
     sub: lambda x, y: x + y,
-    mul: lambda x, y: x * y if x and y else 0.0,
-    **dict.fromkeys(_COMPARISONS, lambda x, y: 1.0),
+    mul: lambda x, y: x * y,
 }
 
 
@@ -83,10 +82,14 @@ class Graph:
     def add(self, operation: Operation, operands: Operands) -> Node:
         """Give the node of an operation, which may turn out to be a simpler one."""
         operand: cython.Py_ssize_t
+        known: cython.bint = True
+        bounded: cython.bint = operation in _BOUNDED
         for operand in operands:
             if self._numbers[operand] is None:
-                break
-        else:
+                known = False
+            if self._bounds[operand] is None:
+                bounded = False
+        if known:
             return self.constant(operation.function(*[self.constants[operand] for operand in operands]))
         simplify = _SIMPLER.get(operation)
         if simplify is not None:
@@ -104,18 +107,13 @@ class Graph:
         node = found.get(key)
         if node is None:
             node = found[key] = self._append(operation, operands)
-            bound = _BOUNDED.get(operation)
-            if bound is not None:
-                self._bound(node, operation, bound, operands)
+            if operation in _COMPARISONS:
+                self._bounds[node] = 1.0
+            elif bounded:
+                largest = _BOUNDED[operation](*[self._bounds[operand] for operand in operands])
+                if largest < math.inf:
+                    self._bounds[node] = largest
         return node
-
-    def _bound(self, node: Node, operation: Operation, bound: Callable[..., float], operands: Operands) -> None:
-        """Work out what a node can't exceed, if anything is known of its operands."""
-        bounds = [self._bounds[operand] for operand in operands]
-        if None not in bounds or operation in _COMPARISONS:
-            largest = bound(*bounds)
-            if largest < math.inf:
-                self._bounds[node] = largest
 
     def _found_by(self, operation: Operation | None) -> dict[Any, Node]:
         found = self._found.get(operation)

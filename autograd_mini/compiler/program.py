@@ -141,15 +141,20 @@ class Planner:
         keep: Sequence[Node],
         folds: Sequence[tuple[int, Node]] = (),
     ) -> None:
-        self.graph, self.layout, self.kind, self.folds = graph, layout, kind, folds
-        self.own = set(nodes)
+        self.graph, self.layout, self.kind = graph, layout, kind
+        self.alike = graph.marks([*nodes, *[node for node, other in layout.kinds.items() if other == kind]])
         self.uses = graph.use_counts(nodes, [*keep, *keep, *[node for _, node in folds]])
         self.sums, elsewhere = find_sums(graph, nodes, self.uses)
         elsewhere.update(self.sums)
         products: list[tuple[int, Node]] = []
         others: list[tuple[int, Node]] = []
         for place, node in folds:
-            (products if self._is_outer_product(node) else others).append((place, node))
+            if self.uses[node] == 1 and graph.operations[node] is mul:
+                x, y = graph.operands[node]
+                if self.alike[x] and self.alike[y]:
+                    products.append((place, node))
+                    continue
+            others.append((place, node))
         elsewhere.update([node for _, node in products])
         self.steps: list[_Step] = []
         self.spread: dict[Node, Node] = {}
@@ -195,15 +200,7 @@ class Planner:
         return runs + self._outer_runs()
 
     def _kind_of(self, node: Node) -> str:
-        return self.kind if node in self.own else self.layout.kinds[node]
-
-    def _is_outer_product(self, node: Node) -> bool:
-        return (
-            node in self.own
-            and self.uses[node] == 1
-            and self.graph.operations[node] is mul
-            and all(self._kind_of(operand) == "s" for operand in self.graph.operands[node])
-        )
+        return self.kind if self.alike[node] else self.layout.kinds[node]
 
     def _per_lane(self, node: Node) -> Node:
         """Give a node of this stage's kind with the same number; negative ones are in no graph."""

@@ -38,10 +38,10 @@ def find_sums(graph: Graph, nodes: Sequence[Node], uses: Sequence[int]) -> tuple
     set of node
         What is computed inside of a sum: partial sums and products that nothing else needs.
     """
-    own = set(nodes)
+    one = graph.constant(1.0)
+    own = graph.marks(nodes)
     found: dict[Node, Sum] = {}
     inside: set[Node] = set()
-    one = graph.constant(1.0)
     for node in reversed(nodes):
         if graph.operations[node] in _CHAINS and node not in inside:
             total, parts = _collect(graph, node, uses, own, one)
@@ -51,7 +51,7 @@ def find_sums(graph: Graph, nodes: Sequence[Node], uses: Sequence[int]) -> tuple
     return found, inside
 
 
-def _collect(graph: Graph, node: Node, uses: Sequence[int], own: set[Node], one: Node) -> tuple[Sum, list[Node]]:
+def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one: Node) -> tuple[Sum, list[Node]]:
     """Follow a chain of partial sums back to its beginning; also list what is computed inside of it."""
     operations, operands = graph.operations, graph.operands
     start: Node | None = None
@@ -60,7 +60,7 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: set[Node], one:
     inside: list[Node] = []
 
     def append(term: Node) -> None:
-        if operations[term] is mul and uses[term] == 1 and term in own:
+        if operations[term] is mul and uses[term] == 1 and own[term]:
             inside.append(term)
             x, y = operands[term]
             left.append(x)
@@ -71,13 +71,13 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: set[Node], one:
 
     while operations[node] is add:
         x, y = operands[node]
-        if operations[x] in _CHAINS and uses[x] == 1 and x in own:
+        if operations[x] in _CHAINS and uses[x] == 1 and own[x]:
             term, node = y, x
-        elif operations[y] in _CHAINS and uses[y] == 1 and y in own:
+        elif operations[y] in _CHAINS and uses[y] == 1 and own[y]:
             term, node = x, y
         else:
             append(y)
-            if operations[x] is mul and uses[x] == 1 and x in own:
+            if operations[x] is mul and uses[x] == 1 and own[x]:
                 append(x)
             else:
                 start = x

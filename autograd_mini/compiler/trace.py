@@ -80,8 +80,8 @@ class Trace:
             for place in places[i]:
                 operands.append(nodes[place] if place >= 0 else outside[value.inputs[len(operands)]])
             # What detach and no_grad give has the data of its operand.
-            detached = value._operation is DETACH
-            nodes.append(operands[0] if detached else graph.add(value._operation, tuple(operands)))
+            same = value._operation is identity or value._operation is DETACH
+            nodes.append(operands[0] if same else graph.add(value._operation, tuple(operands)))
         graph.results = nodes[len(nodes) - results :]
         self.captured = list(outside)
         return graph
