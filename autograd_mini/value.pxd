@@ -47,6 +47,8 @@ cdef Value _write_down(Value node, object operation, list[Value] tape)
 cdef bint _is_recorded(Operation operation, object operands, double data) except -1
 cdef bint _is_differentiable(Value node) noexcept
 cdef Value _record_traced(Operation operation, object operands)
+cdef long long _place(Value node, long long first) noexcept
+cdef tuple _places(tuple[Value, ...] nodes, long long first)
 cdef object _partial(Value node, Py_ssize_t i)
 cdef object _partial_of_product(Py_ssize_t i, object out, object x, object y)
 cdef object _times(object upstream, object partial)

@@ -807,14 +807,14 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
     return [x if isinstance(x, Value) else Value(0.0 if x is None else x) for x in found]
 
 
-def operand_places(nodes: list[Value]) -> list[tuple[int, ...]]:
-    """Say for each of some nodes, operands before results, where in the list its operands are; -1 for nowhere."""
+def operand_places(nodes: list[Value], results: Sequence[Value] = ()) -> list[tuple[int, ...]]:
+    """Say for each of some nodes, operands before results, where in the list its operands are; -1 for nowhere.
+
+    The last entry says it of `results`.
+    """
     global _walk
     node: Value
-    operand: Value
     first: cython.longlong
-    left: cython.longlong
-    right: cython.longlong
     i: cython.Py_ssize_t
     places: list[tuple[int, ...]] = []
     with _lock:
@@ -824,20 +824,28 @@ def operand_places(nodes: list[Value]) -> list[tuple[int, ...]]:
             node = nodes[i]
             node._mark = first + i
             if node._left is not None:
-                left = max(node._left._mark - first, -1)
                 if node._right is None:
-                    places.append((left,))
+                    places.append((_place(node._left, first),))
                 else:
-                    right = max(node._right._mark - first, -1)
-                    places.append((left, right))
+                    places.append((_place(node._left, first), _place(node._right, first)))
             elif node._fan is not None:
-                of_fan = []
-                for operand in node._fan.operands:
-                    of_fan.append(max(operand._mark - first, -1))
-                places.append(tuple(of_fan))
+                places.append(_places(node._fan.operands, first))
             else:
                 places.append(())
+        places.append(_places(tuple(results), first))
     return places
+
+
+def _place(node: Value, first: cython.longlong) -> cython.longlong:
+    return max(node._mark - first, -1)
+
+
+def _places(nodes: tuple[Value, ...], first: cython.longlong) -> tuple[int, ...]:
+    node: Value
+    places = []
+    for node in nodes:
+        places.append(_place(node, first))
+    return tuple(places)
 
 
 def _partial(node: Value, i: cython.Py_ssize_t) -> Any:
@@ -1162,10 +1170,10 @@ def _compare_traced(operation: Operation, left: Value, right: Value) -> Any:
 
 
 def _refuse(what: str, remedy: str) -> NoReturn:
-    raise TracingError(f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{_place()}")
+    raise TracingError(f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{_line()}")
 
 
-def _place() -> str:
+def _line() -> str:
     """Name the line of code that is being run outside this package, NumPy and Python's own library."""
     frame = sys._getframe()
     while frame is not None:

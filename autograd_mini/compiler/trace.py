@@ -49,24 +49,22 @@ class Trace:
             result = function(*map(unflatten, structures, arguments))
             roots, self.result = flatten(result, "the function's result")
             roots = [root if isinstance(root, Value) else Value(root) for root in roots]
-            for root in roots:
-                identity(root)  # so that the last that is recorded are the results, in their order
         self.captured: list[Value] = []
-        self.graph = self._simplify([x for numbers in arguments for x in numbers], tape, len(roots))
+        self.graph = self._simplify([x for numbers in arguments for x in numbers], tape, roots)
         self.seconds = perf_counter() - began
 
-    def _simplify(self, arguments: Sequence[Value], tape: Sequence[Value], results: int) -> Graph:
-        """Build the graph of what was recorded, of which the last are the results."""
+    def _simplify(self, arguments: Sequence[Value], tape: Sequence[Value], results: Sequence[Value]) -> Graph:
+        """Build the graph of what was recorded."""
         value: Value
         operands: list[int]
         i: cython.Py_ssize_t
         place: cython.Py_ssize_t
         recorded: list[Value] = [*arguments, *tape]
-        places: list[tuple[int, ...]] = operand_places(recorded)
+        places: list[tuple[int, ...]] = operand_places(recorded, results)
         outside: dict[Value, int] = {}
-        for i in range(len(recorded)):
+        for i in range(len(places)):
             if -1 in places[i]:
-                for place, operand in zip(places[i], recorded[i].inputs):
+                for place, operand in zip(places[i], results if i == len(recorded) else recorded[i].inputs):
                     if place < 0:
                         outside.setdefault(operand, len(arguments) + len(outside))
         graph: Graph = Graph(len(arguments) + len(outside))
@@ -82,6 +80,8 @@ class Trace:
             # What detach and no_grad give has the data of its operand.
             same = value._operation is identity or value._operation is DETACH
             nodes.append(operands[0] if same else graph.add(value._operation, tuple(operands)))
-        graph.results = nodes[len(nodes) - results :]
+        graph.results = [
+            nodes[place] if place >= 0 else outside[result] for place, result in zip(places[len(recorded)], results)
+        ]
         self.captured = list(outside)
         return graph
