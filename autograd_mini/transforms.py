@@ -339,9 +339,7 @@ class _Call:
         """Say whether the caller may want to differentiate what is computed from a number of the result."""
         if is_tracing():
             return isinstance(root, Value)
-        if self.given_values or not _open_inputs or not isinstance(root, Value):
-            return self.given_values
-        return any(id(node) in _open_inputs for node in topological_order(root))
+        return self.given_values or is_differentiated(root)
 
     def derivatives(self, root: Any) -> list[Any]:
         """Give the derivative of one number of the result for every number to differentiate for."""
@@ -357,9 +355,11 @@ class _Call:
         return root if self.stays_on_graph(root) else _float(root)
 
 
-def is_differentiating() -> bool:
-    """Say whether a function that is being differentiated runs now."""
-    return bool(_open_inputs)
+def is_differentiated(number: Any) -> bool:
+    """Say whether a number is a Value computed from what a function is given that is being differentiated now."""
+    if not _open_inputs or not isinstance(number, Value):
+        return False
+    return any(id(node) in _open_inputs for node in topological_order(number))
 
 
 def _holds_value(argument: Any) -> bool:

@@ -33,7 +33,7 @@ from autograd_mini.compiler.trace import Trace
 from autograd_mini.ieee import describe
 from autograd_mini.operations import sum_
 from autograd_mini.structure import Structure, flatten, make_array, unflatten
-from autograd_mini.transforms import is_differentiating
+from autograd_mini.transforms import is_differentiated
 from autograd_mini.value import TracingError, Value, is_checking, is_tracing, tracing
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Jitted:
         if not _collect(args, key, leaves) or is_tracing():
             return self._on_graph(args)
         call = self._calls.get(tuple(key)) or self._find(tuple(key), args)
-        if call.kernel.captured and is_differentiating():
+        if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
             return self._on_graph(args)
         for i, axis in call.moved:
             leaves[i] = np.moveaxis(leaves[i], axis, 0)
