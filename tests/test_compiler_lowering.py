@@ -6,7 +6,6 @@ import ctypes
 import gc
 import math
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -406,14 +405,3 @@ def test_threads_compile_at_once() -> None:
         runs = list(pool.map(lambda k: compute(lambda x: TABLE["tanh"](x * k), rows, 4), range(24)))
     for k, run in enumerate(runs):
         assert run == pytest.approx([math.tanh(x * k) for (x,) in rows], rel=1e-15)
-
-
-def test_without_llvmlite_the_error_names_the_extra() -> None:
-    program = (
-        "import sys; sys.modules['llvmlite'] = None\n"
-        "from autograd_mini.compiler import machine\n"
-        "try: machine.compile_ir('')\n"
-        "except ImportError as error: print(error)"
-    )
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert answer.strip() == "jit needs llvmlite: pip install 'autograd_mini[jit]'"

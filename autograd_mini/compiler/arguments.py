@@ -134,18 +134,15 @@ def leaf_axes(axes: Axes, structure: Structure, role: str) -> Iterator[int | Non
 
 def of_one_example(structure: Structure, axes: Iterator[int | None]) -> Structure:
     """Give the structure of what one example has of an argument, without the mapped axes."""
-
-    def without(part: Structure) -> Structure:
-        if part.parts or part.kind not in (float, np.ndarray):
-            return Structure(part.kind, part.keys, tuple([without(inner) for inner in part.parts]))
-        axis = next(axes)
-        if axis is None:
-            return part
-        shape = list(part.keys)
-        del shape[axis]
-        return Structure(np.ndarray, tuple(shape)) if shape else NUMBER
-
-    return without(structure)
+    if structure.kind not in (float, np.ndarray):
+        parts = tuple([of_one_example(part, axes) for part in structure.parts])
+        return Structure(structure.kind, structure.keys, parts)
+    axis = next(axes)
+    if axis is None:
+        return structure
+    shape = list(structure.keys)
+    del shape[axis]
+    return Structure(np.ndarray, tuple(shape)) if shape else NUMBER
 
 
 def blocks(structure: Structure, axes: Sequence[int | None]) -> list[Block]:
