@@ -37,8 +37,8 @@ def number(x: float) -> str:
 def name_nodes(order: Sequence[Value], names: Mapping[str, Value]) -> dict[Value, str]:
     """Give each node a name of its own, all but numbers that stood in an expression.
 
-    A name given here goes before the node's label; repeated ones are numbered, `w`, `w#2`. Without either the root is
-    `f`, if no other node is, and the others are `v1`, `v2` and so on.
+    A name given here goes before the node's label, and before the same label of another node; repeated ones are
+    numbered, `w`, `w#2`. Without either the root is `f`, if no other node is, and the others are `v1`, `v2` and so on.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def name_nodes(order: Sequence[Value], names: Mapping[str, Value]) -> dict[Value
         wanted[order[-1]] = "f"
     generated = (name for i in range(1, len(order) + len(taken) + 1) if (name := f"v{i}") not in taken)
     used: set[str] = set()
-    unique = {}
-    for node in order:
+    unique: dict[Value, str] = {}
+    for node in sorted(order, key=lambda node: node not in given):
         if wanted[node] or node.requires_grad:
             unique[node] = _not_yet_used(wanted[node] or next(generated), used, taken)
             used.add(unique[node])
-    return unique
+    return {node: unique[node] for node in order if node in unique}
 
 
 def _readable(label: str) -> str:

@@ -280,6 +280,11 @@ def test_names_beat_labels_and_leave_them_alone() -> None:
     assert x.label == "label"
 
 
+def test_a_name_is_the_nodes_own_even_if_an_earlier_node_has_it_as_a_label() -> None:
+    labelled, x = Value(1.0, "a"), Value(2.0)
+    assert [str(step) for step in explain(labelled * x, a=x).forward] == ["a#2 = 1", "a = 2", "f = a#2 · a = 1 · 2 = 2"]
+
+
 def test_constants_are_shown_as_numbers_and_by_their_labels_where_they_have_any() -> None:
     target = Value(0.5, "t").detach()
     explanation = explain((Value(2.0, "y") - target) * 3.0)
