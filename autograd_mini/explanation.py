@@ -163,6 +163,8 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
 def _check_arguments(root: Any, limit: Any, names: Mapping[str, Any]) -> None:
     if not isinstance(root, Value):
         raise TypeError(f"explain needs a Value, not {describe(root)}")
+    if isinstance(limit, Value):
+        raise TypeError(f"limit is the largest number of steps, not a node: give {describe(limit)} the label 'limit'")
     if not isinstance(limit, Integral):
         raise TypeError(f"limit must be an integer, not {describe(limit)}")
     if limit < 1:

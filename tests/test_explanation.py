@@ -364,7 +364,11 @@ def test_names_for_no_value_or_a_strangers_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("limit", "error", "message"),
-    [(0, ValueError, "limit must be at least 1, not 0"), (1.5, TypeError, "limit must be an integer, not 1.5")],
+    [
+        (0, ValueError, "limit must be at least 1, not 0"),
+        (1.5, TypeError, "limit must be an integer, not 1.5"),
+        (Value(1.0), TypeError, r"limit is the largest number of steps, not a node: give Value.* the label 'limit'"),
+    ],
 )
 def test_a_bad_limit_is_refused(limit: int, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
