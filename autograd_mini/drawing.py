@@ -600,6 +600,8 @@ def write_file(target: Path, content: bytes) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"no such folder: {str(target.parent)!r}")
     final = Path(os.path.realpath(target))  # a link keeps pointing to what it points to
+    if final.is_dir():
+        raise IsADirectoryError(f"a folder, not a file: {str(target)!r}")
     draft = final.with_name(f".{uuid4().hex}.draft")
     try:
         draft.write_bytes(content)

@@ -128,6 +128,13 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         explain_lecture_example().save(tmp_path / "absent" / "steps.html")
 
 
+def test_a_folder_is_no_file_to_save_to(tmp_path: Path) -> None:
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"a folder, not a file: .*folder\.html'$"):
+        explain_lecture_example().save(tmp_path / "folder.html")
+    assert os.listdir(tmp_path) == ["folder.html"]
+
+
 def test_a_page_shows_the_numbers_that_were_explained_whatever_they_are_now(tmp_path: Path) -> None:
     x = Value(3.0, "x")
     y = x * x
