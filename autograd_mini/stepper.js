@@ -30,6 +30,9 @@
       node.classList.toggle("now", key === now.node);
       node.classList.toggle("from", key === now.from);
       node.setAttribute("tabindex", key === now.node ? "0" : "-1");
+      const numbers = [computed.has(key) && node.querySelector(".data")?.textContent, found.get(key)?.grad];
+      const said = [...numbers, "go to its next step"].filter(Boolean).join(", ");
+      node.setAttribute("aria-label", `${node.dataset.name}: ${said}`);
       const grad = node.querySelector(".grad");
       if (grad) {
         grad.setAttribute("class", found.has(key) ? `grad ${found.get(key).sign}` : "grad ahead");

@@ -207,7 +207,7 @@ class _Graph:
             group.set("class", f"node {kind}{' root' if step.node is root else ''}")
             group.set("data-key", self.key(step.node))
             group.set("role", "button")
-            group.set("aria-label", f"{name}: go to its next step")
+            group.set("data-name", name)
             texts = list(group.iter("text"))
             for text in texts:
                 text.set("class", "name")
@@ -227,6 +227,7 @@ class _Graph:
                 sign = _sign(steps[way].contribution) if way in steps else "zero"
                 group.set("class", f"edge {sign}")
                 group.set("data-key", self._edges[way])
+                group.set("aria-hidden", "true")  # the steps tell what it shows, and of which operand
 
     def _leave_out_what_tells_too_early(self) -> None:
         """Leave out titles and tooltips, which hold the gradients, and the background, which is the page's."""

@@ -361,10 +361,29 @@ def test_everything_can_be_reached_by_the_tab_key(browser: Browser, pages: dict[
     reached = []
     for _ in range(17):
         browser.press("\ue004")
-        reached.append(browser.run("const e = document.activeElement; return e.ariaLabel ?? e.textContent"))
+        name = browser.run("const e = document.activeElement; return e.ariaLabel ?? e.textContent")
+        reached.append(name.replace("\xa0", " "))
     controls = ["First step", "Step back", "Play", "Step forward", "Last step"]
-    wanted = ["q: go to its next step", "Step", *controls, *LINES]
+    wanted = ["q: data 3, go to its next step", "Step", *controls, *LINES]
     assert [name for name in wanted if name in reached] == wanted
+
+
+def test_a_nodes_name_for_screen_readers_tells_the_numbers_known_by_then(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["lecture"])
+    for step in range(10):
+        known = texts_after(step)
+        for name, texts in known.items():
+            label = browser.node(name).get_attribute("aria-label").replace("\xa0", " ")
+            assert label == f"{name}: {', '.join([*texts, 'go to its next step'])}"
+        browser.press("\ue014")
+
+
+def test_the_page_has_one_main_heading_which_is_its_title(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    headings = browser.run("return [...document.querySelectorAll('h1, h2')].map(e => [e.tagName, e.textContent])")
+    assert headings == [["H1", "f = -12, step by step"], ["H2", "Forward"], ["H2", "Backward"]]
 
 
 def test_playing_goes_to_the_end_and_stops(browser: Browser, pages: dict[str, Path]) -> None:
@@ -527,6 +546,17 @@ def test_a_phone_shows_it_without_sideways_scrolling(browser: Browser, pages: di
         )
         assert tops == sorted(tops)
         assert browser.run("return document.querySelector('#controls').getBoundingClientRect().bottom <= innerHeight")
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_long_words_scroll_in_the_formula_sideways_alone(browser: Browser, tmp_path: Path, width: int) -> None:
+    product = Value(1.5e-300, "w" * 80) * Value(2.0, "a label of more words than fit into a line")
+    explanation = explain(product)
+    browser.open(explanation.save(tmp_path / "long.html"), width=width)
+    for _ in range(len(explanation.forward) + len(explanation.backward)):
+        assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert browser.run("const f = document.querySelector('#formula'); return f.scrollHeight <= f.clientHeight")
+        browser.click("#next")
 
 
 # In a notebook.
