@@ -112,7 +112,7 @@ def _number(x: float) -> str:
     mantissa, e, exponent = _rounded(x).replace("inf", "∞").partition("e")
     signed = f'<mo form="prefix">−</mo><mn>{mantissa[1:]}</mn>' if mantissa[0] == "-" else f"<mn>{mantissa}</mn>"
     power = f"<mo>×</mo><msup><mn>10</mn><mn>{str(int(exponent)).replace('-', '−')}</mn></msup>" if e else ""
-    return f"<mrow>{signed}{power}</mrow>" if signed != f"<mn>{mantissa}</mn>" or power else signed
+    return f"<mrow>{signed}{power}</mrow>" if mantissa[0] == "-" or e else signed
 
 
 def _operator(symbol: str) -> str:
@@ -132,7 +132,7 @@ class _MathML:
 
     def guarded(self, term: Term) -> str:
         """Typeset an operand that follows another, in brackets if it starts with a sign."""
-        return f"<mrow><mo>(</mo>{self.term(term)}<mo>)</mo></mrow>" if term.is_signed else self.term(term)
+        return self._bracketed(term) if term.is_signed else self.term(term)
 
     def prefix(self, symbol: str, x: Term) -> str:
         return f'<mo form="prefix">{escape(symbol).replace("-", "−")}</mo>{self.guarded(x)}'
@@ -141,7 +141,8 @@ class _MathML:
         if symbol == operations.div.symbol:
             return f"<mfrac>{self.term(x)}{self.term(y)}</mfrac>"
         if symbol == operations.pow.symbol:
-            return f"<msup>{self.guarded(x)}{self.term(y)}</msup>"
+            has_power = not x.name and "e" in _rounded(x.data)
+            return f"<msup>{self._bracketed(x) if has_power else self.guarded(x)}{self.term(y)}</msup>"
         shown = {"*": "·", "-": "−", "%": "mod", "<=": "≤", ">=": "≥"}.get(symbol, symbol)
         written = f"{self.term(x) if leading else self.guarded(x)}{_operator(shown)}{self.guarded(y)}"
         return f"<mo>(</mo>{written}<mo>)</mo>" if re.search("[<>=]", symbol) else written
@@ -161,6 +162,9 @@ class _MathML:
             return f"<msqrt>{lists[0]}</msqrt>"
         inside = lists[0] if len(lists) == 1 else _operator(",").join(f"<mo>[</mo>{terms}<mo>]</mo>" for terms in lists)
         return f"<mi>{escape(name)}</mi><mo>(</mo>{inside}<mo>)</mo>"
+
+    def _bracketed(self, term: Term) -> str:
+        return f"<mrow><mo>(</mo>{self.term(term)}<mo>)</mo></mrow>"
 
 
 MATHML = _MathML()

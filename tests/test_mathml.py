@@ -40,6 +40,7 @@ def test_every_operation_is_typeset_with_each_operand(name: str) -> None:
         (-Value(-3.0, "x"), "f=−x=−(−3)=3"),
         (less(Value(1.0, "x"), 2.0), "f=(x<2)=(1<2)=1"),
         (Value(1e-9, "x") * 1.0, "f=x·1=1×10−9·1=1×10−9"),
+        (Value(1e-9, "x") ** 2, "f=x2=(1×10−9)2=1×10−18"),
         (Value(1.0, "w12") * 1.0, "f=w12·1=1·1=1"),
         (Value(0.0, "x") / 0.0, "f=x0=00=nan"),
         (1.0 / Value(0.0, "x"), "f=1x=10=∞"),
