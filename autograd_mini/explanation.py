@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 # The colours of gradients in drawings, in a lightness that is legible on dark and on light.
-_POSITIVE, _NEGATIVE = "#3a8fd0", "#d8701e"
+_POSITIVE, _NEGATIVE, _NAN = "#3a8fd0", "#d8701e", "#b5679f"
 
 # As many as can be followed one by one.
 MAX_STEPS = 300
@@ -40,6 +40,16 @@ class Explanation:
         Each node, operands before results.
     backward : tuple of SeedStep, ChainRuleStep and AccumulationStep
         In the order of backpropagation; empty for a constant.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, explain
+    >>> explanation = explain(Value(3.0, "x") * 2.0)
+    >>> print(explanation.forward[-1])
+    f = x · 2 = 3 · 2 = 6
+    >>> step = explanation.backward[-1]
+    >>> step.upstream, step.local_derivative, step.contribution
+    (1.0, 2.0, 2.0)
     """
 
     forward: tuple[ForwardStep, ...]
@@ -71,6 +81,8 @@ class Explanation:
             If the suffix is another.
         RuntimeError
             If no renderer of drawings works here; the message says what to install.
+        OSError
+            If the file can't be written.
         """
         target = Path(path)
         if target.suffix.lower() != ".html":
@@ -92,7 +104,8 @@ class Explanation:
                 text.append(f"{line}\n", style="bold")
                 continue
             text.append(left)
-            text.append(f" = {result}\n", style=_NEGATIVE if result.startswith("-") else _POSITIVE)
+            style = _NAN if result == "nan" else _NEGATIVE if result.startswith("-") else _POSITIVE
+            text.append(f" = {result}\n", style=style)
         text.rstrip()
         return text
 

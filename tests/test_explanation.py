@@ -392,3 +392,9 @@ def test_rich_prints_the_same_text_in_colour() -> None:
         terminal.print(explain_lecture_example())
     assert re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).rstrip() == F1
     assert re.search(r"-2 \+ 5\x1b\[[0-9;]+m = 3", captured.get())
+
+
+def test_rich_tells_positive_negative_and_nan_by_their_colours() -> None:
+    pytest.importorskip("rich", reason="needs rich")
+    results = [explain(Value(x, "x") * 1.0).__rich__().spans[1] for x in (2.0, -2.0, math.nan)]
+    assert len({span.style for span in results}) == 3
