@@ -743,6 +743,21 @@ def test_without_the_inprocess_renderer_dot_makes_the_svg() -> None:
     assert "</svg>" in run_without_renderer(path=os.environ["PATH"]).stdout
 
 
+@needs_dot
+def test_graphviz_is_stopped_from_polishing_long_but_not_from_laying_out_ordinary_graphs() -> None:
+    x = Value(0.5)
+    network = tanh(dot([Value(0.1 * i) for i in range(8)], [tanh(x * i + 1.0) for i in range(8)]))
+    for root in (lecture_example()["f"], network):
+        source = draw(root).source
+        unlimited = source.replace(" nslimit=4", "")
+        assert unlimited != source
+        first, second = (
+            subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True).stdout
+            for text in (source, unlimited)
+        )
+        assert first == second
+
+
 # micrograd's way.
 
 
