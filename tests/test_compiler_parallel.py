@@ -77,10 +77,42 @@ def test_parts_of_a_large_batch_are_taken_by_as_many_threads_as_there_are(
         parallel.share(after_meeting, parts, threads)
 
     monkeypatch.setattr("autograd_mini.compiler.kernel.share", noted)
-    monkeypatch.setattr(parallel, "_pool", ThreadPoolExecutor(2))
+    monkeypatch.setattr(parallel, "cpu_count", lambda: 2)
     jit(loss, in_axes=(None, 0, 0), threads=3)(*batch)
     assert len(seen) == 3
-    parallel._pool.shutdown()  # type: ignore[union-attr]
+
+
+def test_an_error_in_another_thread_is_raised_in_this_one() -> None:
+    meeting = threading.Barrier(2)
+
+    def work(remaining: Iterator[int]) -> None:
+        for _ in remaining:
+            meeting.wait(timeout=60)  # so that each thread has a part
+            if threading.current_thread() is not threading.main_thread():
+                raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        parallel.share(work, range(2), 2)
+
+
+def test_after_an_error_in_this_thread_the_others_take_no_more_parts() -> None:
+    begun, taken = threading.Event(), []
+
+    def work(remaining: Iterator[int]) -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert begun.wait(timeout=60)
+            raise KeyboardInterrupt
+        for part in remaining:
+            taken.append(part)
+            begun.set()
+            time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.share(work, range(1000), 2)
+    so_far = len(taken)
+    assert so_far < 1000
+    time.sleep(0.05)
+    assert len(taken) == so_far
 
 
 def test_parts_of_a_large_batch_are_put_together_in_their_order(batch: tuple[Any, ...]) -> None:

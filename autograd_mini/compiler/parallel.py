@@ -1,43 +1,84 @@
-"""Threads that share the parts of a large batch. Knows nothing of what a part is."""
+"""Threads that share the parts of a large batch. Knows nothing of what a part is.
+
+Ctrl-C may come between any two instructions. So this thread takes no lock that is written in Python, as those of
+`concurrent.futures` are: an interrupt may leave it locked, and all calls after that would wait for good.
+"""
 
 from __future__ import annotations
 
 import os
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from typing import Any
 
-_pool: ThreadPoolExecutor | None = None
+_tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+_helpers = 0  # how many threads there are that wait for tasks
 
 
 def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> None:
     """Let this thread, and others if it is worth it, take parts until none is left."""
-    global _pool
     remaining = iter(parts)
     helpers = min(threads, len(parts)) - 1
     if helpers <= 0:
         work(remaining)
         return
-    if _pool is None:
-        _pool = ThreadPoolExecutor(cpu_count(), thread_name_prefix="autograd_mini")
-    futures = [_pool.submit(work, remaining) for _ in range(helpers)]
+    begun: list[None] = []
+    ended: list[BaseException | None] = []
+    news: SimpleQueue[None] = SimpleQueue()
+
+    def help_out() -> None:
+        begun.append(None)
+        error: BaseException | None = None
+        try:
+            work(remaining)
+        except BaseException as caught:
+            error = caught
+        ended.append(error)
+        news.put(None)
+
     try:
+        for _ in range(helpers):
+            _tasks.put(help_out)
+        _start(helpers)
         work(remaining)
+    except BaseException:
+        for _ in remaining:  # nobody needs them any more
+            pass
+        raise
     finally:
-        _wait_for_all(futures)
-    for future in futures:
-        future.result()
+        _wait(begun, ended, news)
+    for error in ended:
+        if error is not None:
+            raise error
 
 
-def _wait_for_all(futures: list[Future[None]]) -> None:
+def _wait(begun: list[None], ended: list[Any], news: SimpleQueue[None]) -> None:
     """Wait, and let not even Ctrl-C end it early: what it interrupts is raised again afterwards."""
     interrupt: BaseException | None = None
-    while not all(future.done() for future in futures):
+    is_over = False
+    while not is_over:
         try:
-            wait(futures)
+            while len(ended) < len(begun):  # who has not begun yet will find nothing to do
+                news.get()
+            is_over = True
         except BaseException as error:
             interrupt = error
     if interrupt is not None:
         raise interrupt
+
+
+def _start(helpers: int) -> None:
+    """Start threads, unless there are enough."""
+    global _helpers
+    while _helpers < min(helpers, cpu_count()):
+        start_new_thread(_serve, (_tasks,))
+        _helpers += 1
+
+
+def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        tasks.get()()
 
 
 def cpu_count() -> int:
@@ -45,10 +86,10 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _forget_pool() -> None:
-    global _pool
-    _pool = None  # its threads stayed in the parent
+def _forget_helpers() -> None:
+    global _tasks, _helpers
+    _tasks, _helpers = SimpleQueue(), 0  # the threads stayed in the parent
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_helpers)
