@@ -278,6 +278,12 @@ def test_a_compiled_function_that_captures_values_is_traced_through_by_another()
     assert outer(3.0) == -15.0
 
 
+def test_a_call_with_values_leaves_nothing_to_a_call_with_arrays_of_another_length() -> None:
+    compiled = jit(lambda w, x: w * (x[0] + x[len(x) - 1]))
+    assert compiled(Value(2.0), np.arange(5.0)).data == 8.0
+    assert compiled(2.0, np.arange(7.0)) == 12.0
+
+
 @pytest.mark.parametrize("reduce", [None, "sum", "mean"])
 def test_batches_are_the_same_for_values_as_for_numbers(reduce: str | None) -> None:
     rows = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
@@ -318,6 +324,16 @@ def test_a_compiled_function_has_the_name_and_documentation_of_the_function() ->
 
 
 # Kernels.
+
+
+def test_arguments_may_be_given_by_name() -> None:
+    def scaled(x: Any, mode: str = "double", y: Any = 1.0, *, factor: float = 2.0) -> Any:
+        return x * factor if mode == "double" else y
+
+    assert jit(scaled)(x=3.0) == 6.0
+    assert jit(lambda x, y=4.0, z=5.0: x + 10.0 * y + 100.0 * z)(1.0, z=2.0) == 241.0
+    with pytest.raises(TypeError, match="jit takes arguments that have a place, and factor has none"):
+        jit(scaled)(3.0, factor=4.0)
 
 
 def test_a_structure_is_traced_once() -> None:

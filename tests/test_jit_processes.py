@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,32 @@ def test_an_uncalled_lambda_has_nothing_to_travel_as() -> None:
     other = pickle.loads(pickle.dumps(jit(lambda x: x)))
     with pytest.raises(ValueError, match="code for 0 structures of arguments, and not for these"):
         other(1.0)
+
+
+MODULE = """
+from autograd_mini import Value, jit
+weight = Value(3.0)
+def scaled(x):
+    return weight * x
+@jit
+def decorated(x):
+    return weight * x
+"""
+
+
+def test_what_captures_variables_of_its_module_uses_those_where_it_lands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("some_module")
+    for compiled in (jit(module.scaled), module.decorated):
+        compiled(1.0)
+        other = pickle.loads(pickle.dumps(compiled))
+        module.weight.data += 1.0
+        assert other(2.0) == compiled(2.0) == 2.0 * module.weight.data
+        assert other(XS).tolist() == compiled(XS).tolist()
+    assert other is module.decorated, "it travels by name, as a function does"
 
 
 # Forks.
@@ -263,6 +291,48 @@ def test_interrupts_at_any_moment_leave_a_function_that_computes_the_same() -> N
     finally:
         signal.signal(signal.SIGINT, before)
     assert interrupted > 0
+
+
+MANY_INTERRUPTS = """
+import faulthandler, signal, time
+import numpy as np
+from autograd_mini import jit, sin
+
+class Interrupt(KeyboardInterrupt):
+    pass
+
+def interrupt(*_):
+    if is_ready:
+        raise Interrupt
+
+faulthandler.dump_traceback_later(50, exit=True)  # where it hangs
+is_ready = False
+signal.signal(signal.SIGALRM, interrupt)
+compiled = jit(lambda x: sin(x), in_axes=0, reduce="sum", threads=3)
+batch = np.linspace(0.0, 1.0, 300_000)
+expected = compiled(batch)
+began = time.perf_counter()
+compiled(batch)
+seconds = time.perf_counter() - began
+draw, interrupts = np.random.default_rng(0), 0
+for _ in range(400):
+    try:
+        is_ready = True
+        signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-5, 1.3 * seconds))
+        for _ in range(10):
+            assert compiled(batch) == expected
+    except Interrupt:
+        interrupts += 1
+    is_ready = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+assert interrupts > 0
+assert compiled(batch) == expected
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers that interrupt")
+def test_no_interrupt_leaves_a_lock_that_later_calls_wait_for() -> None:
+    run(MANY_INTERRUPTS)
 
 
 INTERRUPT_WHILE_THREADS_WRITE = """

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -160,7 +161,6 @@ class Jitted:
         self._kernels: dict[Any, Kernel] = {}
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
         self._choices: dict[Any, tuple[Axes, ...]] = {}  # what "auto" came to mean, by shapes without first axes
-        self._traced: Trace | None = None  # for the choice just made
         if f is not None:
             update_wrapper(self, f, updated=())
 
@@ -186,14 +186,22 @@ class Jitted:
         """Bind as a method where a class has a compiled function as attribute, as functions do."""
         return self if instance is None else MethodType(self, instance)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        name = getattr(self, "__qualname__", "")
+        if getattr(sys.modules.get(self.__module__), name, None) is self:  # made by a decorator
+            return name
         try:
             pickle.dumps(self._f)
             function = self._f
         except Exception:  # a lambda, a function of the session: its graphs travel without it
             function = None
         options = (function, self.in_axes, self.reduce, self.threads, self.max_kernels)
-        kernels = [(key, kernel.source) for key, kernel in list(self._kernels.items())]
+        # What a function captures is where it lands another Value: it is traced there once more.
+        kernels = [
+            (key, kernel.source)
+            for key, kernel in list(self._kernels.items())
+            if function is None or not kernel.captured
+        ]
         return (_restore, (options, kernels, dict(self._choices)))
 
     def lower(self, *args: Any) -> Lowered:
@@ -231,16 +239,19 @@ class Jitted:
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Put arguments that are given by name in their places."""
-        bound = inspect.signature(self._function()).bind(*args, **kwargs)
+        signature = inspect.signature(self._function())
+        bound = signature.bind(*args, **kwargs)
+        last = max(map(list(signature.parameters).index, bound.arguments))
         bound.apply_defaults()
-        if bound.kwargs:
-            raise TypeError(f"jit takes arguments that have a place, and {', '.join(bound.kwargs)} has none")
-        return bound.args
+        without = [name for name in kwargs if name in bound.kwargs]
+        if without:
+            raise TypeError(f"jit takes arguments that have a place, and {', '.join(without)} has none")
+        return bound.args[: max(len(args), last + 1)]
 
     def _on_graph(self, args: Sequence[Any]) -> Any:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
         flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-        task = _Task(flats, self._axes(flats))
+        task = _Task(flats, self._axes(flats)[0])
         batch = task.batch()
         if not any(block.mapped for block in task.blocks):
             return self._function()(*args)
@@ -263,15 +274,15 @@ class Jitted:
             )
         )
 
-    def _axes(self, flats: Sequence[Flat]) -> tuple[Axes, ...]:
-        """Say which axis of each argument is mapped."""
+    def _axes(self, flats: Sequence[Flat]) -> tuple[tuple[Axes, ...], Trace | None]:
+        """Say which axis of each argument is mapped; also give the trace, if it took one to know."""
         if self.in_axes == "auto":
             return self._choose(flats)
         if not isinstance(self.in_axes, (list, tuple)):
-            return (self.in_axes,) * len(flats)
+            return (self.in_axes,) * len(flats), None
         if len(self.in_axes) != len(flats):
             raise ValueError(f"in_axes has {len(self.in_axes)} entries, but there are {len(flats)} arguments")
-        return tuple(self.in_axes)
+        return tuple(self.in_axes), None
 
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
@@ -279,33 +290,34 @@ class Jitted:
             from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
 
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-            task = _Task(flats, self._axes(flats))
-            task.batch()
+            axes, trace = self._axes(flats)
+            task = _Task(flats, axes)
+            batch = task.batch()
             if self.reduce and not any(block.mapped for block in task.blocks):
                 raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
             kernel = self._kernels.get(task.key)
             if kernel is None:
-                trace = self._traced or Trace(self._function(), task.structures)
+                trace = trace or Trace(self._function(), task.structures)
                 kernel = Kernel(trace.graph, trace.captured, task.blocks, self.reduce, trace.result)
                 kernel.seconds = {"trace": trace.seconds, **kernel.seconds}
                 if len(self._kernels) >= self.max_kernels:
                     self._drop_oldest()
                 self._kernels[task.key] = kernel
-            self._traced = None
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
-            call = self._calls[key] = _Call(kernel, kernel.cut(task.batch()), task.moved())
+            call = self._calls[key] = _Call(kernel, kernel.cut(batch), task.moved())
             return call
 
     def _drop_oldest(self) -> None:
         oldest = self._kernels.pop(next(iter(self._kernels)))
         self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
 
-    def _choose(self, flats: Sequence[Flat]) -> tuple[Axes, ...]:
+    def _choose(self, flats: Sequence[Flat]) -> tuple[tuple[Axes, ...], Trace | None]:
         """Choose which arrays are mapped over their first axis: as many as the function takes the rows of."""
-        every = _Task(flats, [0] * len(flats))
-        if every.structures in self._choices:
-            return self._choices[every.structures]
+        rows = _Task(flats, [0] * len(flats)).structures
+        known = self._choices.get(rows)
+        if known is not None:
+            return known, None
         arrays = [i for i, argument in enumerate(flats) if holds_array(argument)]
         first: Exception | None = None
         for whole in (subset for size in range(len(arrays) + 1) for subset in combinations(arrays, size)):
@@ -315,7 +327,7 @@ class Jitted:
             if whole and len(lengths) > 1:
                 continue
             try:
-                self._traced = Trace(self._function(), _Task(flats, axes).structures)
+                trace: Trace | None = Trace(self._function(), _Task(flats, axes).structures)
             except TracingError:
                 raise
             except Exception as error:  # the first says most: the others had arguments that were not meant
@@ -329,11 +341,11 @@ class Jitted:
                     "in_axes says which arguments all examples share"
                 )
             if not whole and not self.reduce and _folds_whole_arrays(self._function(), flats, arrays):
-                self._traced, axes = None, (None,) * len(flats)
+                trace, axes = None, (None,) * len(flats)
             if len(self._choices) >= SHAPES:
                 self._choices.clear()
-            self._choices[every.structures] = axes
-            return axes
+            self._choices[rows] = axes
+            return axes, trace
         raise AssertionError("unreachable: the last of the subsets returns or raises")
 
 
@@ -377,7 +389,7 @@ def _collect(args: Sequence[Any], key: list[Any], leaves: list[Any]) -> bool:
         for argument in args:
             if not collect(argument, key, leaves):
                 return False
-    except TypeError:
+    except (TypeError, OverflowError):
         for i, argument in enumerate(args):  # one of them raises, and says where
             flat(argument, f"argument {i}")
         raise
