@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ContextDecorator, suppress
 from contextvars import ContextVar, Token
+from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -508,6 +509,11 @@ class Value:
         if _open_blocks and _tape.get() is not None:
             return _compare_traced(operations.greater_equal, self, rhs)
         return self._data >= rhs._data
+
+    def __eq__(self, other: object) -> bool:  # Values are equal only to themselves; to ask it of a number is a mistake
+        if _open_blocks and isinstance(other, Real) and self.is_traced:
+            _refuse("comparing", _BRANCHES)
+        return NotImplemented
 
     def __bool__(self) -> bool:
         if _open_blocks and self.is_traced:
