@@ -331,6 +331,7 @@ def test_arguments_may_be_given_by_name() -> None:
         return x * factor if mode == "double" else y
 
     assert jit(scaled)(x=3.0) == 6.0
+    assert jit(scaled).lower(x=3.0).graph == "v1 = mul(x0, 2.0)\nreturn v1"
     assert jit(lambda x, y=4.0, z=5.0: x + 10.0 * y + 100.0 * z)(1.0, z=2.0) == 241.0
     with pytest.raises(TypeError, match="jit takes arguments that have a place, and factor has none"):
         jit(scaled)(3.0, factor=4.0)
@@ -426,6 +427,8 @@ def test_wrong_options_are_refused(options: dict[str, Any], error: type, told: s
 def test_a_batch_is_needed_to_fold() -> None:
     with pytest.raises(ValueError, match="reduce='mean' folds a batch, but no argument is mapped"):
         jit(lambda x: x, reduce="mean")(1.0)
+    with pytest.raises(ValueError, match="reduce='sum' folds a batch, but no argument is mapped"):
+        jit(lambda x: x, reduce="sum")(Value(1.0))
 
 
 def test_arrays_of_a_batch_have_one_length() -> None:

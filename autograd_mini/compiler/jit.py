@@ -204,12 +204,12 @@ class Jitted:
         ]
         return (_restore, (options, kernels, dict(self._choices)))
 
-    def lower(self, *args: Any) -> Lowered:
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """Show what becomes of the function for arguments like these.
 
         Parameters
         ----------
-        *args
+        *args, **kwargs
             As for a call.
 
         Returns
@@ -223,6 +223,8 @@ class Jitted:
         v1 = add(x0, x0)
         return v1
         """
+        if kwargs:
+            args = self._bind(args, kwargs)
         key: list[Any] = []
         if not _collect(args, key, []):
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
@@ -252,8 +254,8 @@ class Jitted:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
         flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
         task = _Task(flats, self._axes(flats)[0])
-        batch = task.batch()
-        if not any(block.mapped for block in task.blocks):
+        batch = self._batch(task)
+        if batch is None:
             return self._function()(*args)
         if batch == 0:  # no number of the result depends on any Value
             numbers = [unflatten(part, [0.0] * part.size) for part in (argument.structure for argument in flats)]
@@ -284,6 +286,13 @@ class Jitted:
             raise ValueError(f"in_axes has {len(self.in_axes)} entries, but there are {len(flats)} arguments")
         return tuple(self.in_axes), None
 
+    def _batch(self, task: _Task) -> int | None:
+        """Give the size of the batch; None if there is none."""
+        batch = task.batch()
+        if batch is None and self.reduce:
+            raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
+        return batch
+
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
@@ -292,9 +301,7 @@ class Jitted:
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
             axes, trace = self._axes(flats)
             task = _Task(flats, axes)
-            batch = task.batch()
-            if self.reduce and not any(block.mapped for block in task.blocks):
-                raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
+            batch = self._batch(task)
             kernel = self._kernels.get(task.key)
             if kernel is None:
                 trace = trace or Trace(self._function(), task.structures)
@@ -305,7 +312,7 @@ class Jitted:
                 self._kernels[task.key] = kernel
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
-            call = self._calls[key] = _Call(kernel, kernel.cut(batch), task.moved())
+            call = self._calls[key] = _Call(kernel, kernel.cut(batch or 0), task.moved())
             return call
 
     def _drop_oldest(self) -> None:
@@ -374,13 +381,13 @@ class _Task:
         axes = [axis for own in self.axes for axis in own]
         return [(i, axis) for i, axis in enumerate(axes) if axis]
 
-    def batch(self) -> int:
-        """Give the one length of all mapped axes; 0 if there are none."""
+    def batch(self) -> int | None:
+        """Give the one length of all mapped axes; None if there are none."""
         axes = [axis for own in self.axes for axis in own]
         lengths = [leaf.shape[axis] for leaf, axis in zip(self.leaves, axes) if axis is not None]
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
-        return lengths[0] if lengths else 0
+        return lengths[0] if lengths else None
 
 
 def _collect(args: Sequence[Any], key: list[Any], leaves: list[Any]) -> bool:
