@@ -111,7 +111,8 @@ class CompiledModel:
         """
         with _refusing(), no_grad():
             found = [_listed(y) for y in self.outputs(self.parameters(), inputs_of(sample))]
-            _compare("outputs", found, [[y.data for y in _listed(self._model(x))] for x in sample])
+            outputs = [_listed(self._model(x)) for x in sample]
+            _compare("outputs", found, [[y.data if isinstance(y, Value) else float(y) for y in row] for row in outputs])
 
     def _output(self, parameters: Any, x: Any) -> Any:
         twin = self._twin(parameters)

@@ -538,6 +538,15 @@ def test_probabilities_and_scores_are_the_same():
     assert found == pytest.approx(expected, rel=1e-14)
 
 
+def test_outputs_that_are_plain_numbers_are_predicted():
+    class Constant(Module):
+        def __call__(self, x):
+            return [x[0], 2.0]
+
+    for jit in (False, True):
+        assert predict(Constant(), [[1.0], [3.0]], jit=jit).tolist() == [[1.0, 2.0], [3.0, 2.0]]
+
+
 def test_many_predictions_go_through_jit_without_being_asked(monkeypatch):
     sizes = []
     original = CompiledModel.outputs

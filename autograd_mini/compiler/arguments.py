@@ -83,10 +83,6 @@ def holds_array(argument: Flat) -> bool:
     return any(isinstance(leaf, np.ndarray) for leaf in argument.leaves)
 
 
-def _holds_value(array: np.ndarray[Any, Any]) -> bool:
-    return any(isinstance(x, Value) for x in array.flat)
-
-
 def check_axes(axes: Axes, role: str = "in_axes") -> None:
     """Check that axes are integers or None, or nested such.
 
