@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +334,12 @@ assert compiled(batch) == expected
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers that interrupt")
 def test_no_interrupt_leaves_a_lock_that_later_calls_wait_for() -> None:
     run(MANY_INTERRUPTS)
+
+
+def test_a_trace_has_a_context_of_its_own_so_that_no_interrupt_leaves_it_open() -> None:
+    variable: ContextVar[bool] = ContextVar("variable", default=False)
+    assert jit(lambda x: x if variable.set(True) else -x)(2.0) == 2.0
+    assert not variable.get()
 
 
 INTERRUPT_WHILE_THREADS_WRITE = """

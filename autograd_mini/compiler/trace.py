@@ -6,6 +6,7 @@ The function runs once, with Values that have no data yet. Knows nothing of what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from time import perf_counter
 from typing import Any
 
@@ -45,13 +46,19 @@ class Trace:
         began = perf_counter()
         arguments = [[Value(float("nan")) for _ in range(structure.size)] for structure in structures]
         tape: list[Value] = []
-        with tracing(tape), recording():
-            result = function(*map(unflatten, structures, arguments))
-            roots, self.result = flatten(result, "the function's result")
-            roots = [root if isinstance(root, Value) else Value(root) for root in roots]
+        # In a context of its own: then not even Ctrl-C on the way out of a block leaves it open here.
+        roots: list[Value] = copy_context().run(
+            self._record, function, list(map(unflatten, structures, arguments)), tape
+        )
         self.captured: list[Value] = []
         self.graph = self._simplify([x for numbers in arguments for x in numbers], tape, roots)
         self.seconds = perf_counter() - began
+
+    def _record(self, function: Callable[..., Any], arguments: Sequence[Any], tape: list[Value]) -> list[Value]:
+        """Run the function; give its results, the numbers among them as Values."""
+        with tracing(tape), recording():
+            roots, self.result = flatten(function(*arguments), "the function's result")
+            return [root if isinstance(root, Value) else Value(root) for root in roots]
 
     def _simplify(self, arguments: Sequence[Value], tape: Sequence[Value], results: Sequence[Value]) -> Graph:
         """Build the graph of what was recorded."""
