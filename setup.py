@@ -22,6 +22,10 @@ DIRECTIVES = {
 class OptionalBuild(build_ext):
     """Compile all modules, or none: where one can't be, the plain Python files do the same, slower."""
 
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or True  # one module on each processor
+
     def run(self) -> None:
         try:
             super().run()
