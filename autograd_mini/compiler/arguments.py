@@ -146,7 +146,20 @@ def blocks(structure: Structure, axes: Sequence[int | None]) -> list[Block]:
     return [Block(leaf.keys, axis is not None) for leaf, axis in zip(structure.leaves(), axes)]
 
 
-def collect(tree: Any, key: list[Any], leaves: list[Leaf]) -> bool:
+def collect(args: Sequence[Any], key: list[Any], leaves: list[Any]) -> bool:
+    """Append the leaves of all arguments, and what tells their structures from others; False if there are Values."""
+    try:
+        for argument in args:
+            if not _collect(argument, key, leaves):
+                return False
+    except (TypeError, OverflowError):
+        for i, argument in enumerate(args):  # one of them raises, and says where
+            flat(argument, f"argument {i}")
+        raise
+    return True
+
+
+def _collect(tree: Any, key: list[Any], leaves: list[Leaf]) -> bool:
     """Append the leaves of an argument, and what tells its structure from others; False if there are Values.
 
     What `flat` does, in a hurry: it is done in each call.
@@ -162,7 +175,7 @@ def collect(tree: Any, key: list[Any], leaves: list[Leaf]) -> bool:
         key.append(kind)
         key.append(tuple(tree) if kind is dict else len(tree))
         for child in tree.values() if kind is dict else tree:
-            if not collect(child, key, leaves):
+            if not _collect(child, key, leaves):
                 return False
     else:
         known = flat(tree, "an argument")

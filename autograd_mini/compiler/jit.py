@@ -170,7 +170,7 @@ class Jitted:
             args = self._bind(args, kwargs)
         key: list[Any] = []
         leaves: list[Any] = []
-        if not _collect(args, key, leaves) or is_tracing():
+        if not collect(args, key, leaves) or is_tracing():
             return self._on_graph(args)
         call = self._calls.get(tuple(key)) or self._find(tuple(key), args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
@@ -226,7 +226,7 @@ class Jitted:
         if kwargs:
             args = self._bind(args, kwargs)
         key: list[Any] = []
-        if not _collect(args, key, []):
+        if not collect(args, key, []):
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
         return Lowered(str(kernel.graph), kernel.llvm_ir, dict(kernel.seconds))
@@ -388,19 +388,6 @@ class _Task:
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
         return lengths[0] if lengths else None
-
-
-def _collect(args: Sequence[Any], key: list[Any], leaves: list[Any]) -> bool:
-    """Append the leaves of all arguments, and what tells their structures from others; False if there are Values."""
-    try:
-        for argument in args:
-            if not collect(argument, key, leaves):
-                return False
-    except (TypeError, OverflowError):
-        for i, argument in enumerate(args):  # one of them raises, and says where
-            flat(argument, f"argument {i}")
-        raise
-    return True
 
 
 def _row(leaf: Any, axis: int | None, i: int) -> Any:
