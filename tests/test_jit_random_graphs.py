@@ -120,9 +120,12 @@ def exact_recipes(draw: st.DrawFn) -> Recipe:
 
 
 def numbers_of(results: Sequence[Any]) -> list[float]:
-    """Give the data of Values, and one nan for all of them, whose bits mean nothing."""
-    floats = [float(x.data if isinstance(x, Value) else x) for x in results]
-    return [math.nan if math.isnan(x) else x for x in floats]
+    """Give the data of Values: one nan for all of them, whose bits mean nothing, and of derivatives one zero.
+
+    Whether a derivative of zero has a sign depends on which of the factors 1 were left out.
+    """
+    value, *slopes = [float(x.data if isinstance(x, Value) else x) for x in results]
+    return [math.nan if math.isnan(x) else x for x in (value, *[slope + 0.0 for slope in slopes])]
 
 
 @few
