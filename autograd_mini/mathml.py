@@ -20,6 +20,7 @@ from autograd_mini.steps import (
     Term,
     in_formula,
     number,
+    write_summands,
 )
 
 _DIGITS = 6
@@ -131,7 +132,6 @@ class _MathML:
         return _name(term.name) if term.name else _number(term.data)
 
     def guarded(self, term: Term) -> str:
-        """Typeset an operand that follows another, in brackets if it starts with a sign."""
         return self._bracketed(term) if term.is_signed else self.term(term)
 
     def prefix(self, symbol: str, x: Term) -> str:
@@ -148,13 +148,7 @@ class _MathML:
         return f"<mo>(</mo>{written}<mo>)</mo>" if re.search("[<>=]", symbol) else written
 
     def total(self, summands: Sequence[Term | tuple[Term, Term]]) -> str:
-        written: list[str] = []
-        for summand in summands:
-            if isinstance(summand, tuple):
-                written.append(self.infix(operations.mul.symbol, *summand, leading=not written))
-            else:
-                written.append(self.guarded(summand) if written else self.term(summand))
-        return _operator("+").join(written)
+        return _operator("+").join(write_summands(self, summands))
 
     def call(self, name: str, groups: Sequence[Sequence[Term]]) -> str:
         lists = [_operator(",").join(map(self.term, group)) for group in groups]

@@ -123,6 +123,9 @@ class Notation(Protocol):
     def term(self, term: Term) -> str:
         """Write an operand where no sign can be misread."""
 
+    def guarded(self, term: Term) -> str:
+        """Write an operand that follows another, in brackets if it starts with a sign."""
+
     def prefix(self, symbol: str, x: Term) -> str:
         """Write an operator in front of its operand."""
 
@@ -165,35 +168,40 @@ def compose(operation: Operation, terms: Sequence[Term], notation: Notation) -> 
     return notation.call(operation.name.removesuffix("_"), [terms])
 
 
+def write_summands(notation: Notation, summands: Sequence[Term | tuple[Term, Term]]) -> list[str]:
+    """Write the terms and products of a sum, each as it stands in its place."""
+    written: list[str] = []
+    for summand in summands:
+        if isinstance(summand, tuple):
+            written.append(notation.infix(operations.mul.symbol, *summand, leading=not written))
+        else:
+            written.append(notation.guarded(summand) if written else notation.term(summand))
+    return written
+
+
 class _Text:
     """Formulas as text, to be read in a terminal, and by Python once each · is a *."""
 
     def term(self, term: Term) -> str:
         return in_formula(term.name) if term.name else number(term.data)
 
+    def guarded(self, term: Term) -> str:
+        return f"({self.term(term)})" if term.is_signed else self.term(term)
+
     def prefix(self, symbol: str, x: Term) -> str:
-        return f"{symbol}{self._guarded(x)}"
+        return f"{symbol}{self.guarded(x)}"
 
     def infix(self, symbol: str, x: Term, y: Term, leading: bool = True) -> str:
-        left = self.term(x) if leading and symbol != operations.pow.symbol else self._guarded(x)
-        text = f"{left} {'·' if symbol == operations.mul.symbol else symbol} {self._guarded(y)}"
+        left = self.term(x) if leading and symbol != operations.pow.symbol else self.guarded(x)
+        text = f"{left} {'·' if symbol == operations.mul.symbol else symbol} {self.guarded(y)}"
         return f"({text})" if re.search("[<>=]", symbol) else text
 
     def total(self, summands: Sequence[Term | tuple[Term, Term]]) -> str:
-        written: list[str] = []
-        for summand in summands:
-            if isinstance(summand, tuple):
-                written.append(self.infix(operations.mul.symbol, *summand, leading=not written))
-            else:
-                written.append(self._guarded(summand) if written else self.term(summand))
-        return " + ".join(written)
+        return " + ".join(write_summands(self, summands))
 
     def call(self, name: str, groups: Sequence[Sequence[Term]]) -> str:
         lists = [", ".join(map(self.term, group)) for group in groups]
         return f"{name}({lists[0] if len(lists) == 1 else ', '.join(f'[{terms}]' for terms in lists)})"
-
-    def _guarded(self, term: Term) -> str:
-        return f"({self.term(term)})" if term.is_signed else self.term(term)
 
 
 TEXT: Notation = _Text()
