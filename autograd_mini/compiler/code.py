@@ -140,7 +140,7 @@ class _PatternCode:
 
     def entry(self, place: ir.Value) -> ir.Value:
         """Load an entry of the table."""
-        return self.builder.sext(self.builder.load(self.builder.gep(self.table, [place])), LONG)
+        return _entry(self.builder, self.table, place)
 
     def address(self, kind: str, place: ir.Value) -> ir.Value:
         """Give the address of a number: of all lanes, or of the first lane."""
@@ -393,19 +393,16 @@ def _write_process(module: ir.Module, run: ir.Function, width: int) -> None:
         builder.call(run, [u, s, results, lanes, lanes, runs, count, tables])
         builder.ret_void()
         return
-    for place, vector in _chunks(builder, results, sums, width):
-        builder.store(ir.Constant(vector, None), place, align=8)
+    for place, some in _chunks(builder, results, sums, width):
+        builder.store(some.constant(0.0).value, place, align=8)
     with _loop(builder, told["begin"], told["end"], lanes) as example:
         valid = _least(builder, builder.sub(told["end"], example), lanes)
         _write_loads(builder, told, s, tables, example, valid, width)
         builder.call(run, [u, s, results, lanes, valid, runs, count, tables])
         _write_stores(builder, told, s, results, tables, example, valid)
     divisor = builder.bitcast(told["divisor"], DOUBLE)
-    for place, vector in _chunks(builder, results, sums, width):
-        divisors = ir.Constant(vector, ir.Undefined)
-        for k in range(vector.count):
-            divisors = builder.insert_element(divisors, divisor, ir.Constant(INT, k))
-        builder.store(builder.fdiv(builder.load(place, align=8), divisors), place, align=8)
+    for place, some in _chunks(builder, results, sums, width):
+        builder.store(builder.fdiv(builder.load(place, align=8), some.splat(divisor).value), place, align=8)
     builder.ret_void()
 
 
@@ -435,13 +432,11 @@ def _write_loads(
             target = builder.gep(s, [builder.mul(slot, lanes)])
             stop = _least(builder, builder.add(block, _long(EXAMPLES)), end)
             with _loop(builder, block, stop, step) as lane:
-                vector = ir.Constant(ir.VectorType(DOUBLE, step), ir.Undefined)
-                for k in range(step):
-                    at = builder.mul(builder.add(lane, _long(k)), stride)
-                    number = builder.load(builder.gep(origin, [at]))
-                    vector = builder.insert_element(vector, number, ir.Constant(INT, k))
-                into = builder.bitcast(builder.gep(target, [lane]), vector.type.as_pointer())
-                builder.store(vector, into, align=8)
+                some = Lanes(builder, step)
+                places = [builder.mul(builder.add(lane, _long(k)), stride) for k in range(step)]
+                numbers = some.gather([builder.load(builder.gep(origin, [at])) for at in places])
+                into = builder.bitcast(builder.gep(target, [lane]), some.type.as_pointer())
+                builder.store(numbers.value, into, align=8)
     last = builder.sub(valid, _long(1))
     with builder.if_then(builder.icmp_signed("<", valid, lanes)), _loop(builder, _long(0), loads) as row:
         (slot,) = _entries(builder, tables, builder.mul(row, _long(3)), 1)
@@ -473,17 +468,20 @@ def _write_stores(
 
 def _entries(builder: ir.IRBuilder, tables: ir.Value, first: ir.Value, count: int) -> list[ir.Value]:
     """Load entries of a table that follow one another."""
-    places = [builder.add(first, _long(k)) for k in range(count)]
-    return [builder.sext(builder.load(builder.gep(tables, [place])), LONG) for place in places]
+    return [_entry(builder, tables, builder.add(first, _long(k))) for k in range(count)]
 
 
-def _chunks(builder: ir.IRBuilder, array: ir.Value, count: ir.Value, width: int) -> Iterator[tuple[Any, Any]]:
-    """Go through an array by vectors, then through what remains one by one: addresses and their types."""
+def _entry(builder: ir.IRBuilder, table: ir.Value, place: ir.Value) -> Any:
+    return builder.sext(builder.load(builder.gep(table, [place])), LONG)
+
+
+def _chunks(builder: ir.IRBuilder, array: ir.Value, count: ir.Value, width: int) -> Iterator[tuple[Any, Lanes]]:
+    """Go through an array by vectors, then through what remains one by one: give each address."""
     whole = builder.sub(count, builder.srem(count, _long(width)))
     for size, begin, end in ((width, _long(0), whole), (1, whole, count)):
-        vector = ir.VectorType(DOUBLE, size)
+        some = Lanes(builder, size)
         with _loop(builder, begin, end, size) as place:
-            yield builder.bitcast(builder.gep(array, [place]), vector.as_pointer()), vector
+            yield builder.bitcast(builder.gep(array, [place]), some.type.as_pointer()), some
 
 
 def _least(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:

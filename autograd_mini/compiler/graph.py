@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autograd_mini import operations
-from autograd_mini.operations import Operation, add, div, identity, mul, neg, sub, where
+from autograd_mini.operations import Operation, add, div, mul, neg, sub, where
 
 try:
     import cython
@@ -299,7 +299,6 @@ _SIMPLER: dict[Operation, Callable[[Graph, Operands], Node | None]] = {
     add: _simpler_add,
     sub: _simpler_sub,
     neg: _simpler_neg,
-    identity: lambda graph, operands: operands[0],
     operations.pow: _simpler_pow,
     where: _simpler_where,
 }

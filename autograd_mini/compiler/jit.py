@@ -258,7 +258,7 @@ class Jitted:
         if batch is None:
             return self._function()(*args)
         if batch == 0:  # no number of the result depends on any Value
-            numbers = [unflatten(part, [0.0] * part.size) for part in (argument.structure for argument in flats)]
+            numbers = [unflatten(structure, [0.0] * structure.size) for _, structure in flats]
             with tracing(None):
                 return self(*numbers)
         rows: list[list[Any]] = []
@@ -361,30 +361,26 @@ class _Task:
 
     def __init__(self, flats: Sequence[Flat], axes: Sequence[Axes]) -> None:
         named = [(argument, chosen, f"argument {i}") for i, (argument, chosen) in enumerate(zip(flats, axes))]
-        self.axes = tuple([tuple(leaf_axes(chosen, argument.structure, role)) for argument, chosen, role in named])
-        self.structures = tuple(
-            [of_one_example(argument.structure, iter(own)) for argument, own in zip(flats, self.axes)]
-        )
-        self.blocks = [block for part, own in zip(self.structures, self.axes) for block in blocks(part, own)]
-        self.leaves = [leaf for argument in flats for leaf in argument.leaves]
+        every = tuple([tuple(leaf_axes(chosen, argument.structure, role)) for argument, chosen, role in named])
+        self.structures = tuple([of_one_example(argument.structure, iter(own)) for argument, own in zip(flats, every)])
+        self.blocks = [block for part, own in zip(self.structures, every) for block in blocks(part, own)]
+        # Each leaf, and its axis that is mapped.
+        self.leaves = [(leaf, axis) for argument, own in zip(flats, every) for leaf, axis in zip(argument.leaves, own)]
         self.key = (self.structures, tuple(self.blocks))
 
     def example(self, i: int) -> Iterator[Any]:
         """Give the arguments that one example of the batch has."""
-        axes = [axis for own in self.axes for axis in own]
-        rows = iter([_row(leaf, axis, i) for leaf, axis in zip(self.leaves, axes)])
+        rows = iter([_row(leaf, axis, i) for leaf, axis in self.leaves])
         for structure in self.structures:
             yield structure.nest(lambda part: next(rows))
 
     def moved(self) -> list[tuple[int, int]]:
         """List the leaves whose mapped axis is not the first one."""
-        axes = [axis for own in self.axes for axis in own]
-        return [(i, axis) for i, axis in enumerate(axes) if axis]
+        return [(i, axis) for i, (_, axis) in enumerate(self.leaves) if axis]
 
     def batch(self) -> int | None:
         """Give the one length of all mapped axes; None if there are none."""
-        axes = [axis for own in self.axes for axis in own]
-        lengths = [leaf.shape[axis] for leaf, axis in zip(self.leaves, axes) if axis is not None]
+        lengths = [leaf.shape[axis] for leaf, axis in self.leaves if axis is not None]
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
         return lengths[0] if lengths else None

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array, Block
-from autograd_mini.compiler.code import Work, write_code
+from autograd_mini.compiler.code import RUN, VECTORS, Work, write_code
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.machine import compile_ir, vector_width
 from autograd_mini.compiler.parallel import share
@@ -70,7 +70,7 @@ class _Stage:
             start += len(run.table)
             tables.append(run.table)
         self.tables = np.concatenate(tables)
-        self.runs = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         began = perf_counter()
         text = _written(tuple(patterns), width)
         wrote = perf_counter()
@@ -149,7 +149,7 @@ class Kernel:
         for stage in filter(None, (self.before, self.stage)):
             for name, seconds in stage.seconds.items():
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        self._step = 2 * width  # lanes come in so many: what a sum of products works on at a time
+        self._step = VECTORS * width  # lanes come in so many: what a sum of products works on at a time
         self._numbers = np.zeros(layout.sizes["u"])
         for node, number in graph.constants.items():
             self._numbers[layout.places[node]] = number

@@ -50,7 +50,6 @@ class Trace:
         roots: list[Value] = copy_context().run(
             self._record, function, list(map(unflatten, structures, arguments)), tape
         )
-        self.captured: list[Value] = []
         self.graph = self._simplify([x for numbers in arguments for x in numbers], tape, roots)
         self.seconds = perf_counter() - began
 
@@ -90,5 +89,5 @@ class Trace:
         graph.results = [
             nodes[place] if place >= 0 else outside[result] for place, result in zip(places[len(recorded)], results)
         ]
-        self.captured = list(outside)
+        self.captured: list[Value] = list(outside)
         return graph
