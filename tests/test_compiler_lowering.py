@@ -57,7 +57,7 @@ def module_of(function: Callable[..., Any], arity: int, width: int) -> ir.Module
         element = builder.gep(pointer, [ir.IntType(64)(index * width)])
         return builder.bitcast(element, lanes.type.as_pointer())
 
-    operands = [lanes.number(builder.load(place(f.args[0], i), align=8)) for i in range(arity)]
+    operands = [Number(lanes, builder.load(place(f.args[0], i), align=8)) for i in range(arity)]
     result = function(*operands)
     assert isinstance(result, Number)
     builder.store(result.value, place(f.args[1], 0), align=8)

@@ -152,7 +152,7 @@ class _PatternCode:
         if kind == "u":
             return self.lanes.splat(self.builder.load(address))
         pointer = self._vector(address, lane)
-        return self.lanes.number(self.builder.load(pointer, align=8))
+        return Number(self.lanes, self.builder.load(pointer, align=8))
 
     def store(self, kind: str, number: Number, address: ir.Value, lane: ir.Value) -> None:
         if kind == "u":
@@ -318,7 +318,7 @@ class _PatternCode:
         self.builder.store((self._read(total) + term).value, total)
 
     def _read(self, total: ir.Value) -> Number:
-        return self.lanes.number(self.builder.load(total))
+        return Number(self.lanes, self.builder.load(total))
 
     def _over_lanes(self, count: int, terms: Callable[[ir.Value], Iterable[Number]]) -> list[ir.Value]:
         """Add up some numbers over all valid lanes; the last vector may have lanes that are not."""
@@ -337,7 +337,7 @@ class _PatternCode:
             mask = builder.icmp_signed("<", lane_numbers, limit)
             nothing = self.lanes.constant(-0.0).value
             for total, term in zip(totals, terms(whole)):
-                self._add(total, self.lanes.number(builder.select(mask, term.value, nothing)))
+                self._add(total, Number(self.lanes, builder.select(mask, term.value, nothing)))
         return [self._across(self._read(total).value) for total in totals]
 
     def _across(self, vector: ir.Value) -> ir.Value:

@@ -43,18 +43,10 @@ class Lanes:
         self.width = width
         self.type = DOUBLE if width == 1 else ir.VectorType(DOUBLE, width)
         self.refusals: list[str] = []  # of numbers that were asked for what is not known yet
-        self._constants: dict[str, Number] = {}
 
     def constant(self, x: float) -> Number:
         """Give a number that is known now, the same in all lanes."""
-        key = float(x).hex()  # tells -0.0 from 0.0
-        if key not in self._constants:
-            self._constants[key] = Number(self, ir.Constant(self.type, x if self.width == 1 else [x] * self.width))
-        return self._constants[key]
-
-    def number(self, value: ir.Value) -> Number:
-        """Take a value of LLVM, of this place's type, as a number."""
-        return Number(self, value)
+        return Number(self, ir.Constant(self.type, x if self.width == 1 else [x] * self.width))
 
     def splat(self, value: ir.Value) -> Number:
         """Take a double of LLVM as a number that is the same in all lanes."""
