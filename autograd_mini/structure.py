@@ -74,7 +74,15 @@ class Structure:
 NUMBER = Structure(float)
 
 
-def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
+def _elements(array: Any, role: str) -> tuple[list[Any], Structure]:
+    """List the elements of an array."""
+    elements = [x if isinstance(x, Value) else as_float(x, f"an element of {role}") for x in array.flat]
+    return elements, Structure(np.ndarray, array.shape)
+
+
+def flatten(
+    tree: Any, role: str, list_array: Callable[[Any, str], tuple[list[Any], Structure]] = _elements
+) -> tuple[list[Any], Structure]:
     """List the numbers of a nested argument, floats and Values, and how they were nested.
 
     Parameters
@@ -82,6 +90,8 @@ def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
     tree : Value, real number, array of these, or list, tuple or dict of such
     role : str
         What the argument is; an error message starts with it.
+    list_array : callable, optional
+        What to list of an array, and its structure; its elements unless given.
 
     Raises
     ------
@@ -99,8 +109,7 @@ def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
     if isinstance(tree, Value):
         return [tree], NUMBER
     if isinstance(tree, np.ndarray):
-        elements = [x if isinstance(x, Value) else as_float(x, f"an element of {role}") for x in tree.flat]
-        return elements, Structure(np.ndarray, tree.shape)
+        return list_array(tree, role)
     if isinstance(tree, Real):
         return [as_float(tree, role)], NUMBER
     if isinstance(tree, dict):
@@ -116,7 +125,7 @@ def flatten(tree: Any, role: str) -> tuple[list[Any], Structure]:
             numbers.append(child)
             parts.append(NUMBER)
         else:
-            inner, part = flatten(child, f"{role}[{key!r}]")
+            inner, part = flatten(child, f"{role}[{key!r}]", list_array)
             numbers += inner
             parts.append(part)
     return numbers, Structure(type(tree), keys, tuple(parts))

@@ -6,7 +6,6 @@ Knows nothing of graphs or code.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,31 +43,18 @@ def flat(tree: Any, role: str) -> Flat:
     TypeError
         If there is something else than numbers in it; the message says where.
     """
-    if type(tree) is float or isinstance(tree, Value):
-        return Flat([tree], NUMBER)
-    if isinstance(tree, np.ndarray) and tree.ndim:
-        if tree.dtype == object:
-            tree = make_array(flatten(tree, role)[0], tree.shape)
-        elif tree.dtype.kind not in "fiub" or isinstance(tree, np.ma.MaskedArray):
-            raise TypeError(f"{role} must be an array of real numbers, not {describe(tree)}")
-        return Flat([tree], Structure(np.ndarray, tree.shape))
-    if isinstance(tree, (Real, np.ndarray)):
-        return Flat([as_float(tree[()] if isinstance(tree, np.ndarray) else tree, role)], NUMBER)
-    if isinstance(tree, dict):
-        keys, children = tuple(tree), list(tree.values())
-    elif isinstance(tree, (list, tuple)):
-        keys, children = (), list(tree)
-        if all(type(child) is float for child in children):
-            return Flat(children, Structure(type(tree), (), (NUMBER,) * len(children)))
-    else:
-        raise TypeError(f"{role} must be a number, or a list, tuple, dict or array of numbers, not {describe(tree)}")
-    leaves: list[Leaf] = []
-    parts: list[Structure] = []
-    for key, child in zip(keys or range(len(children)), children):
-        inner, part = flat(child, f"{role}[{key!r}]")
-        leaves += inner
-        parts.append(part)
-    return Flat(leaves, Structure(type(tree), keys, tuple(parts)))
+    return Flat(*flatten(tree, role, _whole_array))
+
+
+def _whole_array(array: Any, role: str) -> tuple[list[Leaf], Structure]:
+    """Take an array as one leaf."""
+    if array.ndim == 0:
+        return [as_float(array[()], role)], NUMBER
+    if array.dtype == object:
+        array = make_array(flatten(array, role)[0], array.shape)
+    elif array.dtype.kind not in "fiub" or isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{role} must be an array of real numbers, not {describe(array)}")
+    return [array], Structure(np.ndarray, array.shape)
 
 
 def holds_value(argument: Flat) -> bool:
