@@ -84,6 +84,20 @@ def test_factors_may_lie_at_any_distance(stride: int) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "order", [[0, 1, 2, 3, 4], [1, 4, 7, 10], [11, 9, 7], [0, 1, 3, 7, 2, 2], [5, 5, 5], [8]], ids=str
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_factors_that_rows_share_may_lie_anywhere(kind: str, order: Sequence[int]) -> None:
+    def function(w: Sequence[Sequence[Any]], x: Sequence[Any]) -> list[Any]:
+        return [sum(a * x[i] for a, i in zip(row, order, strict=True)) for row in w] + [relu(b) for b in x]
+
+    w, x = numbers(kind, 7, len(order)), numbers("mapped", 12)
+    found = jit(function, in_axes=(axis(kind), 0))(w, x)
+    expected = np.einsum("bij,bj->ib", each_example(w, kind), x[:, order])
+    np.testing.assert_allclose(found[:7], expected, rtol=1e-12, atol=1e-12)
+
+
 def test_results_of_one_pattern_may_need_each_other() -> None:
     def function(x: Any) -> list[Any]:
         states = [x]

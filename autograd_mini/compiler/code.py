@@ -148,6 +148,10 @@ class _PatternCode:
             return self.builder.gep(self.u, [place])
         return self.builder.gep(self.s, [self.builder.mul(place, self.lane_count)])
 
+    def stride(self, kind: str, places: ir.Value) -> ir.Value:
+        """Say how far apart in memory numbers are that have so many places between them."""
+        return places if kind == "u" else self.builder.mul(places, self.lane_count)
+
     def load(self, kind: str, address: ir.Value, lane: ir.Value) -> Number:
         if kind == "u":
             return self.lanes.splat(self.builder.load(address))
@@ -183,11 +187,15 @@ class _PatternCode:
             result = self.address(kind, places[0])
             addresses = [self.address(k, place) for k, place in zip(pattern.leaves, places[1:])]
             uniform = {i: self.load("u", addresses[i], _long(0)) for i, k in enumerate(pattern.leaves) if k == "u"}
-            with self.each_lane(kind) as lane:
-                leaves = [
-                    uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)
+            with self.each_lane(kind, self._vectors(kind)) as first_lane:
+                lanes = self._lane_vectors(kind, first_lane)
+                every = [
+                    [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
+                    for lane in lanes
                 ]
-                self.store(kind, self._evaluate(pattern.shape, leaves), result, lane)
+                numbers = [self._evaluate(pattern.shape, leaves) for leaves in every]
+                for number, lane in zip(numbers, lanes):
+                    self.store(kind, number, result, lane)
 
     def _evaluate(self, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
         if isinstance(shape, int):
@@ -198,31 +206,29 @@ class _PatternCode:
         return lower(operation, [self._evaluate(operand, leaves) for operand in operands])
 
     def _write_shared_dot(self, pattern: Dot) -> None:
-        builder = self.builder
-        whole = builder.sub(self.count, builder.srem(self.count, _long(ROWS)))
-        with _loop(builder, _long(0), whole, ROWS) as row:
-            self._write_dot_rows(pattern, row, ROWS)
-        with _loop(builder, whole, self.count) as row:
-            self._write_dot_rows(pattern, row, 1)
+        for rows, first in self._blocks(self.count, ROWS):
+            self._write_dot_rows(pattern, first, rows)
 
     def _write_dot_rows(self, pattern: Dot, row: ir.Value, rows: int) -> None:
         builder, kind = self.builder, pattern.right
         starts = int(pattern.start in ("u", "s"))
         columns = 2 + starts
+        head = _long(2) if pattern.regular else self.p
         results, begins, lefts = [], [], []
         for j in range(rows):
-            first = builder.add(self.p, builder.mul(builder.add(row, _long(j)), _long(columns)))
+            first = builder.add(head, builder.mul(builder.add(row, _long(j)), _long(columns)))
             results.append(self.address(kind, self.entry(first)))
             if starts:
                 begins.append(self.address(pattern.start, self.entry(builder.add(first, _long(1)))))
             lefts.append(self.address(pattern.left, self.entry(builder.add(first, _long(columns - 1)))))
-        stride = self.q if pattern.left == "u" else builder.mul(self.q, self.lane_count)
+        stride = self.stride(pattern.left, self.q)
+        right = self._right_factors(pattern)
         with self.each_lane(kind, self._vectors(kind)) as lane:
             vectors = self._lane_vectors(kind, lane)
             totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
             with _loop(builder, _long(0), self.p) as i:
-                right = self.address(kind, self.entry(i))
-                xs = [self.load(kind, right, v) for v in vectors]
+                address = right(i)
+                xs = [self.load(kind, address, v) for v in vectors]
                 step = builder.mul(i, stride)
                 for j in range(rows):
                     left = builder.gep(lefts[j], [step])
@@ -231,6 +237,14 @@ class _PatternCode:
             for j in range(rows):
                 for total, v in zip(totals[j], vectors):
                     self.store(kind, self._read(total), results[j], v)
+
+    def _right_factors(self, pattern: Dot) -> Callable[[ir.Value], ir.Value]:
+        """Find the right factors that all rows share: give what gives the address of each."""
+        if not pattern.regular:
+            return lambda i: self.address(pattern.right, self.entry(i))
+        first = self.address(pattern.right, self.entry(_long(0)))
+        stride = self.stride(pattern.right, self.entry(_long(1)))
+        return lambda i: self.builder.gep(first, [self.builder.mul(i, stride)])
 
     def _write_dot(self, pattern: Dot) -> None:
         builder, kind = self.builder, pattern.right
@@ -255,16 +269,16 @@ class _PatternCode:
 
     def _write_outer(self) -> None:
         """Go through a rectangle of results by blocks, so that each factor loaded is used several times."""
-        builder, lefts, rights = self.builder, self.p, self.q
-        for right_step, right_begin, right_end in self._blocks(rights, 4):
-            with _loop(builder, right_begin, right_end, right_step) as i:
-                for left_step, left_begin, left_end in self._blocks(lefts, 2):
-                    with _loop(builder, left_begin, left_end, left_step) as j:
-                        self._write_outer_block(j, left_step, i, right_step)
+        for rights, i in self._blocks(self.q, 4):
+            for lefts, j in self._blocks(self.p, 2):
+                self._write_outer_block(j, lefts, i, rights)
 
-    def _blocks(self, count: ir.Value, size: int) -> list[tuple[int, ir.Value, ir.Value]]:
+    def _blocks(self, count: ir.Value, size: int) -> Iterator[tuple[int, ir.Value]]:
+        """Go through rows by blocks, then through what remains one by one: give size and first row of each."""
         whole = self.builder.sub(count, self.builder.srem(count, _long(size)))
-        return [(size, _long(0), whole), (1, whole, count)]
+        for rows, begin, end in ((size, _long(0), whole), (1, whole, count)):
+            with _loop(self.builder, begin, end, rows) as first:
+                yield rows, first
 
     def _write_outer_block(self, j: ir.Value, left_count: int, i: ir.Value, right_count: int) -> None:
         builder = self.builder
@@ -287,11 +301,15 @@ class _PatternCode:
             self._add_to_sum(self.entry(builder.add(results, at)), total)
 
     def _write_fold(self) -> None:
+        for rows, first in self._blocks(self.count, ROWS):
+            self._write_fold_rows(first, rows)
+
+    def _write_fold_rows(self, row: ir.Value, rows: int) -> None:
         builder = self.builder
-        with _loop(builder, _long(0), self.count) as row:
-            first = builder.mul(row, _long(2))
-            address = self.address("s", self.entry(builder.add(first, _long(1))))
-            (total,) = self._over_lanes(1, lambda lane: [self.load("s", address, lane)])
+        firsts = [builder.mul(builder.add(row, _long(j)), _long(2)) for j in range(rows)]
+        addresses = [self.address("s", self.entry(builder.add(first, _long(1)))) for first in firsts]
+        totals = self._over_lanes(rows, lambda lane: [self.load("s", address, lane) for address in addresses])
+        for first, total in zip(firsts, totals):
             self._add_to_sum(self.entry(first), total)
 
     # Sums.

@@ -44,13 +44,15 @@ class Dot:
     """A pattern: a sum of products. Rows: result, start if that is loaded, then the factors.
 
     If `shared`, all rows have the same right factors, which stand once, before the rows, and left
-    ones at regular distance, of which the row has the first.
+    ones at regular distance, of which the row has the first. If `regular`, the right ones are at
+    regular distance too: their first one and the distance stand before the rows.
     """
 
     start: str  # "" for none, "0", or its kind
     left: str
     right: str
-    shared: bool
+    shared: bool = False
+    regular: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class Planner:
         else:
             begin, operands = self._kind_of(start), [start, *left]
         left_kind = self.kind if left[0] < 0 else self._kind_of(left[0])
-        self.steps.append(_Step(Dot(begin, left_kind, self.kind, False), node, operands, right))
+        self.steps.append(_Step(Dot(begin, left_kind, self.kind), node, operands, right))
 
     def _add_expressions(self, nodes: Sequence[Node]) -> None:
         """Cut what is not in sums into expressions as large as the number of different ones allows."""
@@ -293,19 +295,21 @@ class Planner:
         shared: dict[tuple[tuple[Node, ...], int], list[list[int]]] = {}
         others: dict[int, list[list[int]]] = {}
         for step in steps:
-            left = np.array([places[operand] for operand in step.operands[starts:]])
+            left = [places[operand] for operand in step.operands[starts:]]
             head = [places[step.result], *[places[operand] for operand in step.operands[:starts]]]
-            strides = np.diff(left)
-            if len(left) == 1 or (strides == strides[0]).all():
-                stride = int(strides[0]) if len(left) > 1 else 0
-                shared.setdefault((tuple(step.right), stride), []).append([*head, int(left[0])])
+            stride = _distance(left)
+            if stride is not None:
+                shared.setdefault((tuple(step.right), stride), []).append([*head, left[0]])
             else:
-                row = [*head, *left.tolist(), *[places[operand] for operand in step.right]]
+                row = [*head, *left, *[places[operand] for operand in step.right]]
                 others.setdefault(len(left), []).append(row)
         runs = []
-        for (right, stride), rows in shared.items():
-            table = np.concatenate([_table([places[node] for node in right]), _table(rows)])
-            runs.append(Run(replace(pattern, shared=True), table, len(rows), (len(right), stride)))
+        for (nodes, stride), rows in shared.items():
+            right = [places[node] for node in nodes]
+            distance = _distance(right)
+            head = right if distance is None else [right[0], distance]
+            alike = replace(pattern, shared=True, regular=distance is not None)
+            runs.append(Run(alike, np.concatenate([_table(head), _table(rows)]), len(rows), (len(right), stride)))
         runs += [Run(pattern, _table(rows), len(rows), (n, 0)) for n, rows in others.items()]
         return runs
 
@@ -325,6 +329,14 @@ class Planner:
                 table += results
             runs.append(Run(Outer(), _table(table), 1, (len(of_left), len(rights))))
         return runs
+
+
+def _distance(places: Sequence[int]) -> int | None:
+    """Give the one distance at which places follow one another; None if there is none."""
+    distances = np.diff(places)
+    if not len(distances):
+        return 0
+    return int(distances[0]) if (distances == distances[0]).all() else None
 
 
 def _table(rows: Sequence[int] | Sequence[Sequence[int]]) -> Table:
