@@ -30,7 +30,7 @@
       node.classList.toggle("now", key === now.node);
       node.classList.toggle("from", key === now.from);
       node.setAttribute("tabindex", key === now.node ? "0" : "-1");
-      const numbers = [computed.has(key) && node.querySelector(".data")?.textContent, found.get(key)?.grad];
+      const numbers = [computed.has(key) && node.dataset.number, found.get(key)?.grad];
       const said = [...numbers, "go to its next step"].filter(Boolean).join(", ");
       node.setAttribute("aria-label", `${node.dataset.name}: ${said}`);
       const grad = node.querySelector(".grad");
@@ -160,7 +160,7 @@
   }
   document.addEventListener("keydown", (event) => {
     const id = keys[event.key];
-    const isNative = event.target === slider || (event.key === " " && event.target.closest("button"));
+    const isNative = (event.target === slider && event.key !== " ") || (event.key === " " && event.target.closest("button"));
     if (!id || isNative || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     acts[id]();

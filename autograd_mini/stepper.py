@@ -208,6 +208,7 @@ class _Graph:
             group.set("data-key", self.key(step.node))
             group.set("role", "button")
             group.set("data-name", name)
+            group.set("data-number", f"data {short_number(step.data)}")
             texts = list(group.iter("text"))
             for text in texts:
                 text.set("class", "name")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +104,13 @@ def in_formula(name: str) -> str:
     return f"({name})" if re.search(r"[\s+\-*/·%=<>(),∂]", name) else name
 
 
+def _in_text(name: str) -> str:
+    """Set a name that is read from right to left apart, so that it does not turn around what stands beside it."""
+    if any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in name):
+        return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+    return name
+
+
 # Formulas.
 
 
@@ -142,7 +151,8 @@ class Notation(Protocol):
 def compose(operation: Operation, terms: Sequence[Term], notation: Notation) -> str:
     """Write what an operation computes.
 
-    Operators are told from functions by their symbols, which have no letters.
+    Operators are told from functions by their symbols, which have no letters. The bias of a scalar product, the
+    last term, may be left out.
 
     Examples
     --------
@@ -155,9 +165,7 @@ def compose(operation: Operation, terms: Sequence[Term], notation: Notation) -> 
     if operation is operations.sum_:
         return notation.total(terms)
     if operation is operations.dot_:
-        products = list(zip(terms[:half], terms[half:-1]))
-        bias = [] if products and terms[-1] == Term("", 0.0) else [terms[-1]]
-        return notation.total([*products, *bias])
+        return notation.total([*zip(terms[:half], terms[half:]), *terms[2 * half :]])
     if operation is operations.dist_:
         return notation.call("dist", [terms[:half], terms[half:]])
     if not re.search(r"\w", operation.symbol):
@@ -183,7 +191,7 @@ class _Text:
     """Formulas as text, to be read in a terminal, and by Python once each · is a *."""
 
     def term(self, term: Term) -> str:
-        return in_formula(term.name) if term.name else number(term.data)
+        return _in_text(in_formula(term.name)) if term.name else number(term.data)
 
     def guarded(self, term: Term) -> str:
         return f"({self.term(term)})" if term.is_signed else self.term(term)
@@ -235,12 +243,15 @@ class ForwardStep:
         """Give the formula and the same with numbers, as far as there are any: a leaf has neither."""
         if self.node.op is None:
             return []
-        numbers = [Term("", operand.data) for operand in self.operands]
-        sides = [compose(self.node.op, terms, notation) for terms in (self.operands, numbers)]
+        operands = self.operands
+        if self.node.op is operations.dot_ and len(operands) > 1 and operands[-1] == Term("", 0.0):
+            operands = operands[:-1]  # the bias of a scalar product that was given none
+        numbers = [Term("", operand.data) for operand in operands]
+        sides = [compose(self.node.op, terms, notation) for terms in (operands, numbers)]
         return list(dict.fromkeys(sides))  # of numbers alone the two are the same
 
     def __str__(self) -> str:
-        return " = ".join([self.name, *self.write(TEXT), number(self.data)])
+        return " = ".join([_in_text(self.name), *self.write(TEXT), number(self.data)])
 
 
 @dataclass(frozen=True)
@@ -353,7 +364,7 @@ BackwardStep = SeedStep | ChainRuleStep | AccumulationStep
 
 
 def _derivative(of: str, by: str) -> str:
-    return f"∂{in_formula(of)}/∂{in_formula(by)}"
+    return "/".join(f"∂{_in_text(in_formula(name))}" for name in (of, by))
 
 
 # Taking the steps.
@@ -376,14 +387,19 @@ def forward_steps(names: Mapping[Value, str]) -> list[ForwardStep]:
 
 
 def _check_current(node: Value, name: str, operands: Sequence[Term]) -> None:
+    """Compute a node once more, data and local derivatives, and compare every bit."""
     if node.op is None:
         return
-    numbers = [operand.data for operand in operands]
-    now = node.op.function(*numbers)
-    rounding = 1e-12 * max(map(abs, numbers), default=0.0)
-    unchanged = math.isnan(node.data) if math.isnan(now) else abs(now - node.data) <= max(rounding, 1e-9 * abs(now))
-    if not (unchanged or now == node.data):
-        shown = ", ".join(f"{operand.name or 'a number'} = {number(operand.data)}" for operand in operands[:6])
+    shown = ", ".join(f"{operand.name or 'a number'} = {number(operand.data)}" for operand in operands[:6])
+    try:
+        again = Context().run(node.op, *[Value(operand.data) for operand in operands])  # outside of no_grad and such
+    except Exception as error:
+        raise ValueError(f"{name} can't be computed once more, to be explained, with {shown}: {error}") from error
+    pairs = [(node.data, again.data)]
+    for operand, then, now in zip(node.inputs, node.local_grads, again.local_grads):
+        if operand.requires_grad:
+            pairs.append((then, now))
+    if not all(then == now or (math.isnan(then) and math.isnan(now)) for then, now in pairs):
         raise ValueError(
             f"{name} = {number(node.data)} was computed before the data of its operands changed (now {shown}): "
             "compute the graph again, then explain it"

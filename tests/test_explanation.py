@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from test_random_graphs import Recipe, recipes
 
 import autograd_mini
-from autograd_mini import Explanation, Value, dot, explain, log, no_grad, operation, tanh, topological_order
+from autograd_mini import Explanation, Value, cos, dot, exp, explain, log, no_grad, operation, tanh, topological_order
 from autograd_mini import sum as sum_of
 from autograd_mini.explanation import MAX_STEPS
 from autograd_mini.operations import TABLE
@@ -214,6 +214,8 @@ def test_every_operation_has_a_formula_that_computes_it(name: str) -> None:
         (lambda x, y: x.relu(), "f = relu(x) = relu(-3) = 0"),
         (lambda x, y: dot([x, y], [y, -2.0], x), "f = x · y + y · (-2) + x = -3 · 0.5 + 0.5 · (-2) + (-3) = -5.5"),
         (lambda x, y: dot([y], [x]), "f = y · x = 0.5 · (-3) = -1.5"),
+        (lambda x, y: dot([y], [x], Value(0.0, "b")), "f = y · x + b = 0.5 · (-3) + 0 = -1.5"),
+        (lambda x, y: dot([y], [Value(0.0, "b")], 0.0), "f = y · b = 0.5 · 0 = 0"),
         (lambda x, y: dot([], [], x), "f = x = -3 = -3"),
         (lambda x, y: sum_of([x, y, x]), "f = x + y + x = -3 + 0.5 + (-3) = -5.5"),
         (lambda x, y: autograd_mini.dist([x, y], [1.0, y]), "f = dist([x, y], [1, y]) = dist([-3, 0.5], [1, 0.5]) = 4"),
@@ -324,11 +326,67 @@ def test_an_explanation_stays_as_it_was_when_data_change_later() -> None:
     assert str(explanation) == F1
 
 
+def test_names_read_from_right_to_left_are_set_apart_from_what_stands_beside_them() -> None:
+    x = Value(3.0, "שלום")
+    name = "\N{FIRST STRONG ISOLATE}שלום\N{POP DIRECTIONAL ISOLATE}"
+    assert str(explain(x * 2.0)).splitlines() == [
+        "Forward",
+        f"  {name} = 3",
+        f"  f = {name} · 2 = 3 · 2 = 6",
+        "",
+        "Backward",
+        "  ∂f/∂f = 1",
+        f"  ∂f/∂{name} = ∂f/∂f · ∂f/∂{name} = 1 · 2 = 2",
+    ]
+
+
 def test_data_changed_after_the_computation_are_noticed() -> None:
     values = lecture_example()
     values["x"].data = 100.0
     with pytest.raises(ValueError, match=r"q = 3 was computed before .* x = 100, y = 5\): compute the graph again"):
         explain(values["f"], **values)
+
+
+@pytest.mark.parametrize(
+    ("function", "start", "changed"),
+    [
+        (lambda x: x * 2.0, 3.0, math.inf),
+        (lambda x: Value(1e13) * x, 1e-13, 5e-13),
+        (lambda x: 1e15 + x, 1.0, 300.0),
+        (cos, 1e12, 1e12 + 1.0),
+        (exp, 1.0, math.nan),
+        (lambda x: x * x, 2.0, -2.0),  # the derivatives alone are others
+    ],
+)
+def test_no_equation_is_shown_that_does_not_hold(function: Any, start: float, changed: float) -> None:
+    x = Value(start, "x")
+    f = function(x)
+    explain(f)
+    x.data = changed
+    with pytest.raises(ValueError, match="before the data of its operands changed"):
+        explain(f)
+
+
+def test_data_may_change_where_every_equation_still_holds() -> None:
+    x, y = Value(1e20, "x"), Value(1.0, "y")
+    f = x + y
+    y.data = 2.0
+    assert "f = x + y = 1e+20 + 2 = 1e+20" in str(explain(f, f=f))
+
+
+def test_an_operation_that_cannot_be_computed_again_is_named() -> None:
+    calls: list[float] = []
+
+    def function(x: float) -> float:
+        calls.append(x)
+        if len(calls) > 1:
+            raise RuntimeError("only once")
+        return x
+
+    x = Value(2.0, "x")
+    f = operation("once(x)", function, lambda out, x: 1.0)(x)
+    with pytest.raises(ValueError, match=r"f can't be computed once more, to be explained, with x = 2: only once"):
+        explain(f, f=f)
 
 
 def test_a_graph_too_large_is_refused_with_a_hint() -> None:

@@ -349,6 +349,11 @@ def test_keys_work_wherever_the_focus_is(browser: Browser, pages: dict[str, Path
         before = browser.count()
         browser.press("\ue014")
         assert int(browser.count().split()[1]) == int(before.split()[1]) + 1
+    browser.run("document.querySelector('#slider').focus()")
+    for label in ("Pause", "Play"):
+        browser.press(" ")
+        assert browser.one("#play").get_attribute("aria-label") == label
+    browser.run("document.querySelectorAll('#steps li button')[4].click()")
     browser.run("document.querySelector('#back').focus()")
     browser.press(" ")  # a focused button is pressed by the space bar, and nothing is played
     check_step(browser, 3)
@@ -378,6 +383,13 @@ def test_a_nodes_name_for_screen_readers_tells_the_numbers_known_by_then(
             label = browser.node(name).get_attribute("aria-label").replace("\xa0", " ")
             assert label == f"{name}: {', '.join([*texts, 'go to its next step'])}"
         browser.press("\ue014")
+
+
+def test_a_constants_name_for_screen_readers_tells_its_number_too(browser: Browser, tmp_path: Path) -> None:
+    pi = Value(3.14, "pi").detach()
+    pi.label = "pi"
+    browser.open(explain(pi * Value(2.0, "r")).save(tmp_path / "steps.html"))
+    assert browser.node("pi").get_attribute("aria-label") == "pi: data 3.14, go to its next step"
 
 
 def test_the_page_has_one_main_heading_which_is_its_title(browser: Browser, pages: dict[str, Path]) -> None:
