@@ -511,7 +511,8 @@ class Value:
         return self._data >= rhs._data
 
     def __eq__(self, other: object) -> bool:  # Values are equal only to themselves; to ask it of a number is a mistake
-        if _open_blocks and isinstance(other, Real) and self.is_traced:
+        of_trace = [x for x in (self, other) if isinstance(x, Value) and _is_of_trace(x)] if _open_blocks else []
+        if of_trace or (_open_blocks and isinstance(other, Real) and self.is_traced):
             _refuse("comparing", _BRANCHES)
         return NotImplemented
 
@@ -521,6 +522,8 @@ class Value:
         return self._data != 0.0
 
     def __hash__(self) -> int:
+        if _open_blocks and _is_of_trace(self):
+            _refuse("looking up", f"{_BRANCHES}; or look up id(x)")
         return id(self) >> 4
 
     def __float__(self) -> float:
@@ -780,13 +783,13 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
     place: cython.Py_ssize_t
     order: list[Value] = topological_order(root)
     places: list[tuple[int, ...]] = operand_places(order)
-    ends: dict[Value, int] = dict.fromkeys(inputs, -1)
+    ends: dict[int, int] = dict.fromkeys(map(id, inputs), -1)
     is_end: list[bool] = [False] * len(order)
     depends: list[bool] = [False] * len(order)
     for i in range(len(order)):
         node = order[i]
-        if node in ends:
-            ends[node] = i
+        if id(node) in ends:
+            ends[id(node)] = i
             is_end[i] = depends[i] = True
         elif _is_differentiable(node):
             for place in places[i]:
@@ -809,7 +812,7 @@ def derivative_graph(root: Value, inputs: Sequence[Value]) -> list[Value]:
             if depends[place]:
                 contribution = _times(arriving, _partial(node, j) if partials is None else partials[j])
                 upstream[place] = contribution if upstream[place] is None else upstream[place] + contribution
-    found = [None if ends[node] < 0 else upstream[ends[node]] for node in inputs]
+    found = [None if ends[id(node)] < 0 else upstream[ends[id(node)]] for node in inputs]
     return [x if isinstance(x, Value) else Value(0.0 if x is None else x) for x in found]
 
 
@@ -1142,6 +1145,11 @@ _BRANCHES = (
     "; write autograd_mini.where(autograd_mini.greater(x, y), a, b), maximum, minimum, clip or relu, which choose "
     "anew in each call"
 )
+
+
+def _is_of_trace(node: Value) -> bool:
+    """Tell an argument or result from what comes from outside, which may be asked whether it is the same object."""
+    return math.isnan(node._data) and node.is_traced
 
 
 def _write_down(node: Value, operation: Any, tape: list[Value]) -> Value:

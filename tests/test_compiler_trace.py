@@ -157,12 +157,30 @@ def test_where_and_its_like_choose_anew_in_each_call() -> None:
         assert compiled(x) == pytest.approx(function(x), rel=1e-15, nan_ok=True)
 
 
-def test_identity_and_hash_of_values_are_no_question_for_their_number() -> None:
-    def function(x: Any, y: Any) -> Any:
-        known = {x: "x", y: "y"}
-        return x * 2.0 if known[x] == "x" and x != y and x is not y else y
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * {1.0: 5.0}.get(x, 1.0),
+        lambda x: x * (2.0 if x in {1.0, 2.0} else 3.0),
+        lambda x: x * (2.0 if x * 2.0 in {2.0} else 3.0),
+        lambda x: x * (2.0 if x in [x * 1.0, x + 0.0] else 3.0),
+        lambda x: x * (2.0 if x == x + 0.0 else 3.0),
+        lambda x: 0.0 if x != x else x,  # whether it is nan
+    ],
+)
+def test_what_is_the_same_for_numbers_alone_is_no_question_for_a_traced_value(function: Any) -> None:
+    with pytest.raises(TracingError, match=r"(comparing|looking up) .* write autograd_mini\.where.*\(line \d+ of"):
+        jit(function)(1.0)
 
-    assert jit(function)(3.0, 3.0) == 6.0
+
+def test_values_from_outside_are_themselves_also_while_a_function_is_traced() -> None:
+    a, b = Value(2.0), Value(2.0)
+    names = {a: 3.0, b: 5.0}
+
+    def function(x: Any) -> Any:
+        return x * a * names[a] if a != b and a in [b, a] and x is not a else b
+
+    assert jit(function)(1.0) == 6.0
 
 
 def test_repr_of_a_traced_value_shows_no_number() -> None:

@@ -67,12 +67,14 @@ class Trace:
         place: cython.Py_ssize_t
         recorded: list[Value] = [*arguments, *tape]
         places: list[tuple[int, ...]] = operand_places(recorded, results)
-        outside: dict[Value, int] = {}
+        outside: dict[int, int] = {}
+        self.captured: list[Value] = []
         for i in range(len(places)):
             if -1 in places[i]:
                 for place, operand in zip(places[i], results if i == len(recorded) else recorded[i].inputs):
-                    if place < 0:
-                        outside.setdefault(operand, len(arguments) + len(outside))
+                    if place < 0 and id(operand) not in outside:
+                        outside[id(operand)] = len(arguments) + len(outside)
+                        self.captured.append(operand)
         graph: Graph = Graph(len(arguments) + len(outside))
         nodes: list[int] = list(range(len(arguments)))
         for i in range(len(arguments), len(recorded)):
@@ -82,12 +84,11 @@ class Trace:
                 continue
             operands = []
             for place in places[i]:
-                operands.append(nodes[place] if place >= 0 else outside[value.inputs[len(operands)]])
+                operands.append(nodes[place] if place >= 0 else outside[id(value.inputs[len(operands)])])
             # What detach and no_grad give has the data of its operand.
             same = value._operation is identity or value._operation is DETACH
             nodes.append(operands[0] if same else graph.add(value._operation, tuple(operands)))
         graph.results = [
-            nodes[place] if place >= 0 else outside[result] for place, result in zip(places[len(recorded)], results)
+            nodes[place] if place >= 0 else outside[id(result)] for place, result in zip(places[len(recorded)], results)
         ]
-        self.captured: list[Value] = list(outside)
         return graph
