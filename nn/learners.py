@@ -5,6 +5,7 @@ Each holds the parameters in its own way, and gives the same losses and the same
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -157,17 +158,35 @@ class CompiledLearner(GraphLearner):
         try:
             outputs = self._compiled.outputs(self._numbers(), batch.inputs) if self.task.measure else []
             return self._learn(batch), outputs
-        except FloatingPointError:  # detect_anomaly() wants to know which operation it was
-            return self._step_along_graph(Examples([constants(x) for x in batch.inputs.tolist()], batch.targets))
+        except FloatingPointError:
+            return self._step_along_graph(_examples(batch))
 
     def evaluate(self, batch: Any, probe: bool = False) -> tuple[float, float | None]:
         """Compute loss and metric."""
-        if isinstance(batch, Examples):
-            self.write()
-            return super().evaluate(batch, probe)
         numbers, measure = self._numbers(), self.task.measure
-        loss, _ = self._compiled.loss_and_gradient(numbers, batch)
-        return loss, None if measure is None else measure(self._compiled.outputs(numbers, batch.inputs), batch.targets)
+        if not isinstance(batch, Examples):
+            try:
+                loss, _ = self._loss_and_gradient(numbers, batch)
+                outputs = self._compiled.outputs(numbers, batch.inputs) if measure else []
+                return loss, measure(outputs, batch.targets) if measure else None
+            except FloatingPointError:
+                batch = _examples(batch)
+        self.write()
+        return super().evaluate(batch, probe)
+
+    def _loss_and_gradient(self, numbers: Array, rows: Rows) -> tuple[float, Array]:
+        """Compute both.
+
+        Raises
+        ------
+        FloatingPointError
+            If along the graph there may be an error that says more: `detect_anomaly` names the operation,
+            and a loss what is wrong with its predictions.
+        """
+        loss, gradient = self._compiled.loss_and_gradient(numbers, rows)
+        if math.isnan(loss):
+            raise FloatingPointError("the loss is nan")
+        return loss, gradient
 
     def _numbers(self) -> Array:
         return self._compiled.parameters()
@@ -178,7 +197,7 @@ class CompiledLearner(GraphLearner):
         return loss.data  # type: ignore[no-any-return]
 
     def _loss(self, *parameters: float) -> float:
-        loss, self._gradient = self._compiled.loss_and_gradient(np.array(parameters), self._rows)
+        loss, self._gradient = self._loss_and_gradient(np.array(parameters), self._rows)
         return loss
 
     def _slopes(self, loss: float, *parameters: float) -> list[float]:
@@ -239,7 +258,7 @@ class ArrayLearner(CompiledLearner):
         return self._data
 
     def _learn(self, rows: Rows) -> float:
-        loss, gradient = self._compiled.loss_and_gradient(self._data, rows)
+        loss, gradient = self._loss_and_gradient(self._data, rows)
         chosen, data = self._chosen, self._data
         if chosen is None:
             data = self.task.optimiser.step_arrays(data, gradient)
@@ -250,6 +269,10 @@ class ArrayLearner(CompiledLearner):
             gradient[chosen] = own
         self._data, self._gradient = data, gradient
         return loss
+
+
+def _examples(rows: Rows) -> Examples:
+    return Examples([constants(x) for x in rows.inputs.tolist()], rows.targets)
 
 
 def learner_for(task: Task, compiled: bool | None, sample: Examples) -> GraphLearner:

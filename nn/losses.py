@@ -4,16 +4,18 @@ Every loss takes the outputs of a model for the examples of a batch, one for eac
 many targets, and gives the mean over the examples of what the notes define for one. So the
 gradient of a batch is the mean of its examples' gradients (S2, section 1.4), and a batch of one is
 a single example. An output is a number or Value, or a row of them for a model of several outputs,
-over which a loss sums. Losses compute with Values and numbers alike.
+over which a loss sums. Losses compute with Values and numbers alike. While `jit` traces them
+nothing is known that could be refused: then invalid predictions give nan.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
-from autograd_mini import Value, dot, log, logsumexp, relu, softplus, sum, where
+from autograd_mini import Value, dot, less, less_equal, log, logsumexp, relu, softplus, sum, where
 from nn.checks import batch, class_index, describe, is_row, look_up
 
 Loss = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -119,9 +121,10 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
     """
     pairs = _pairs(predictions, targets)
     _check_probabilities((t for _, t in pairs), "target", "")
-    _check_probabilities((p for p, _ in pairs), "prediction", "; for logits use binary_cross_entropy_from_logits")
+    hint = "; for logits use binary_cross_entropy_from_logits"
+    conditions = _check_probabilities((p for p, _ in pairs), "prediction", hint)
     terms = [_weighted_log(t, p) + _weighted_log(1.0 - t, 1.0 - p) for p, t in pairs]
-    return -sum(terms) / len(predictions)
+    return _nan_unless(conditions, -sum(terms) / len(predictions))
 
 
 def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
@@ -194,13 +197,14 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     1.06
     """
     rows = _rows(predictions, targets)
+    conditions: list[Any] = []
     for i, (row, _) in enumerate(rows):
-        _check_distribution(row, f"predictions[{i}]", "; for logits use cross_entropy_from_logits")
+        conditions += _check_distribution(row, f"predictions[{i}]", "; for logits use cross_entropy_from_logits")
     terms = [
         _weighted_log(1.0, row[target]) if isinstance(target, int) else sum(map(_weighted_log, target, row))
         for row, target in rows
     ]
-    return -sum(terms) / len(rows)
+    return _nan_unless(conditions, -sum(terms) / len(rows))
 
 
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
@@ -390,20 +394,38 @@ def _known(number: Any) -> Any:
     return number if isinstance(number, Real) else None
 
 
-def _check_probabilities(numbers: Iterable[Any], role: str, hint: str) -> None:
+def _check_probabilities(numbers: Iterable[Any], role: str, hint: str) -> list[Any]:
+    """Check numbers; of those that are being traced, give the conditions that they must meet."""
+    conditions = []
     for number in numbers:
         known = _known(number)
-        if known is not None and not 0.0 <= known <= 1.0:
+        if known is None:
+            conditions.append(_within(number, 0.0, 1.0))
+        elif not 0.0 <= known <= 1.0:
             raise ValueError(f"a {role} must be a probability from 0 to 1, not {known}{hint}")
+    return conditions
 
 
-def _check_distribution(row: Sequence[Any], role: str, hint: str) -> None:
-    _check_probabilities(row, f"probability in {role}", hint)
-    known = [_known(number) for number in row]
-    if None not in known:
-        total = float(sum(known))
-        if not abs(total - 1.0) <= _ROUNDING:
-            raise ValueError(f"{role} must be probabilities that sum to 1, but they sum to {total}{hint}")
+def _check_distribution(row: Sequence[Any], role: str, hint: str) -> list[Any]:
+    """Check the probabilities of all classes; if some are being traced, give the conditions that they must meet."""
+    conditions = _check_probabilities(row, f"probability in {role}", hint)
+    if conditions:
+        return [*conditions, _within(sum(row), 1.0 - _ROUNDING, 1.0 + _ROUNDING)]
+    total = float(sum([_known(number) for number in row]))
+    if not abs(total - 1.0) <= _ROUNDING:
+        raise ValueError(f"{role} must be probabilities that sum to 1, but they sum to {total}{hint}")
+    return []
+
+
+def _within(number: Any, least: float, most: float) -> Any:
+    return where(less(number, least), 0.0, less_equal(number, most))
+
+
+def _nan_unless(conditions: Iterable[Any], loss: Any) -> Any:
+    """Let nan tell of what is not as it must be, where nothing can be raised."""
+    for condition in conditions:
+        loss = where(condition, loss, math.nan)
+    return loss
 
 
 def _weighted(weight: Any, function: Callable[[Any], Any], x: Any) -> Any:
