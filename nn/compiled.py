@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,9 @@ SAMPLE = 8
 
 # How far compiled code may be off from the graph: relative to the largest number, and absolutely.
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-13
+
+# Packages whose functions keep nothing from call to call, but in what they are given.
+_OWN = ("autograd_mini", "nn", "numpy")
 
 # What has attributes, but keeps nothing of a model.
 _CODE = (type, ModuleType, FunctionType, Operation)
@@ -122,7 +125,7 @@ class CompiledModel:
 
     def _twin(self, parameters: Iterable[Any]) -> Module:
         """Copy the model, with other Values in the place of its parameters; any other Value is shared."""
-        memo: dict[int, Any] = {id(value): value for value in _values(self._model, set())}
+        memo: dict[int, Any] = {id(value): value for value in _values(self._model)}
         memo.update({id(old): new for old, new in zip(self.values, parameters)})
         return copy.deepcopy(self._model, memo)
 
@@ -160,7 +163,7 @@ class CompiledLoss(CompiledModel):
         super().__init__(model)
         self._loss, self._strength = loss, strength
         self._weights = model.weights() if strength else []
-        if any(isinstance(thing, Iterator) for thing in _surroundings(loss)):
+        if any(isinstance(thing, Iterator) for thing in _surroundings(loss, set())):
             raise NotCompiled("the loss draws from an iterator")
         with _refusing():
             twin = self._twin(self.values)
@@ -280,15 +283,15 @@ def _refusing() -> Iterator[None]:
 @contextmanager
 def _pure(model: Module, loss: Any = None) -> Iterator[None]:
     """Refuse a block that draws random numbers or leaves other traces, which machine code would not."""
+    seen: set[int] = set()
+    surroundings = [thing for function in (loss, *_methods(model)) for thing in _surroundings(function, seen)]
 
     def states() -> dict[str, Any]:
         of_numpy: Any = np.random.get_state()  # noqa: NPY002 (what users may draw from)
         return {
             "draws random numbers": (random.getstate(), of_numpy[1].tolist(), of_numpy[2:]),
             f"changes attributes of the {type(model).__name__}": _state(model, set()),
-            "changes variables": [
-                _state(thing, set()) for thing in [*_surroundings(loss), *_surroundings(type(model).__call__)]
-            ],
+            "changes variables": [_state(thing, set()) for thing in surroundings],
         }
 
     before = states()
@@ -298,28 +301,62 @@ def _pure(model: Module, loss: Any = None) -> Iterator[None]:
             raise NotCompiled(f"each call {effect}")
 
 
-def _surroundings(function: Any) -> list[Any]:
-    """List what a function could change: the variables from around it, and what it is bound to."""
+def _methods(model: Module) -> Iterator[FunctionType]:
+    """List the methods of all that a model consists of, but for this package's own."""
+    kinds = dict.fromkeys(kind for thing in _everything(model, set()) for kind in type(thing).__mro__)
+    for kind in kinds:
+        if not _is_own(kind):
+            for method in vars(kind).values():
+                function = method.fget if isinstance(method, property) else getattr(method, "__func__", method)
+                if isinstance(function, FunctionType):
+                    yield function
+
+
+def _surroundings(function: Any, seen: set[int]) -> list[Any]:
+    """List what a function and those that it calls could change: variables around them, and what they are bound to."""
     if isinstance(function, partial):
-        return [*function.args, *function.keywords.values(), *_surroundings(function.func)]
+        return [*function.args, *function.keywords.values(), *_surroundings(function.func, seen)]
     if isinstance(function, MethodType):
-        return [function.__self__]
+        return [function.__self__, *_surroundings(function.__func__, seen)]
     if not isinstance(function, FunctionType):
         return [function]
-    variables = inspect.getclosurevars(function)
-    return [*variables.nonlocals.values(), *variables.globals.values()]
+    if id(function) in seen or _is_own(function):
+        return []
+    seen.add(id(function))
+    around = [*inspect.getclosurevars(function).nonlocals.values()]
+    around += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    around += [function.__globals__.get(name) for name in _names(function.__code__)]
+    return [part for thing in around for part in _surroundings(thing, seen)]
 
 
-def _values(thing: Any, seen: set[int]) -> Iterator[Value]:
-    """Find all Values that a model keeps, whether parameters or not."""
-    if isinstance(thing, Value):
-        yield thing
-    elif _is_row_of_values(thing):
-        yield from thing
-    elif id(thing) not in seen:
-        seen.add(id(thing))
+def _names(code: CodeType) -> list[str]:
+    """List the global names that code uses, the functions and comprehensions in it included."""
+    inner = [name for constant in code.co_consts if isinstance(constant, CodeType) for name in _names(constant)]
+    return [*code.co_names, *inner]
+
+
+def _is_own(thing: Any) -> bool:
+    return str(thing.__module__).partition(".")[0] in (*_OWN, "builtins")
+
+
+def _everything(thing: Any, seen: set[int]) -> Iterator[Any]:
+    """List all that a model keeps; Values that stand side by side as one."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    yield thing
+    if not _is_row_of_values(thing):
         for _, part in _parts(thing):
-            yield from _values(part, seen)
+            yield from _everything(part, seen)
+
+
+def _values(model: Module) -> Iterator[Value]:
+    """List all Values that a model keeps, whether parameters or not."""
+    for thing in _everything(model, set()):
+        if isinstance(thing, Value):
+            yield thing
+        elif _is_row_of_values(thing):
+            yield from thing
 
 
 def _state(thing: Any, seen: set[int]) -> Any:

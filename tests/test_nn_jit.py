@@ -1,5 +1,6 @@
 """Training and evaluation through jit: the same results as along the graph, and the graph where jit can't be."""
 
+import math
 import os
 import random
 import re
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from autograd_mini import Value, detect_anomaly, leaky_relu, log, relu, tanh, where
+from autograd_mini import jit as compile_function
 from nn import (
     ACTIVATIONS,
     MLP,
@@ -20,6 +22,8 @@ from nn import (
     Module,
     Neuron,
     Optimiser,
+    binary_cross_entropy,
+    cross_entropy,
     cross_entropy_from_logits,
     fit,
     half_squared_error,
@@ -305,6 +309,43 @@ def test_a_loss_that_diverges_leaves_the_best_parameters():
     assert left[0] == left[1] == [p.data for p in Neuron(3, nonlin=False, seed=1).parameters()]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "line_search"])
+@pytest.mark.parametrize(
+    ("loss", "outputs", "activation", "why"),
+    [
+        ("binary_cross_entropy", 1, "identity", r"a prediction must be a probability from 0 to 1, not (1\.|-0\.)\d+"),
+        (
+            "cross_entropy",
+            2,
+            "sigmoid",
+            r"predictions\[0\] must be probabilities that sum to 1, but they sum to [\d.]+",
+        ),
+        ("cross_entropy", 2, "identity", r"predictions\[0\] must be probabilities .*|a probability in .* not .*"),
+    ],
+)
+def test_predictions_that_become_invalid_are_refused_at_the_same_step(optimizer, loss, outputs, activation, why):
+    left = []
+    for jit in (False, True):
+        model = Layer(3, outputs, activation=activation, init="zeros")
+        if activation == "identity":
+            for unit in model.neurons:
+                unit.b.data = 0.5
+        with pytest.raises(ValueError, match=why) as caught:
+            fit(model, X, LABELS, loss=loss, optimizer=optimizer, lr=0.3, epochs=50, jit=jit)
+        left.append((str(caught.value)[:40], [p.data for p in model.parameters()]))
+    assert left[0][0] == left[1][0]
+    assert left[1][1] == pytest.approx(left[0][1], rel=1e-12, abs=1e-14)
+
+
+def test_invalid_predictions_give_nan_where_nothing_can_be_refused():
+    binary = compile_function(lambda p: binary_cross_entropy([p], [1]))
+    assert [binary(p) for p in (0.5, 1.0)] == [-math.log(0.5), 0.0]
+    assert all(math.isnan(binary(p)) for p in (-0.1, 1.1, math.nan, math.inf))
+    several = compile_function(lambda p, q, r: cross_entropy([[p, q, r]], [0]))
+    assert several(0.25, 0.5, 0.25) == -math.log(0.25)
+    assert all(math.isnan(several(*row)) for row in [(0.5, 0.5, 0.1), (0.5, 0.4, 0.05), (1.5, -0.3, -0.2)])
+
+
 def test_detect_anomaly_still_names_the_operation():
     with detect_anomaly(), pytest.raises(FloatingPointError, match="dot_ gave inf for the inputs"):
         fit(Neuron(3, nonlin=False, seed=1), X, Y, loss="half_squared_error", optimizer="sgd", lr=1e200, epochs=9)
@@ -323,6 +364,13 @@ def test_an_error_in_the_callback_leaves_what_the_callback_left():
 
 
 # Where it can't be.
+
+
+RARELY = random.Random(2)
+
+
+def drop(zs):
+    return [z if RARELY.random() < 1.0 - 1e-9 else 0.0 * z for z in zs]
 
 
 class Doubtful(Module):
@@ -346,9 +394,14 @@ class Doubtful(Module):
             return z * float(np.random.random() < 0.9)  # noqa: NPY002
         if self.doing == "dropout":
             return z * (self.generator.random() < 0.9)
+        if self.doing == "dropout elsewhere":
+            return self.dropped(z)
         if self.doing == "read":
             return z * (1.0 + 0.0 * z.data)
         return z
+
+    def dropped(self, z):
+        return drop([z])[0]
 
 
 @pytest.mark.parametrize(
@@ -359,6 +412,7 @@ class Doubtful(Module):
         ("count", "each call changes attributes of the Doubtful"),
         ("keep", "each call changes attributes of the Doubtful"),
         ("dropout", "each call changes attributes of the Doubtful"),
+        ("dropout elsewhere", "each call changes variables"),
         ("global dropout", "each call draws random numbers"),
         ("NumPy's dropout", "each call draws random numbers"),
     ],
@@ -391,6 +445,11 @@ def weighted_by_place(predictions, targets):
     return sum(w * (p - t) * (p - t) for w, p, t in zip(weights, predictions, targets)) / len(targets)
 
 
+def weighted_by_class(predictions, targets):
+    weights = {1: 5.0}  # of none of the first batch
+    return sum(weights.get(t, 1.0) * (p - t) * (p - t) for p, t in zip(predictions, targets)) / len(targets)
+
+
 def noisy(predictions, targets, generator=random.Random(1)):  # noqa: B008
     return half_squared_error(predictions, [t + generator.random() for t in targets])
 
@@ -411,7 +470,8 @@ def keeping():
         (branching, "comparing a value that jit traces"),
         (of_a_sum, "the loss would differ"),
         (weighted_by_place, "the loss would differ"),
-        (noisy, "the loss would differ"),
+        (noisy, "each call changes variables"),
+        (weighted_by_class, "looking up a value that jit traces"),
         (keeping(), "each call changes variables"),
         (lambda p, t: half_squared_error([x.data for x in p], t) + sum(p) * 0.0, "reading .data of a value"),
     ],
