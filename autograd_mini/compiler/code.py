@@ -29,6 +29,9 @@ RUN = 5
 # sums as fit into the registers, so that each number loaded is used several times.
 ROWS, VECTORS = 4, 2
 
+# An expression of more numbers is written for one vector of lanes: two would take twice as long to compile.
+MANY = 32
+
 # The inputs of so many examples are read at a time.
 EXAMPLES = 32
 
@@ -187,8 +190,9 @@ class _PatternCode:
             result = self.address(kind, places[0])
             addresses = [self.address(k, place) for k, place in zip(pattern.leaves, places[1:])]
             uniform = {i: self.load("u", addresses[i], _long(0)) for i, k in enumerate(pattern.leaves) if k == "u"}
-            with self.each_lane(kind, self._vectors(kind)) as first_lane:
-                lanes = self._lane_vectors(kind, first_lane)
+            vectors = self._vectors(kind) if columns <= MANY else 1
+            with self.each_lane(kind, vectors) as first_lane:
+                lanes = self._lane_vectors(kind, first_lane)[:vectors]
                 every = [
                     [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
                     for lane in lanes

@@ -156,7 +156,7 @@ class Jitted:
         if in_axes != "auto":
             check_axes(in_axes)
         self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
-        self._threads = threads or cpu_count()
+        self._threads = min(threads or cpu_count(), sys.maxsize)
         self._f = f
         self._kernels: dict[Any, Kernel] = {}
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
