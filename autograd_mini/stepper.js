@@ -160,7 +160,7 @@
   }
   document.addEventListener("keydown", (event) => {
     const id = keys[event.key];
-    const isNative = (event.target === slider && event.key !== " ") || (event.key === " " && event.target.closest("button"));
+    const isNative = event.key === " " ? event.target.closest("button") : event.target === slider;
     if (!id || isNative || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     acts[id]();

@@ -141,7 +141,8 @@ class Value:
     Notes
     -----
     What leaves the graph is spelled out: `data`, `item()`, `detach()`, `no_grad()`.
-    Ordering (`<` and so on) and truth look at `data`; `==` and `hash` are identity.
+    Ordering (`<` and so on) and truth look at `data`; `==` and `hash` are identity. While `jit` traces
+    a function, none of these may be asked of its arguments, and of what it computes.
 
     Examples
     --------

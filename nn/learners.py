@@ -163,14 +163,17 @@ class CompiledLearner(GraphLearner):
 
     def evaluate(self, batch: Any, probe: bool = False) -> tuple[float, float | None]:
         """Compute loss and metric."""
+        if isinstance(batch, Examples):
+            return self._evaluate_along_graph(batch, probe)
         numbers, measure = self._numbers(), self.task.measure
-        if not isinstance(batch, Examples):
-            try:
-                loss, _ = self._loss_and_gradient(numbers, batch)
-                outputs = self._compiled.outputs(numbers, batch.inputs) if measure else []
-                return loss, measure(outputs, batch.targets) if measure else None
-            except FloatingPointError:
-                batch = _examples(batch)
+        try:
+            loss, _ = self._loss_and_gradient(numbers, batch)
+            outputs = self._compiled.outputs(numbers, batch.inputs) if measure else []
+        except FloatingPointError:
+            return self._evaluate_along_graph(_examples(batch), probe)
+        return loss, measure(outputs, batch.targets) if measure else None
+
+    def _evaluate_along_graph(self, batch: Examples, probe: bool) -> tuple[float, float | None]:
         self.write()
         return super().evaluate(batch, probe)
 
