@@ -283,15 +283,17 @@ def _refusing() -> Iterator[None]:
 @contextmanager
 def _pure(model: Module, loss: Any = None) -> Iterator[None]:
     """Refuse a block that draws random numbers or leaves other traces, which machine code would not."""
-    seen: set[int] = set()
-    surroundings = [thing for function in (loss, *_methods(model)) for thing in _surroundings(function, seen)]
+    functions = [loss, *_methods(model)]
 
     def states() -> dict[str, Any]:
+        seen: set[int] = set()
         of_numpy: Any = np.random.get_state()  # noqa: NPY002 (what users may draw from)
         return {
             "draws random numbers": (random.getstate(), of_numpy[1].tolist(), of_numpy[2:]),
             f"changes attributes of the {type(model).__name__}": _state(model, set()),
-            "changes variables": [_state(thing, set()) for thing in surroundings],
+            "changes variables": [
+                _state(thing, set()) for function in functions for thing in _surroundings(function, seen)
+            ],
         }
 
     before = states()

@@ -367,6 +367,12 @@ def test_an_error_in_the_callback_leaves_what_the_callback_left():
 
 
 RARELY = random.Random(2)
+CALLS = 0
+
+
+def count():
+    global CALLS
+    CALLS += 1
 
 
 def drop(zs):
@@ -394,6 +400,8 @@ class Doubtful(Module):
             return z * float(np.random.random() < 0.9)  # noqa: NPY002
         if self.doing == "dropout":
             return z * (self.generator.random() < 0.9)
+        if self.doing == "count elsewhere":
+            count()
         if self.doing == "dropout elsewhere":
             return self.dropped(z)
         if self.doing == "read":
@@ -412,6 +420,7 @@ class Doubtful(Module):
         ("count", "each call changes attributes of the Doubtful"),
         ("keep", "each call changes attributes of the Doubtful"),
         ("dropout", "each call changes attributes of the Doubtful"),
+        ("count elsewhere", "each call changes variables"),
         ("dropout elsewhere", "each call changes variables"),
         ("global dropout", "each call draws random numbers"),
         ("NumPy's dropout", "each call draws random numbers"),
