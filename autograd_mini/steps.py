@@ -390,20 +390,22 @@ def _check_current(node: Value, name: str, operands: Sequence[Term]) -> None:
     """Compute a node once more, data and local derivatives, and compare every bit."""
     if node.op is None:
         return
-    shown = ", ".join(f"{operand.name or 'a number'} = {number(operand.data)}" for operand in operands[:6])
     try:
         again = Context().run(node.op, *[Value(operand.data) for operand in operands])  # outside of no_grad and such
     except Exception as error:
+        shown = _listed(operands)
         raise ValueError(f"{name} can't be computed once more, to be explained, with {shown}: {error}") from error
-    pairs = [(node.data, again.data)]
-    for operand, then, now in zip(node.inputs, node.local_grads, again.local_grads):
-        if operand.requires_grad:
-            pairs.append((then, now))
+    slopes = zip(node.inputs, node.local_grads, again.local_grads)
+    pairs = [(node.data, again.data), *[(then, now) for operand, then, now in slopes if operand.requires_grad]]
     if not all(then == now or (math.isnan(then) and math.isnan(now)) for then, now in pairs):
         raise ValueError(
-            f"{name} = {number(node.data)} was computed before the data of its operands changed (now {shown}): "
-            "compute the graph again, then explain it"
+            f"{name} = {number(node.data)} was computed before the data of its operands changed "
+            f"(now {_listed(operands)}): compute the graph again, then explain it"
         )
+
+
+def _listed(operands: Sequence[Term]) -> str:
+    return ", ".join(f"{operand.name or 'a number'} = {number(operand.data)}" for operand in operands[:6])
 
 
 def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:

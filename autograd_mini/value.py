@@ -512,8 +512,7 @@ class Value:
         return self._data >= rhs._data
 
     def __eq__(self, other: object) -> bool:  # Values are equal only to themselves; to ask it of a number is a mistake
-        of_trace = [x for x in (self, other) if isinstance(x, Value) and _is_of_trace(x)] if _open_blocks else []
-        if of_trace or (_open_blocks and isinstance(other, Real) and self.is_traced):
+        if _open_blocks and self.is_traced and (isinstance(other, Real) or _is_of_trace(self)):
             _refuse("comparing", _BRANCHES)
         return NotImplemented
 

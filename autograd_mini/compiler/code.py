@@ -171,13 +171,13 @@ class _PatternCode:
         return self.builder.bitcast(self.builder.gep(address, [lane]), self.lanes.type.as_pointer())
 
     @contextmanager
-    def each_lane(self, kind: str, vectors: int = 1) -> Iterator[ir.Value]:
-        """Go through the lanes, some vectors at a time; once where there are none."""
+    def each_lane(self, kind: str, vectors: int = VECTORS) -> Iterator[list[ir.Value]]:
+        """Go through the lanes, some vectors at a time: give the first lane of each; once where there are none."""
         if kind == "u":
-            yield _long(0)
+            yield [_long(0)]
         else:
             with _loop(self.builder, _long(0), self.lane_count, vectors * self.width) as lane:
-                yield lane
+                yield [self.builder.add(lane, _long(k * self.width)) for k in range(vectors)]
 
     # Patterns.
 
@@ -190,9 +190,7 @@ class _PatternCode:
             result = self.address(kind, places[0])
             addresses = [self.address(k, place) for k, place in zip(pattern.leaves, places[1:])]
             uniform = {i: self.load("u", addresses[i], _long(0)) for i, k in enumerate(pattern.leaves) if k == "u"}
-            vectors = self._vectors(kind) if columns <= MANY else 1
-            with self.each_lane(kind, vectors) as first_lane:
-                lanes = self._lane_vectors(kind, first_lane)[:vectors]
+            with self.each_lane(kind, VECTORS if columns <= MANY else 1) as lanes:
                 every = [
                     [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
                     for lane in lanes
@@ -227,8 +225,7 @@ class _PatternCode:
             lefts.append(self.address(pattern.left, self.entry(builder.add(first, _long(columns - 1)))))
         stride = self.stride(pattern.left, self.q)
         right = self._right_factors(pattern)
-        with self.each_lane(kind, self._vectors(kind)) as lane:
-            vectors = self._lane_vectors(kind, lane)
+        with self.each_lane(kind) as vectors:
             totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
             with _loop(builder, _long(0), self.p) as i:
                 address = right(i)
@@ -259,8 +256,7 @@ class _PatternCode:
             result = self.address(kind, self.entry(first))
             begin = [self.address(pattern.start, self.entry(builder.add(first, _long(1))))] if starts else []
             terms = builder.add(first, _long(1 + starts))
-            with self.each_lane(kind, self._vectors(kind)) as lane:
-                vectors = self._lane_vectors(kind, lane)
+            with self.each_lane(kind) as vectors:
                 totals = [self._start(pattern.start, begin, v) for v in vectors]
                 with _loop(builder, _long(0), self.p) as i:
                     place = builder.add(terms, i)
@@ -279,8 +275,7 @@ class _PatternCode:
 
     def _blocks(self, count: ir.Value, size: int) -> Iterator[tuple[int, ir.Value]]:
         """Go through rows by blocks, then through what remains one by one: give size and first row of each."""
-        whole = self.builder.sub(count, self.builder.srem(count, _long(size)))
-        for rows, begin, end in ((size, _long(0), whole), (1, whole, count)):
+        for rows, begin, end in _split(self.builder, count, size):
             with _loop(self.builder, begin, end, rows) as first:
                 yield rows, first
 
@@ -317,12 +312,6 @@ class _PatternCode:
             self._add_to_sum(self.entry(first), total)
 
     # Sums.
-
-    def _vectors(self, kind: str) -> int:
-        return 1 if kind == "u" else VECTORS
-
-    def _lane_vectors(self, kind: str, lane: ir.Value) -> list[ir.Value]:
-        return [self.builder.add(lane, _long(k * self.width)) for k in range(self._vectors(kind))]
 
     def _total(self, start: Number) -> ir.Value:
         with self.builder.goto_entry_block():
@@ -443,8 +432,7 @@ def _write_loads(
     """
     lanes, loads = told["lanes"], told["loads"]
     inputs = builder.inttoptr(told["inputs"], LONGS)
-    whole = builder.sub(valid, builder.srem(valid, _long(width)))
-    for step, first, end in ((width, _long(0), whole), (1, whole, valid)):
+    for step, first, end in _split(builder, valid, width):
         with _loop(builder, first, end, EXAMPLES) as block, _loop(builder, _long(0), loads) as row:
             slot, source, column = _entries(builder, tables, builder.mul(row, _long(3)), 3)
             pair = builder.gep(inputs, [builder.mul(source, _long(2))])
@@ -499,11 +487,16 @@ def _entry(builder: ir.IRBuilder, table: ir.Value, place: ir.Value) -> Any:
 
 def _chunks(builder: ir.IRBuilder, array: ir.Value, count: ir.Value, width: int) -> Iterator[tuple[Any, Lanes]]:
     """Go through an array by vectors, then through what remains one by one: give each address."""
-    whole = builder.sub(count, builder.srem(count, _long(width)))
-    for size, begin, end in ((width, _long(0), whole), (1, whole, count)):
+    for size, begin, end in _split(builder, count, width):
         some = Lanes(builder, size)
         with _loop(builder, begin, end, size) as place:
             yield builder.bitcast(builder.gep(array, [place]), some.type.as_pointer()), some
+
+
+def _split(builder: ir.IRBuilder, count: ir.Value, size: int) -> list[tuple[int, ir.Value, ir.Value]]:
+    """Split a range into what can be gone through by a size, and what remains one by one: step, begin and end."""
+    whole = builder.sub(count, builder.srem(count, _long(size)))
+    return [(size, _long(0), whole), (1, whole, count)]
 
 
 def _least(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
