@@ -44,12 +44,12 @@ setup(
                 f"autograd_mini.{name}", [f"autograd_mini/{name.replace('.', '/')}.py"], extra_compile_args=OPTIONS
             )
             for name in (
-                "ieee",
-                "operations",
-                "value",
+                "engine.ieee",
+                "engine.operations",
+                "engine.value",
                 "compiler.arguments",
                 "compiler.graph",
-                "compiler.kernel",
+                "compiler.runtime.kernel",
                 "compiler.program",
                 "compiler.sums",
                 "compiler.trace",

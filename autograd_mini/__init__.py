@@ -11,10 +11,8 @@
 """
 
 from autograd_mini.compiler.jit import Jitted, Lowered, jit
-from autograd_mini.drawing import Drawing, draw, draw_dot
-from autograd_mini.explanation import Explanation, explain
-from autograd_mini.functions import dist, fsum, log, logsumexp, prod, softmax, sum, sumprod
-from autograd_mini.operations import (
+from autograd_mini.engine.functions import dist, fsum, log, logsumexp, prod, softmax, sum, sumprod
+from autograd_mini.engine.operations import (
     Operation,
     abs,
     acos,
@@ -69,9 +67,11 @@ from autograd_mini.operations import (
     trunc,
     where,
 )
-from autograd_mini.operations import abs as fabs
-from autograd_mini.transforms import check_grads, grad, hessian, hvp, jacobian, value_and_grad
-from autograd_mini.value import COMPILED, TracingError, Value, detect_anomaly, dot, no_grad, topological_order
+from autograd_mini.engine.operations import abs as fabs
+from autograd_mini.engine.value import COMPILED, TracingError, Value, detect_anomaly, dot, no_grad, topological_order
+from autograd_mini.show.drawing import Drawing, draw, draw_dot
+from autograd_mini.show.explanation import Explanation, explain
+from autograd_mini.transforms.transforms import check_grads, grad, hessian, hvp, jacobian, value_and_grad
 from autograd_mini.version import VERSION
 
 __version__ = VERSION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from autograd_mini.cli import main
+from autograd_mini.command.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

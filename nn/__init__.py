@@ -11,13 +11,8 @@
 """
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title
-from nn.adam import Adam
-from nn.evaluation import METRICS, predict, predict_proba, score
-from nn.explanation import LayerExplanation, NetworkExplanation, explain_network
-from nn.history import History
-from nn.initialisers import INITIALISERS
+from nn.initializers import INITIALISERS
 from nn.layer import Layer
-from nn.line_search import LineSearch
 from nn.losses import (
     LOSSES,
     binary_cross_entropy,
@@ -33,15 +28,20 @@ from nn.losses import (
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.mlp import MLP
 from nn.module import Module
-from nn.network_drawing import draw_network
 from nn.neuron import Neuron
-from nn.newton import Newton
-from nn.optimiser import Optimiser
-from nn.plots import plot_activations, plot_curves, plot_decision_regions
+from nn.optim.adam import Adam
+from nn.optim.line_search import LineSearch
+from nn.optim.newton import Newton
+from nn.optim.optimizer import Optimiser
+from nn.optim.schedules import constant, cosine_decay, exponential_decay, step_decay
+from nn.optim.sgd import SGD
 from nn.saving import load, load_into, save
-from nn.schedules import constant, cosine_decay, exponential_decay, step_decay
-from nn.sgd import SGD
-from nn.training import OPTIMISERS, fit
+from nn.show.explanation import LayerExplanation, NetworkExplanation, explain_network
+from nn.show.network_drawing import draw_network
+from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
+from nn.train.evaluation import METRICS, predict, predict_proba, score
+from nn.train.fit import OPTIMISERS, fit
+from nn.train.history import History
 
 __all__ = [
     "ACTIVATIONS",

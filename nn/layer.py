@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from autograd_mini import Value, identity, softmax
 from nn.activations import Activation, activation_title
 from nn.checks import as_inputs, count, finite_array
-from nn.initialisers import Draw, random_generator, weight_initialiser
+from nn.initializers import Draw, random_generator, weight_initialiser
 from nn.module import Module
 from nn.neuron import Neuron, unit_activation
 

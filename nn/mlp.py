@@ -10,7 +10,7 @@ from typing import Any, Self
 from autograd_mini import Value
 from nn.activations import Activation
 from nn.checks import as_inputs, count, describe, sequence
-from nn.initialisers import Draw, random_generator
+from nn.initializers import Draw, random_generator
 from nn.layer import Layer
 from nn.module import Module
 

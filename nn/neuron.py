@@ -8,7 +8,7 @@ from typing import Any
 from autograd_mini import Value, dot, identity, softmax
 from nn.activations import Activation, activation_function, activation_title
 from nn.checks import as_inputs, count
-from nn.initialisers import Draw, random_generator, weight_initialiser
+from nn.initializers import Draw, random_generator, weight_initialiser
 from nn.module import Module
 
 

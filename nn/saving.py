@@ -28,7 +28,7 @@ from nn.layer import Layer
 from nn.mlp import MLP
 from nn.module import Module
 from nn.neuron import Neuron
-from nn.views import layers_of
+from nn.show.views import layers_of
 
 Arrays = dict[str, NDArray[np.float64]]
 Tensors = tuple[NDArray[np.float64], NDArray[np.float64] | None]  # a layer's weight, and its bias

@@ -13,9 +13,9 @@ import pytest
 
 import autograd_mini
 import nn
-from autograd_mini import functions
-from autograd_mini.expression import FUNCTIONS
-from autograd_mini.operations import TABLE
+from autograd_mini.command.expression import FUNCTIONS
+from autograd_mini.engine import functions
+from autograd_mini.engine.operations import TABLE
 
 ROOT = Path(__file__).parents[1]
 MODULES = [

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini.ieee import as_float, describe
-from autograd_mini.structure import NUMBER, Structure, flatten, make_array
-from autograd_mini.value import Value
+from autograd_mini.engine.ieee import as_float, describe
+from autograd_mini.engine.value import Value
+from autograd_mini.transforms.trees import NUMBER, Structure, flatten, make_array
 
 Array = NDArray[np.float64]
 FLOAT64 = np.dtype(np.float64)

@@ -1,6 +1,6 @@
 # C types of graph.py, read by Cython alone.
 
-from autograd_mini.operations cimport Operation
+from autograd_mini.engine.operations cimport Operation
 
 
 cdef class Graph:

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from autograd_mini import operations
-from autograd_mini.operations import Operation, add, div, mul, neg, sub, where
+from autograd_mini.engine import operations
+from autograd_mini.engine.operations import Operation, add, div, mul, neg, sub, where
 
 try:
     import cython
 except ImportError:  # needed only to compile
-    from autograd_mini import _cython as cython
+    from autograd_mini.engine import _cython as cython
 
 Node = int
 Operands = tuple[Node, ...]

@@ -29,16 +29,16 @@ from autograd_mini.compiler.arguments import (
     of_one_example,
 )
 from autograd_mini.compiler.graph import Graph
-from autograd_mini.compiler.parallel import cpu_count
+from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.compiler.trace import Trace
-from autograd_mini.ieee import describe
-from autograd_mini.operations import sum_
-from autograd_mini.structure import Structure, flatten, make_array, unflatten
-from autograd_mini.transforms import is_differentiated
-from autograd_mini.value import TracingError, Value, is_checking, is_tracing, tracing
+from autograd_mini.engine.ieee import describe
+from autograd_mini.engine.operations import sum_
+from autograd_mini.engine.value import TracingError, Value, is_checking, is_tracing, tracing
+from autograd_mini.transforms.transforms import is_differentiated
+from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
 
 if TYPE_CHECKING:
-    from autograd_mini.compiler.kernel import Cut, Kernel
+    from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 
 # How many shapes of arguments are remembered; a batch of another size is another shape of the same kernel.
 SHAPES = 1000
@@ -296,7 +296,7 @@ class Jitted:
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
-            from autograd_mini.compiler.kernel import Kernel  # it imports llvmlite
+            from autograd_mini.compiler.runtime.kernel import Kernel  # it imports llvmlite
 
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
             axes, trace = self._axes(flats)
@@ -467,7 +467,7 @@ def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, .
     require_llvmlite()
     jitted = Jitted(*options)
     with _compiling, _no_collection():
-        from autograd_mini.compiler.kernel import Kernel
+        from autograd_mini.compiler.runtime.kernel import Kernel
 
         jitted._kernels = {key: Kernel(*source) for key, source in kernels}
     jitted._choices = choices

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
-from autograd_mini.operations import add, dot_, mul, sum_
+from autograd_mini.engine.operations import add, dot_, mul, sum_
 
 # Fewer terms than this are as quick one by one.
 SHORTEST = 4

@@ -1,4 +1,4 @@
 # C types of trace.py, read by Cython alone.
 
 from autograd_mini.compiler.graph cimport Graph
-from autograd_mini.value cimport Value
+from autograd_mini.engine.value cimport Value

@@ -11,14 +11,14 @@ from time import perf_counter
 from typing import Any
 
 from autograd_mini.compiler.graph import Graph
-from autograd_mini.operations import identity
-from autograd_mini.structure import Structure, flatten, unflatten
-from autograd_mini.value import DETACH, Value, operand_places, recording, tracing
+from autograd_mini.engine.operations import identity
+from autograd_mini.engine.value import DETACH, Value, operand_places, recording, tracing
+from autograd_mini.transforms.trees import Structure, flatten, unflatten
 
 try:
     import cython
 except ImportError:  # needed only to compile
-    from autograd_mini import _cython as cython
+    from autograd_mini.engine import _cython as cython
 
 
 class Trace:

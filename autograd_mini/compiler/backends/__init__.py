@@ -1,0 +1,1 @@
+"""Targets of the compiler: each turns a program into something that runs."""

@@ -1,0 +1,1 @@
+"""What a call of compiled code needs: memory, batches and threads."""

@@ -1,0 +1,1 @@
+"""Graphs and steps as text, pictures and pages."""

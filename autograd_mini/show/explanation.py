@@ -1,0 +1,202 @@
+"""Backprop explained: the steps of both passes over any graph, as text.
+
+Puts together the steps, their lines for the terminal, and the page that steps through them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograd_mini.engine.ieee import describe
+from autograd_mini.engine.value import Value, topological_order
+from autograd_mini.show.drawing import write_file
+from autograd_mini.show.stepper import frame, page
+from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+# The colours of gradients in drawings, in a lightness that is legible on dark and on light.
+_POSITIVE, _NEGATIVE, _NAN = "#3a8fd0", "#d8701e", "#b5679f"
+
+# As many as can be followed one by one.
+MAX_STEPS = 300
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """The forward and the backward pass over a graph, step by step; `explain` makes it.
+
+    Printed, it is one line for each step, with all digits of every number; rich, where installed, prints it in colour.
+
+    Attributes
+    ----------
+    forward : tuple of ForwardStep
+        Each node, operands before results.
+    backward : tuple of SeedStep, ChainRuleStep and AccumulationStep
+        In the order of backpropagation; empty for a constant.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, explain
+    >>> explanation = explain(Value(3.0, "x") * 2.0)
+    >>> print(explanation.forward[-1])
+    f = x · 2 = 3 · 2 = 6
+    >>> step = explanation.backward[-1]
+    >>> step.upstream, step.local_derivative, step.contribution
+    (1.0, 2.0, 2.0)
+    """
+
+    forward: tuple[ForwardStep, ...]
+    backward: tuple[BackwardStep, ...]
+
+    def __str__(self) -> str:
+        lines = ["Forward", *(f"  {step}" for step in self.forward)]
+        if self.backward:
+            lines += ["", "Backward", *(f"  {step}" for step in self.backward)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a page that steps through the graph: one file that needs no network and nothing beside it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ends with .html. An existing file is replaced once the page is complete, not before.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If the suffix is another.
+        RuntimeError
+            If no renderer of drawings works here; the message says what to install.
+        OSError
+            If the file can't be written.
+        """
+        target = Path(path)
+        if target.suffix.lower() != ".html":
+            raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
+        write_file(target, page(self.forward, self.backward).encode())
+        return target
+
+    def _repr_html_(self) -> str:
+        return frame(self.forward, self.backward)
+
+    def __rich__(self) -> Text:
+        """Colour the lines for rich, results by their sign, as drawings do."""
+        from rich.text import Text
+
+        text = Text()
+        for line in str(self).splitlines():
+            left, equals, result = line.rpartition(" = ")
+            if not equals:
+                text.append(f"{line}\n", style="bold")
+                continue
+            text.append(left)
+            style = _NAN if result == "nan" else _NEGATIVE if result.startswith("-") else _POSITIVE
+            text.append(f" = {result}\n", style=style)
+        text.rstrip()
+        return text
+
+
+def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explanation:
+    """Take the computation of `root` and its backpropagation apart into steps.
+
+    Forward, each node with its formula and its numbers; backward, each application of the chain rule with upstream
+    gradient, local derivative and contribution, and each accumulation where paths meet. Nodes come in the order in
+    which `backward()` reaches them, and contributions to a node in the order in which it adds them. Gradients start
+    from zero, and no `.grad` is read or changed.
+
+    Parameters
+    ----------
+    root : Value
+    limit : int, optional
+        The largest number of steps.
+    **names : Value
+        Names for nodes, instead of their labels. Nodes without either are named `v1`, `v2` and so on, and the root `f`.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    TypeError
+        If `root` or a name's value is no Value, or `limit` no integer.
+    ValueError
+        If there are more steps than `limit`, a name's value is not in the graph, or the data of an operand was changed
+        after its result was computed.
+
+    Examples
+    --------
+    The example of lecture note S3:
+
+    >>> from autograd_mini import Value, explain
+    >>> x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
+    >>> q = x + y
+    >>> explain(q * z, x=x, y=y, z=z, q=q)
+    Forward
+      x = -2
+      y = 5
+      q = x + y = -2 + 5 = 3
+      z = -4
+      f = q · z = 3 · (-4) = -12
+    <BLANKLINE>
+    Backward
+      ∂f/∂f = 1
+      ∂f/∂z = ∂f/∂f · ∂f/∂z = 1 · 3 = 3
+      ∂f/∂q = ∂f/∂f · ∂f/∂q = 1 · (-4) = -4
+      ∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4
+      ∂f/∂x = ∂f/∂q · ∂q/∂x = -4 · 1 = -4
+    """
+    _check_arguments(root, limit, names)
+    order = topological_order(root)
+    if len(order) > 4 * limit:  # numbers are no steps, but a graph of mostly numbers is not to be read either
+        raise ValueError(_too_large(limit))
+    _check_names(order, names)
+    unique = name_nodes(order, names)
+    edges = sum(operand.requires_grad for node in order for operand in node.inputs)
+    meetings = edges - sum(node.requires_grad for node in order) + 1
+    if root.requires_grad and len(unique) + 1 + edges + meetings > limit:
+        raise ValueError(_too_large(limit))
+    return Explanation(tuple(forward_steps(unique)), tuple(backward_steps(unique) if root.requires_grad else ()))
+
+
+def _check_arguments(root: Any, limit: Any, names: Mapping[str, Any]) -> None:
+    if not isinstance(root, Value):
+        raise TypeError(f"explain needs a Value, not {describe(root)}")
+    if isinstance(limit, Value):
+        raise TypeError(f"limit is the largest number of steps, not a node: give {describe(limit)} the label 'limit'")
+    if not isinstance(limit, Integral):
+        raise TypeError(f"limit must be an integer, not {describe(limit)}")
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
+    for name, value in names.items():
+        if not isinstance(value, Value):
+            raise TypeError(f"the name {name!r} is for a node, and needs a Value, not {describe(value)}")
+
+
+def _check_names(order: list[Value], names: Mapping[str, Value]) -> None:
+    nodes = set(order)
+    for name, value in names.items():
+        if value not in nodes:
+            raise ValueError(f"{name!r} names a Value that is not in the graph of the root: {value!r}")
+
+
+def _too_large(limit: int) -> str:
+    return (
+        f"too large to follow node by node, with more than {limit} steps: explain a part of it, such as one of its "
+        "inputs; draw(root, depth=3) draws the part nearest to the root; for a network, nn.explain_network explains "
+        "it layer by layer; a higher limit= allows more"
+    )

@@ -1,0 +1,1 @@
+"""From functions to functions: gradients, Jacobians, Hessians, and checks on them."""

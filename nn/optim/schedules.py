@@ -1,0 +1,131 @@
+"""Learning rates that change: functions of the number of steps done so far, for an optimiser's `lr`."""
+
+from __future__ import annotations
+
+import math
+
+from nn.checks import count
+from nn.optim.optimizer import Schedule, not_negative, positive
+
+
+def constant(lr: float) -> Schedule:
+    """Give the same learning rate for every step.
+
+    Parameters
+    ----------
+    lr : float
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        If `lr` is not positive and finite.
+    TypeError
+        If it is no real number.
+
+    Examples
+    --------
+    >>> constant(0.1)(1000)
+    0.1
+    """
+    start = positive(lr, "lr")
+    return lambda step: start
+
+
+def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
+    """Multiply the learning rate by a factor every so many steps (PyTorch's StepLR).
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate of the first step.
+    every : int
+        How many steps it stays the same.
+    factor : float, optional
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        If `lr` or `factor` is not positive and finite, or `every` less than 1.
+    TypeError
+        If one is no number.
+
+    Examples
+    --------
+    >>> schedule = step_decay(0.8, every=10, factor=0.5)
+    >>> schedule(0), schedule(9), schedule(10), schedule(25)
+    (0.8, 0.8, 0.4, 0.2)
+    """
+    start, every, factor = positive(lr, "lr"), count(every, "every"), positive(factor, "factor")
+    return lambda step: start * factor ** (step // every)
+
+
+def exponential_decay(lr: float, factor: float) -> Schedule:
+    """Multiply the learning rate by a factor after each step (PyTorch's ExponentialLR).
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate of the first step.
+    factor : float
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        If `lr` or `factor` is not positive and finite.
+    TypeError
+        If one is no real number.
+
+    Examples
+    --------
+    >>> exponential_decay(0.8, factor=0.5)(3)
+    0.1
+    """
+    start, factor = positive(lr, "lr"), positive(factor, "factor")
+    return lambda step: start * factor**step
+
+
+def cosine_decay(lr: float, steps: int, floor: float = 0.0) -> Schedule:
+    """Lower the learning rate along half a cosine wave, and then keep it (Loshchilov and Hutter 2017, equation 5).
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate of the first step.
+    steps : int
+        After how many steps the lowest rate is reached.
+    floor : float, optional
+        The lowest rate.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        If `lr` is not positive and finite, `steps` less than 1, or `floor` negative or above `lr`.
+    TypeError
+        If one is no number.
+
+    Examples
+    --------
+    >>> schedule = cosine_decay(1.0, steps=100)
+    >>> schedule(0), round(schedule(50), 12), schedule(100), schedule(200)
+    (1.0, 0.5, 0.0, 0.0)
+    """
+    start, steps, floor = positive(lr, "lr"), count(steps, "steps"), not_negative(floor, "floor")
+    if floor > start:
+        raise ValueError(f"floor must not be above lr, but is {floor}, and lr {lr}")
+    return lambda step: floor + (start - floor) * (1.0 + math.cos(math.pi * min(step / steps, 1.0))) / 2.0

@@ -1,0 +1,74 @@
+"""SGD: gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from autograd_mini import Value
+from nn.optim.optimizer import Array, Optimiser, Schedule, fraction, not_negative
+
+
+class SGD(Optimiser):
+    """Gradient descent, w <- w - lr * gradient (S0, equation 15); stochastic if the gradients are.
+
+    With momentum, and with weight decay, it does what `torch.optim.SGD` does.
+
+    Parameters
+    ----------
+    parameters : iterable of Value
+        What to change: `model.parameters()`.
+    lr : float or callable
+        The learning rate, or a schedule: a function of the number of steps done so far.
+    momentum : float, optional
+        How much of the last step's velocity is kept, v <- momentum * v + gradient; the step goes
+        along v (Polyak 1964).
+    nesterov : bool, optional
+        Go along gradient + momentum * v instead (Nesterov 1983, as Sutskever et al. 2013 write it).
+    weight_decay : float, optional
+        Added to each gradient, times the parameter, biases included; S4 spares those: see `nn.l2`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or Nesterov's method is asked for without momentum; also as
+        for `Optimiser`.
+    TypeError
+        As for `Optimiser`.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> x = Value(3.0)
+    >>> optimiser = SGD([x], lr=0.25)
+    >>> for _ in range(3):
+    ...     loss = optimiser.step(lambda: x * x)
+    >>> x.data
+    0.375
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float | Schedule,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.momentum = fraction(momentum, "momentum")
+        self.nesterov = nesterov
+        self.weight_decay = not_negative(weight_decay, "weight_decay")
+        if nesterov and not momentum:
+            raise ValueError("Nesterov's method needs a momentum above 0")
+        self._velocities = np.zeros(len(self.parameters))
+
+    def _moved(self, data: Array, gradient: Array, rate: float) -> Array:
+        if not self.momentum and not self.weight_decay:
+            return data - rate * gradient
+        gradient = gradient + self.weight_decay * data
+        self._velocities = self.momentum * self._velocities + gradient
+        direction = gradient + self.momentum * self._velocities if self.nesterov else self._velocities
+        return data - rate * direction

@@ -1,0 +1,1 @@
+"""Networks as text, pictures and plots."""

@@ -1,0 +1,157 @@
+"""History: what training recorded after each epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nn.show.plots import plot_curves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(repr=False, eq=False)
+class History:
+    """The course of a training, one entry for each epoch in each list.
+
+    Attributes
+    ----------
+    loss : list of float
+        What was minimised, L2 term included: the mean over the epoch's examples, each as it was
+        when its batch was learned from. So for a single batch it is the loss of the parameters
+        before the epoch.
+    metric : list of float
+        The metric of the same outputs; empty if there is none.
+    validation_loss, validation_metric : list of float
+        The same of the validation data, after the epoch; empty if there are none.
+    lr : list of float
+        The learning rate of the epoch's last step.
+    seconds : list of float
+        How long each epoch took.
+    metric_name : str
+    stopped : str
+        Why training ended; empty while it goes on.
+    engine : str
+        How it was computed: `"jit"`, or `"plain"` along the graph; empty before the first step.
+    why_plain : str
+        Why not through jit; empty if that was not asked for.
+    best_epoch : int
+        The epoch, counted from 1, of the lowest validation loss, or without validation data of the
+        lowest loss; 0 if there is none.
+
+    Examples
+    --------
+    >>> history = History(metric_name="accuracy")
+    >>> history.record(loss=0.7, lr=0.1, seconds=0.02, metric=0.5)
+    >>> history.record(loss=0.4, lr=0.1, seconds=0.02, metric=0.75)
+    >>> history
+    History(2 epochs: loss 0.4, accuracy 0.75; in training)
+    """
+
+    metric_name: str = "metric"
+    loss: list[float] = field(default_factory=list)
+    metric: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_metric: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    stopped: str = ""
+    engine: str = ""
+    why_plain: str = ""
+    best_epoch: int = 0
+    _lowest: float = math.inf
+
+    def record(
+        self,
+        *,
+        loss: float,
+        lr: float,
+        seconds: float,
+        metric: float | None = None,
+        validation_loss: float | None = None,
+        validation_metric: float | None = None,
+    ) -> None:
+        """Add an epoch."""
+        entries = {
+            "loss": loss,
+            "metric": metric,
+            "validation_loss": validation_loss,
+            "validation_metric": validation_metric,
+            "lr": lr,
+            "seconds": seconds,
+        }
+        for name, number in entries.items():
+            if number is not None:
+                getattr(self, name).append(number)
+        monitored = loss if validation_loss is None else validation_loss
+        if monitored < self._lowest:
+            self._lowest, self.best_epoch = monitored, len(self)
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Copy what was recorded into a dict of lists of one length, as `pandas.DataFrame` takes it.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.record(loss=0.7, lr=0.1, seconds=0.02)
+        >>> history.as_dict()
+        {'loss': [0.7], 'lr': [0.1], 'seconds': [0.02]}
+        """
+        names = ("loss", "metric", "validation_loss", "validation_metric", "lr", "seconds")
+        return {name: list(getattr(self, name)) for name in names if getattr(self, name)}
+
+    def plot(self, what: str = "loss", ax: Axes | None = None) -> Axes:
+        """Plot the curves of training and, if there are any, of validation, which part where a model overfits (S2).
+
+        Parameters
+        ----------
+        what : {"loss", "metric"}, optional
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a new figure unless given.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If `what` is unknown, or nothing of it was recorded.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.record(loss=0.7, lr=0.1, seconds=0.02, validation_loss=0.8)
+        >>> [line.get_label() for line in history.plot().lines]
+        ['training', 'validation']
+        """
+        if what not in ("loss", "metric"):
+            raise ValueError(f"what must be 'loss' or 'metric', not {what!r}")
+        of_training, of_validation = getattr(self, what), getattr(self, f"validation_{what}")
+        if not of_training:
+            raise ValueError(f"there is nothing to plot: no {what} was recorded")
+        curves = {"training": of_training, "validation": of_validation}
+        name = self.metric_name if what == "metric" else "loss"
+        return plot_curves({label: curve for label, curve in curves.items() if curve}, ax, ylabel=name)
+
+    def latest(self) -> str:
+        """Write the last epoch's figures, as the progress bar shows them."""
+        shown = {
+            "loss": self.loss,
+            self.metric_name: self.metric,
+            "validation loss": self.validation_loss,
+            f"validation {self.metric_name}": self.validation_metric,
+        }
+        return ", ".join(f"{name} {numbers[-1]:.4g}" for name, numbers in shown.items() if numbers)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __repr__(self) -> str:
+        epochs = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
+        figures = f": {self.latest()}" if self.loss else ""
+        return f"History({epochs}{figures}; {self.stopped or 'in training'})"

@@ -1,0 +1,81 @@
+"""When training ends: the rules that `fit` is given, judged after each epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nn.checks import count, describe
+from nn.optim.optimizer import not_negative, positive
+from nn.train.history import History
+
+Callback = Callable[[History], Any]
+
+
+@dataclass(frozen=True)
+class StoppingRules:
+    """The rules of one training, as `fit` documents them; None where there is none.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a rule is out of range or of the wrong type.
+
+    Examples
+    --------
+    >>> rules, history = StoppingRules(epochs=3, tol=0.01), History()
+    >>> history.record(loss=0.7, lr=0.1, seconds=0.02)
+    >>> rules.reason_to_stop(history, elapsed=0.02)
+    ''
+    >>> history.record(loss=0.695, lr=0.1, seconds=0.02)
+    >>> rules.reason_to_stop(history, elapsed=0.04)
+    'the loss changed by no more than tol = 0.01'
+    """
+
+    epochs: int | None = None
+    tol: float | None = None
+    patience: int | None = None
+    max_seconds: float | None = None
+    callback: Callback | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None:
+            count(self.epochs, "epochs")
+        if self.tol is not None:
+            not_negative(self.tol, "tol")
+        if self.patience is not None:
+            count(self.patience, "patience")
+        if self.max_seconds is not None:
+            positive(self.max_seconds, "max_seconds")
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"callback must be a function of the history, not {describe(self.callback)}")
+
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing but the data's end or Ctrl-C would ever end training."""
+        return all(rule is None for rule in vars(self).values())
+
+    def time_is_over(self, elapsed: float) -> bool:
+        """Tell whether no further step should be done."""
+        return self.max_seconds is not None and elapsed >= self.max_seconds
+
+    def reason_to_stop(self, history: History, elapsed: float) -> str:
+        """Call the callback, then say why training should end after this epoch; empty if it should go on."""
+        if self.callback is not None and self.callback(history):
+            return "the callback asked for it"
+        if self.tol is not None and _last_change(history.loss) <= self.tol:
+            return f"the loss changed by no more than tol = {self.tol:g}"
+        if self.patience is not None and len(history) - history.best_epoch >= self.patience:
+            loss = "validation loss" if history.validation_loss else "loss"
+            return f"no lower {loss} for patience = {self.patience} epochs"
+        if self.time_is_over(elapsed):
+            return f"max_seconds = {self.max_seconds:g} are over"
+        if len(history) == self.epochs:
+            return f"epochs = {self.epochs} are done"
+        return ""
+
+
+def _last_change(losses: list[float]) -> float:
+    return abs(losses[-1] - losses[-2]) if len(losses) > 1 else math.inf

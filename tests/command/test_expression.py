@@ -1,0 +1,309 @@
+"""Expressions given as text: what they may hold, their values, and where an error points."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograd_mini.command.expression import FUNCTIONS, MAX_LENGTH, ExpressionError, evaluate, shorten
+from autograd_mini.engine import operations
+
+NUMBERS = {"x": 0.7, "y": -1.3, "z": 2.5}
+
+
+def value_of(text: str, **variables: float) -> float:
+    return evaluate(text, variables).root.data
+
+
+def gradients_of(text: str, **variables: float) -> dict[str, float]:
+    expression = evaluate(text, variables)
+    expression.root.backward()
+    return {name: leaf.grad for name, leaf in expression.variables.items()}
+
+
+def error_of(text: str, **variables: float) -> ExpressionError:
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(text, variables)
+    return caught.value
+
+
+def test_the_lecture_notes_example_has_their_value_and_gradients() -> None:
+    assert value_of("(x + y) * z", x=-2, y=5, z=-4) == -12.0
+    assert gradients_of("(x + y) * z", x=-2, y=5, z=-4) == {"x": -4.0, "y": -4.0, "z": 3.0}
+
+
+def test_nodes_are_named_by_their_source_text_in_topological_order() -> None:
+    names = evaluate("(x+y)  * z", {"x": -2, "y": 5, "z": -4}).names
+    assert list(names.values()) == ["x", "y", "x+y", "z", "(x+y) * z"]
+
+
+def test_nodes_inside_a_function_are_named_by_their_operation() -> None:
+    names = evaluate("softmax([x, y])[0]", {"x": 1, "y": 2}).names
+    assert list(names.values()) == ["x", "y", "logsumexp(x, y)", "sub(x, logsumexp(x, y))", "softmax([x, y])[0]"]
+
+
+def test_a_variable_that_occurs_twice_is_one_leaf_with_the_sum_of_both_gradients() -> None:
+    expression = evaluate("x * x", {"x": 3})
+    expression.root.backward()
+    assert expression.root.inputs[0] is expression.root.inputs[1] is expression.variables["x"]
+    assert expression.variables["x"].grad == 6.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 + 3", 5.0),
+        ("7 // 2 - 7 % 4", 0.0),
+        ("-2 ** 2", -4.0),
+        ("2 ** 3 ** 2", 512.0),
+        ("+-+2", -2.0),
+        ("1e-3 * 1_000", 1.0),
+        ("0x10", 16.0),
+        ("2 < 3", 1.0),
+        ("(2 > 3) + (2 <= 2) + (3 >= 4)", 1.0),
+        ("cos(pi) + log(e) + sin(tau / 4)", 1.0),
+        ("True + 1", 2.0),
+        ("1 / 0", math.inf),
+        ("-1 / 0", -math.inf),
+        ("exp(1000)", math.inf),
+        ("1e999", math.inf),
+        ("9" * 400, math.inf),
+        ("10 ** 400", math.inf),
+        ("2 ** 2 ** 2 ** 2 ** 9", math.inf),
+        (" \n 2 \t\n + 3\n", 5.0),
+    ],
+)
+def test_numbers_alone_are_computed_in_float64(text: str, expected: float) -> None:
+    root = evaluate(text).root
+    assert root.data == pytest.approx(expected, rel=1e-15)
+    assert not root.requires_grad
+
+
+@pytest.mark.parametrize("text", ["nan", "inf - inf", "0 / 0", "log(-1)", "x * inf"])
+def test_invalid_operations_give_nan(text: str) -> None:
+    assert math.isnan(value_of(text, **({"x": 0.0} if "x" in text else {})))
+
+
+def test_log_to_base_two_is_exact() -> None:
+    assert value_of("log(x, 2)", x=8) == 3.0
+    assert value_of("log(x, base=10)", x=1000) == math.log10(1000)
+
+
+@pytest.mark.parametrize("row", [row for row in operations.TABLE.values() if not row.name.endswith("_")], ids=repr)
+def test_every_function_of_the_table_is_called_by_name(row: operations.Operation) -> None:
+    names = (row.parameters or ("x", "y"))[:3]
+    point = dict(zip("xyz", [0.25, 0.5, 0.75]))
+    arguments = dict(zip(names, point.items()))
+    call = f"{row.name}({', '.join(name for name, _ in arguments.values())})"
+    given = dict(arguments.values())
+    expected = row.function(*given.values())
+    assert value_of(call, **given) == expected or (math.isnan(expected) and math.isnan(value_of(call, **given)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(name for name in FUNCTIONS if hasattr(math, name) and name not in ("dist", "fsum", "prod", "sumprod")),
+)
+def test_functions_of_the_math_module_give_its_values(name: str) -> None:
+    signature = inspect.signature(FUNCTIONS[name])
+    arity = 2 if name in ("hypot", "pow", "atan2", "copysign", "fmod", "remainder") else 1
+    assert len(signature.parameters) <= 2
+    point = [1.25, 0.5] if name == "acosh" else [0.25, 0.5]
+    text = f"{name}({', '.join('xy'[:arity])})"
+    expected = getattr(math, name)(*point[:arity])
+    assert value_of(text, **dict(zip("xy"[:arity], point))) == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sum([x, y, 1])", 0.4),
+        ("sum((x, y), 1)", 0.4),
+        ("sum([x, y], start=z)", 1.9),
+        ("fsum([x, y])", -0.6),
+        ("prod([x, y, z])", -2.275),
+        ("sumprod([x, y], [y, z])", -4.16),
+        ("dist([x, 0], [0, 2.4])", 2.5),
+        ("dot([x, y], [1, 2], z)", 0.6),
+        ("dot(ws=[x, y], xs=[1, 2], bias=1)", -0.9),
+        ("logsumexp([x, x])", 0.7 + math.log(2)),
+        ("softmax([x, x, x, x])[-1]", 0.25),
+        ("sum(softmax([x, y, z]))", 1.0),
+        ("[x, y, z][1]", -1.3),
+        ("leaky_relu(y, slope=0.1)", -0.13),
+        ("clip(z, 0, 1)", 1.0),
+        ("where(x > y, x, y)", 0.7),
+        ("fabs(y) + abs(y)", 2.6),
+        ("hypot(3, 4, 12) * x / x", 13.0),
+    ],
+)
+def test_functions_take_lists_keywords_and_defaults(text: str, expected: float) -> None:
+    variables = {name: number for name, number in NUMBERS.items() if re.search(rf"\b{name}\b(?!=)", text)}
+    assert value_of(text, **variables) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_variable_comes_before_a_constant_or_function_of_its_name() -> None:
+    assert value_of("e + pi", e=1, pi=2) == 3.0
+    assert value_of("sin + sin(sin)", sin=0.0) == 0.0
+
+
+def test_variables_may_have_any_name_that_python_allows() -> None:
+    assert value_of("λ * größe", λ=2, größe=3) == 6.0
+
+
+def test_what_no_variable_takes_part_in_is_a_constant() -> None:
+    product = evaluate("2 * pi * x", {"x": 1}).root
+    constant, _ = product.inputs
+    assert constant.data == 2 * math.pi
+    assert not constant.requires_grad
+
+
+leaf_texts = st.sampled_from(["x", "y", "z"]) | st.integers(0, 20).map(str)
+arithmetic = st.recursive(
+    leaf_texts,
+    lambda inner: st.builds("({} {} {})".format, inner, st.sampled_from("+-*/"), inner) | inner.map("-{}".format),
+    max_leaves=30,
+)
+
+
+@given(arithmetic)
+def test_arithmetic_agrees_with_python(text: str) -> None:
+    try:
+        expected = float(eval(text, {}, NUMBERS))
+    except (ZeroDivisionError, OverflowError):
+        return
+    variables = {name: number for name, number in NUMBERS.items() if name in text}
+    assert value_of(text, **variables) == pytest.approx(expected, rel=1e-9, abs=1e-300, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        ("x + foo(x)", 5, "unknown function foo"),
+        ("max(x, 1)", 1, "it is called maximum"),
+        ("x + sgmoid(x)", 5, "did you mean sigmoid?"),
+        ("x + __import__('os')", 5, "unknown function __import__"),
+        ("x + x.real", 5, "attributes"),
+        ("math.exp(x)", 1, "attributes"),
+        ("x.exp()", 1, "attributes"),
+        ("2 (x)", 1, "2 * (x + y)"),
+        ("x + y", 5, "y has no value: add y=..."),
+        ("é + x + y", 1, "é and y have no value: add é=... y=..."),
+        ("x * sin", 5, "sin is a function; call it, sin(x)"),
+        ("x ^ 2", 3, "x ** y"),
+        ("(x) @ x", 5, "dot"),
+        ("x | 1", 3, "integers"),
+        ("x + ~x", 5, "integers"),
+        ("x == 1", 3, "where"),
+        ("(x) != 1", 5, "where"),
+        ("x is x", 3, "where"),
+        ("0 < x < 1", 7, "chained"),
+        ("x and 1", 3, "where"),
+        ("not x", 1, "where"),
+        ("x if x else 1", 1, "where"),
+        ("x + (lambda: 1)", 6, "lambda"),
+        ("sum([x for x in x])", 5, "comprehensions"),
+        ("sum(x for x in x)", 4, "comprehensions"),
+        ("sum({x})", 5, "lists"),
+        ("sum({x: x})", 5, "lists"),
+        ("x + 'a'", 5, "string"),
+        ("x + b'a'", 5, "string"),
+        ("x + f'{x}'", 5, "string"),
+        ("x + (x := 2)", 6, "assigned"),
+        ("x + 2j", 5, "complex"),
+        ("x + None", 5, "None is no number"),
+        ("x + ...", 5, "no number"),
+        ("hypot(*[x])", 7, "unpacked"),
+        ("sin(**x)", 5, "unpacked"),
+        ("elu(x, a=1, a=2)", 13, "given twice"),
+        ("elu(x, b=1)", 1, "called as elu(x, a=1.0)"),
+        ("1 + maximum(x)", 5, "called as maximum(x, y)"),
+        ("1 + sin(x, x)", 5, "called as sin(x)"),
+        ("1 + sin([x])", 5, "not a list"),
+        ("1 + hypot(x, [x])", 5, "not a list"),
+        ("1 + [x]", 1, "not a list"),
+        ("1 + sum(x)", 5, "needs a list"),
+        ("dot([x], [x], [x])", 1, "needs a number for bias"),
+        ("dot([x], [x, x])", 1, "as many"),
+        ("logsumexp([])+x", 1, "at least one"),
+        ("sum([x, [x]])", 5, "not lists"),
+        ("x[0]", 1, "only a list has elements"),
+        ("[x][1]", 1, "no element 1"),
+        ("[x][x]", 5, "whole number"),
+        ("[x][0:1]", 5, "whole number"),
+        ("[x][True]", 5, "whole number"),
+        ("softmax([x])", 1, "the result is a list"),
+        ("x +", 4, "invalid syntax"),
+        ("  x +", 6, "invalid syntax"),
+        ("x x", 3, "invalid syntax"),
+        ("é + ) + x", 5, "unmatched ')'"),
+        ("(x", 1, "never closed"),
+        ("x = 3", 3, "syntax"),
+        ("x; x", 2, "invalid syntax"),
+        ("x # y", 3, "comment"),
+        ("x + \0", 5, "character"),
+        ("x + \ud800", 5, "character"),
+        ("  x +\n foo(x)", 8, "unknown function foo"),
+        ("x*é + é.real", 7, "attributes"),
+        ("x + " + "9" * 5000, 5, "1,000 digits"),
+    ],
+)
+def test_an_error_points_at_its_column(text: str, column: int, said: str) -> None:
+    error = error_of(text, x=1)
+    assert said in str(error)
+    assert error.column == column
+
+
+def test_an_unused_variable_is_named() -> None:
+    assert str(error_of("x", x=1, y=2, w=3)) == "y and w are given but not used in the expression"
+
+
+def test_a_missing_and_an_unused_variable_are_named_together() -> None:
+    assert str(error_of("x * Y", x=1, y=2)) == "column 5: Y has no value: add Y=...; y is given but not used"
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_expression_is_refused(text: str) -> None:
+    assert "empty" in str(error_of(text))
+
+
+def test_a_variable_must_be_a_number() -> None:
+    with pytest.raises(TypeError, match="'a'"):
+        evaluate("x", {"x": "a"})  # type: ignore[dict-item]
+
+
+def test_a_sum_as_deep_as_the_parser_goes_is_computed() -> None:
+    assert gradients_of("x" + "+x" * 2500, x=1) == {"x": 2501.0}
+
+
+def test_a_wide_sum_up_to_the_longest_text_is_computed() -> None:
+    assert gradients_of("sum([x" + ",x" * 4990 + "])", x=1) == {"x": 4991.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" + "+x" * 4999, "-" * 9999 + "x", "x" + "**x" * 3000, "(" * 10_000, "sin(" * 2500, "x" + "[0]" * 3333],
+    ids=lambda text: text[:5],
+)
+def test_nesting_beyond_the_parser_is_an_error(text: str) -> None:
+    assert "nested" in str(error_of(text, x=1))
+
+
+def test_a_longer_text_is_refused_with_the_limit() -> None:
+    assert f"at most {MAX_LENGTH:,} characters" in str(error_of("x" * (MAX_LENGTH + 1)))
+
+
+def test_the_excerpt_shows_the_surroundings_of_a_far_column() -> None:
+    error = error_of("x + " * 500 + "foo(x)" + " + x" * 500, x=1)
+    line, caret = error.excerpt(40).splitlines()
+    assert len(line) == 40
+    assert line[caret.index("^") :].startswith("foo(x)")
+
+
+def test_shorten_keeps_both_ends() -> None:
+    assert shorten("x" * 50 + "y" * 50, 11) == "xxxx...yyyy"

@@ -1,0 +1,371 @@
+"""What a traced function may do, and what it is told if it asks for a number (law 7)."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autograd_mini
+from autograd_mini import TracingError, Value, dot, exp, grad, jit, no_grad, operation, relu, value_and_grad, where
+
+pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+
+BRANCHING = r"where\(autograd_mini\.greater\(x, y\), a, b\), maximum, minimum, clip or relu"
+MATH = r"call autograd_mini\.exp\(v\)"
+
+
+def trace(function: Callable[..., Any], *arguments: Any) -> None:
+    jit(function).lower(*(arguments or (1.0,)))
+
+
+# Law 7: no decision is frozen.
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda x: x if x > 0.0 else -x, BRANCHING),
+        (lambda x: x if 0.0 >= x else -x, BRANCHING),
+        (lambda x: 1.0 * (x < 2.0), BRANCHING),
+        (lambda x: x <= x * x, BRANCHING),
+        (lambda x: 1.0 if x == 0.0 else 2.0, BRANCHING),
+        (lambda x: 1.0 if np.int64(1) != x else 2.0, BRANCHING),
+        (lambda x: 1.0 if x in (1, 2) else 2.0, BRANCHING),
+        (lambda x: max(x, 1.0), BRANCHING),
+        (lambda x: min([x, 2.0 * x]), BRANCHING),
+        (lambda x: sorted([x, 1.0, -x])[0], BRANCHING),
+        (lambda x: x and 1.0, BRANCHING),
+        (lambda x: not x, BRANCHING),
+        (lambda x: any([x, 0.0]), BRANCHING),
+        (lambda x: bool(x * 0.0), BRANCHING),
+        (lambda x: np.maximum(x, 1.0), BRANCHING),
+        (lambda x: x.data, "compute with the Value itself"),
+        (lambda x: (x * x).item(), "compute with the Value itself"),
+        (lambda x: 1.0 if x.data > 0.0 else 2.0, "compute with the Value itself"),
+        (lambda x: float(x), MATH),
+        (lambda x: math.exp(x), MATH),
+        (lambda x: math.sqrt(x + 1.0), MATH),
+        (lambda x: np.float64(x), MATH),
+        (lambda x: np.array([x, 1.0], dtype=float), MATH),
+        (lambda x: int(x), r"write autograd_mini\.trunc\(v\)"),
+        (lambda x: f"{x:.3f}", "compute with the Value itself"),
+        (lambda x: (x * x).local_grads[0], "compute with the Value itself|differentiate"),
+        (lambda x: np.max(np.array([x, 1.0])), BRANCHING),
+        (lambda x: np.sort(np.array([x, 1.0]))[0], BRANCHING),
+        (lambda x: (x * x).backward(), "differentiate with grad, value_and_grad or jacobian"),
+        (lambda x: setattr(x, "data", 2.0), "make a new Value instead"),
+    ],
+)
+def test_asking_for_a_traced_number_is_an_error_that_names_the_line_and_the_replacement(
+    ask: Callable[[Any], Any], told: str
+) -> None:
+    with pytest.raises(TracingError, match=told) as caught:
+        trace(ask)
+    line = inspect.getsourcelines(ask)[1]
+    assert f"(line {line} of {Path(__file__).name}: " in str(caught.value)
+    assert "lambda x:" in str(caught.value), "the source of the line"
+
+
+def test_the_line_is_that_of_the_innermost_function_of_the_user() -> None:
+    def inner(x: Any) -> Any:
+        return math.cos(x)
+
+    with pytest.raises(TracingError, match=r"line \d+ of test_trace\.py: return math\.cos\(x\)"):
+        trace(lambda x: [inner(x)])
+
+
+def test_decisions_inside_a_transform_are_refused_too() -> None:
+    with pytest.raises(TracingError, match=BRANCHING):
+        trace(grad(lambda x: x * x if x > 0.0 else x))
+    with pytest.raises(TracingError, match=BRANCHING):
+        trace(lambda x: x if grad(lambda y: y * y)(x) > 0.0 else -x)
+
+
+def test_a_number_that_was_traced_in_an_earlier_call_is_refused_or_known() -> None:
+    kept: list[Any] = []
+
+    def keeping(x: Any) -> Any:
+        kept.append(x)
+        return x * 2.0
+
+    assert jit(keeping)(3.0) == 6.0
+    with pytest.raises(TracingError):
+        trace(lambda x: x if kept[0] > 0.0 else -x)
+
+
+def test_a_captured_value_may_not_decide_either() -> None:
+    threshold = Value(1.0)
+    with pytest.raises(TracingError, match=BRANCHING):
+        trace(lambda x: x if threshold > 0.5 else -x)
+    with pytest.raises(TracingError, match="compute with the Value itself"):
+        trace(lambda x: x * threshold.data)
+
+
+def test_an_error_leaves_no_tracing_behind() -> None:
+    def failing(x: Any) -> Any:
+        raise KeyError("of the user")
+
+    for wrong in (failing, lambda x: bool(x), lambda x: "text"):
+        with pytest.raises((KeyError, TypeError)):
+            trace(wrong)
+        assert Value(2.0) > 1.0
+        assert (Value(2.0) * 3.0).data == 6.0
+        assert jit(lambda x: x + 1.0)(1.0) == 2.0
+
+
+# What stays the same for every call is just done.
+
+
+def test_python_control_flow_on_plain_numbers_unrolls() -> None:
+    coefficients = {"linear": 2.0, "cubic": -1.0}
+
+    def function(x: Any, n: int = 4) -> Any:
+        total = x
+        for i in range(n):
+            if i % 2 == 0:
+                total = total * x + float(i)
+            elif coefficients["cubic"] < 0.0 and not math.isinf(coefficients["linear"]):
+                total = total - coefficients["cubic"]
+        while n > 1:
+            total, n = total + 1.0 / n, n // 2
+        return total + max(3.0, 1.0)
+
+    assert jit(function)(1.5) == function(1.5)
+
+
+def test_values_made_while_tracing_may_decide_where_no_argument_is_in_them() -> None:
+    def function(x: Any) -> Any:
+        own = Value(2.0)
+        return x * own if own > 1.0 and float(own.data) == 2.0 else x
+
+    assert jit(function)(3.0) == 6.0
+
+
+def test_where_and_its_like_choose_anew_in_each_call() -> None:
+    def function(x: Any) -> Any:
+        chosen = where(autograd_mini.greater(x, 1.0), x * x, -x)
+        return chosen + autograd_mini.maximum(x, 0.5) + autograd_mini.clip(x, -1.0, 1.0) + relu(x) + abs(x)
+
+    compiled = jit(function)
+    for x in (-2.0, 0.0, 0.75, 1.0, 3.0, math.nan):
+        assert compiled(x) == pytest.approx(function(x), rel=1e-15, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * {1.0: 5.0}.get(x, 1.0),
+        lambda x: x * (2.0 if x in {1.0, 2.0} else 3.0),
+        lambda x: x * (2.0 if x * 2.0 in {2.0} else 3.0),
+        lambda x: x * (2.0 if x in [x * 1.0, x + 0.0] else 3.0),
+        lambda x: x * (2.0 if x == x + 0.0 else 3.0),
+        lambda x: 0.0 if x != x else x,  # whether it is nan
+    ],
+)
+def test_what_is_the_same_for_numbers_alone_is_no_question_for_a_traced_value(function: Any) -> None:
+    with pytest.raises(TracingError, match=r"(comparing|looking up) .* write autograd_mini\.where.*\(line \d+ of"):
+        jit(function)(1.0)
+
+
+def test_values_from_outside_are_themselves_also_while_a_function_is_traced() -> None:
+    a, b = Value(2.0), Value(2.0)
+    names = {a: 3.0, b: 5.0}
+
+    def function(x: Any) -> Any:
+        return x * a * names[a] if a != b and a in [b, a] and x is not a else b
+
+    assert jit(function)(1.0) == 6.0
+
+
+def test_repr_of_a_traced_value_shows_no_number() -> None:
+    shown: list[str] = []
+    trace(lambda x: shown.append(repr(x * 2.0)) or shown.append(f"{x}") or x)
+    assert shown == ["Value(traced)"] * 2
+
+
+def test_numpy_works_on_arrays_of_traced_values() -> None:
+    def function(x: Any) -> Any:
+        return np.sum(x**2) + np.dot(x, x[::-1]) + np.exp(x)[0] + np.linalg.norm(x[:2]) * 0.0 + x.mean()
+
+    xs = np.array([0.5, -1.5, 2.0])
+    assert jit(function, in_axes=None)(xs) == pytest.approx(function(xs), rel=1e-15)
+
+
+# Values from outside.
+
+
+def test_captured_values_are_read_at_each_call() -> None:
+    weight, bias = Value(2.0), Value(1.0)
+    compiled = jit(lambda x: weight * x + bias)
+    assert compiled(3.0) == 7.0
+    weight.data, bias.data = -1.0, 0.5
+    assert compiled(3.0) == -2.5
+    assert compiled(np.array([1.0, 2.0])).tolist() == [-0.5, -1.5]
+    assert (weight.grad, bias.grad) == (0.0, 0.0)
+
+
+def test_what_was_computed_outside_is_read_at_each_call() -> None:
+    weight = Value(2.0)
+    square = weight * weight
+    compiled = jit(lambda x: square * x)
+    assert compiled(3.0) == 12.0
+    square.data = 5.0
+    assert compiled(3.0) == 15.0
+
+
+def test_a_captured_value_may_be_the_result() -> None:
+    weight = Value(2.0)
+    compiled = jit(lambda x: [weight, x, 4.0])
+    assert compiled(1.0) == [2.0, 1.0, 4.0]
+    weight.data = 3.0
+    assert compiled(1.0) == [3.0, 1.0, 4.0]
+
+
+def test_numbers_from_outside_are_those_of_the_first_call() -> None:
+    numbers = {"scale": 2.0}
+    compiled = jit(lambda x: numbers["scale"] * x)
+    assert compiled(3.0) == 6.0
+    numbers["scale"] = 5.0
+    assert compiled(4.0) == 8.0
+
+
+def test_captured_values_are_constants_to_a_transform_as_in_the_engine() -> None:
+    weight = Value(2.0)
+
+    def function(x: Any) -> Any:
+        return weight * x * x
+
+    for derive in (grad(function), jit(grad(function)), grad(jit(function))):
+        assert derive(3.0) == 12.0
+
+
+# Constants, detach, no_grad.
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * x.detach(),
+        lambda x: x * (x * x).detach() + x.detach(),
+        lambda x: autograd_mini.exp(x.detach()),
+        lambda x: x.detach(),
+    ],
+)
+def test_no_gradient_flows_through_what_is_detached(function: Callable[[Any], Any]) -> None:
+    assert jit(value_and_grad(function))(1.5) == value_and_grad(function)(1.5)
+
+
+def test_no_gradient_flows_through_what_no_grad_computes() -> None:
+    def function(x: Any) -> Any:
+        with no_grad():
+            factor = x * x + 1.0
+        return factor * x
+
+    assert value_and_grad(function)(2.0) == (10.0, 5.0)
+    assert jit(value_and_grad(function))(2.0) == (10.0, 5.0)
+
+
+def test_no_grad_around_a_call_makes_no_difference() -> None:
+    with no_grad():
+        assert jit(grad(lambda x: x * x * x))(2.0) == 12.0
+        assert jit(lambda x: x * x)(2.0) == 4.0
+
+
+# Operations of users.
+
+
+def test_an_operation_without_a_lowering_is_compiled_as_its_function_says() -> None:
+    cube = operation("cube(x)", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
+    derive = value_and_grad(lambda x: cube(x) + cube(2.0 * x))
+    assert jit(derive)(2.0) == derive(2.0) == (72.0, 108.0)
+    assert jit(derive)(np.array([2.0, 0.0]))[1].tolist() == [108.0, 0.0]
+
+
+def test_an_operation_is_compiled_as_its_lowering_says() -> None:
+    gaussian = operation(
+        "gaussian(x)",
+        lambda x: math.exp(-x * x),
+        lambda out, x: -2.0 * x * out,
+        lowering=lambda x: exp(-x * x),
+    )
+    derive = value_and_grad(gaussian)
+    assert jit(derive)(0.5) == pytest.approx(derive(0.5), rel=1e-15)
+    assert "gaussian(x0)" in jit(gaussian).lower(0.5).graph
+
+
+def test_an_operation_that_cannot_be_compiled_says_so_at_the_call() -> None:
+    wave = operation("wave(x)", lambda x: math.sin(x), lambda out, x: 1.0)
+    compiled = jit(lambda x: wave(x) * 2.0)
+    with pytest.raises(TypeError, match=r"wave has no lowering, and its function can't be .*operation\(\.\.\., lower"):
+        compiled(1.0)
+    with pytest.raises(TypeError, match="wave has no lowering"):
+        compiled(np.ones(3))
+
+
+def test_an_operation_without_a_lowering_is_computed_where_it_stands_on_plain_numbers() -> None:
+    wave = operation("wave(x)", lambda x: math.sin(x), lambda out, x: 1.0)
+    assert jit(lambda x: wave(0.5) * x)(2.0) == math.sin(0.5) * 2.0
+    assert jit(lambda x: wave(Value(0.5)) * x)(2.0) == math.sin(0.5) * 2.0
+
+
+def test_an_operation_of_any_number_of_operands_is_compiled() -> None:
+    product = operation("product(*xs)", lambda *xs: math.prod(xs), lambda out, *xs: [out / x for x in xs])
+    derive = grad(lambda xs: product(*xs))
+    assert jit(derive)([2.0, 3.0, 7.0]) == derive([2.0, 3.0, 7.0]) == [21.0, 14.0, 6.0]
+
+
+# Results.
+
+
+def test_results_may_be_constants_arguments_and_nested() -> None:
+    point = jit(lambda x, y: {"sum": x + y, "same": [x, x, (y,)], "constant": 4, "none of these": []})
+    assert point(1.0, 2.0) == {"sum": 3.0, "same": [1.0, 1.0, (2.0,)], "constant": 4.0, "none of these": []}
+    assert jit(lambda x: 7)(1.0) == 7.0
+    assert jit(lambda x: x)(1.5) == 1.5
+    assert math.isnan(jit(lambda x: math.nan)(1.0))
+    assert jit(lambda: 3.0)() == 3.0
+
+
+def test_results_of_a_batch_that_depend_on_no_example_are_repeated() -> None:
+    values, constants, own = jit(lambda x: (x * 2.0, 4.0, x), in_axes=0)(np.array([1.0, 2.0, 3.0]))
+    assert (values.tolist(), constants.tolist(), own.tolist()) == ([2.0, 4.0, 6.0], [4.0] * 3, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"), [(None, "None"), ("text", "'text'"), ({1.0}, "{1.0}"), ([1.0, None], "None"), (1j, "1j")]
+)
+def test_a_result_that_is_no_number_is_refused(result: Any, shown: str) -> None:
+    with pytest.raises(TypeError, match=r"the function's result.* must be a number.*") as caught:
+        jit(lambda x: result)(1.0)
+    assert shown in str(caught.value)
+
+
+def test_errors_of_the_function_itself_come_through() -> None:
+    def failing(x: Any) -> Any:
+        raise ValueError("of the user")
+
+    with pytest.raises(ValueError, match="of the user"):
+        jit(failing)(1.0)
+    with pytest.raises(ValueError, match="of the user"):
+        jit(failing)(np.ones(3))
+    with pytest.raises(IndexError, match="out of bounds"):
+        jit(lambda x: np.zeros(3)[7] + x)(np.ones(4))
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        jit(lambda x, y: x)(1.0)
+
+
+def test_recursion_of_the_function_unrolls() -> None:
+    def power(x: Any, n: int) -> Any:
+        return x * power(x, n - 1) if n else 1.0
+
+    assert jit(lambda x: power(x, 5))(2.0) == 32.0
+
+
+def test_dot_takes_arrays_of_traced_values() -> None:
+    assert jit(lambda w, x: dot(w, x), in_axes=None)(np.array([1.0, 2.0]), np.array([3.0, 4.0])) == 11.0

@@ -1,0 +1,482 @@
+"""Pictures of functions, losses, decision regions and networks, read back from what was drawn."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from autograd_mini import Drawing, Value, leaky_relu, topological_order, where
+from nn import MLP, Layer, Module, Neuron, half_squared_error
+from nn.show.network_drawing import draw_network
+from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
+
+BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#bbbbbb"
+
+
+@pytest.fixture
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    yield pyplot
+    pyplot.close("all")
+
+
+def ys(line):
+    return np.asarray(line.get_ydata())
+
+
+# Activation functions.
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+# Name in nn.ACTIVATIONS to title, function and derivative, as S0 writes them.
+FIGURE_1 = {
+    "sigmoid": ("Sigmoid", sigmoid, lambda x: sigmoid(x) * (1.0 - sigmoid(x))),
+    "tanh": ("Tanh", np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),
+    "relu": ("ReLU", lambda x: np.maximum(0.0, x), lambda x: np.where(x > 0.0, 1.0, 0.0)),
+    "leaky_relu": ("LeakyReLU", lambda x: np.where(x > 0.0, x, 0.01 * x), lambda x: np.where(x > 0.0, 1.0, 0.01)),
+    "softplus": ("Softplus", lambda x: np.log(1.0 + np.exp(x)), sigmoid),
+    "elu": ("ELU", lambda x: np.where(x < 0.0, np.exp(x) - 1.0, x), lambda x: np.where(x < 0.0, np.exp(x), 1.0)),
+}
+
+
+def test_figure_1_is_plotted_unless_told_otherwise(pyplot):
+    figure = plot_activations()
+    assert [axes.get_title() for axes in figure.axes] == [title for title, _, _ in FIGURE_1.values()]
+
+
+@pytest.mark.parametrize("name", FIGURE_1)
+def test_curves_are_the_function_and_its_derivative(name, pyplot):
+    _, function, derivative = FIGURE_1[name]
+    [axes] = plot_activations([name], xlim=(-3.0, 5.0)).axes
+    curve, slope = axes.get_lines()[:2]
+    xs = np.asarray(curve.get_xdata())
+    assert (xs[0], xs[-1]) == (-3.0, 5.0)
+    np.testing.assert_allclose(ys(curve), function(xs), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(ys(slope), derivative(xs), rtol=1e-12, atol=1e-15)
+
+
+def test_the_legend_names_function_and_derivative(pyplot):
+    [legend] = plot_activations(["tanh"]).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["function", "derivative"]
+
+
+def test_any_function_of_a_value_can_be_plotted(pyplot):
+    cube, leaky = plot_activations([lambda x: x**3, partial(leaky_relu, slope=0.1)]).axes
+    xs = np.asarray(cube.get_lines()[0].get_xdata())
+    np.testing.assert_allclose(ys(cube.get_lines()[1]), 3.0 * xs**2, rtol=1e-12)
+    assert ys(leaky.get_lines()[1])[0] == 0.1
+
+
+def test_one_name_may_stand_alone(pyplot):
+    assert len(plot_activations("tanh").axes) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kwargs", "error", "message"),
+    [
+        ((["rely"],), {}, ValueError, "unknown activation 'rely'; known are"),
+        (([7],), {}, TypeError, "activation must be a name or a function, not 7"),
+        (([],), {}, ValueError, "no activation function to plot"),
+        ((["softmax"],), {}, ValueError, "softmax is a function of a whole layer's outputs"),
+        ((), {"xlim": (1.0, 1.0)}, ValueError, "from a lower to a higher number, not from 1.0 to 1.0"),
+        ((), {"xlim": (0.0, math.inf)}, ValueError, "xlim must be finite"),
+    ],
+)
+def test_bad_arguments_of_activations_are_refused_before_a_figure_is_made(arguments, kwargs, error, message, pyplot):
+    with pytest.raises(error, match=message):
+        plot_activations(*arguments, **kwargs)
+    assert pyplot.get_fignums() == []
+
+
+# Curves.
+
+
+def test_curves_are_plotted_against_epochs_counted_from_1(pyplot):
+    axes = plot_curves({"training": [0.9, 0.5, 0.3], "validation": [1.0, float("nan")]}, ylabel="error")
+    training, validation = axes.get_lines()
+    assert np.asarray(training.get_xdata()).tolist() == [1, 2, 3]
+    assert ys(training).tolist() == [0.9, 0.5, 0.3]
+    np.testing.assert_array_equal(ys(validation), [1.0, math.nan])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training", "validation"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "error")
+
+
+def test_curves_differ_in_colour_and_dashes(pyplot):
+    lines = plot_curves({str(i): [float(i)] * 2 for i in range(4)}).get_lines()
+    assert len({line.get_color() for line in lines}) == 4
+    assert len({line.get_linestyle() for line in lines}) == 4
+
+
+def test_curves_go_into_axes_that_are_given(pyplot):
+    figure, (_, axes) = pyplot.subplots(1, 2)
+    assert plot_curves({"loss": (1.0, 0.5)}, ax=axes) is axes
+    assert pyplot.get_fignums() == [figure.number]
+
+
+def test_a_single_epoch_is_visible(pyplot):
+    [line] = plot_curves({"loss": [0.5]}).get_lines()
+    assert line.get_marker() == "o"
+
+
+@pytest.mark.parametrize(
+    ("curves", "error", "message"),
+    [
+        ({}, ValueError, "no curve"),
+        ({"loss": []}, ValueError, "the curve 'loss' must have one number for each epoch"),
+        ({"loss": [[1.0]]}, ValueError, "the curve 'loss' must have one number for each epoch"),
+        ({"loss": 0.5}, TypeError, "the curve 'loss' must be a sequence of numbers, not 0.5"),
+        ({"loss": ["low"]}, TypeError, "the curve 'loss' must be a sequence of numbers"),
+        ([1.0, 0.5], TypeError, "curves must be a mapping"),
+    ],
+)
+def test_bad_curves_are_refused(curves, error, message, pyplot):
+    with pytest.raises(error, match=message):
+        plot_curves(curves)
+    assert pyplot.get_fignums() == []
+
+
+# Decision regions.
+
+X = [[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]
+
+
+def regions(axes):
+    """Give each class's region as a test whether it contains a point."""
+    found = {c.get_gid(): c.get_paths() for c in axes.collections if "region" in (c.get_gid() or "")}
+    return {
+        int(name.split()[-1]): lambda point, paths=paths: any(path.contains_point(point) for path in paths)
+        for name, paths in found.items()
+    }
+
+
+def assert_regions_agree(axes, predicted):
+    """Compare with the class that is right, off the borders of the regions."""
+    found = regions(axes)
+    for point in np.random.default_rng(2).uniform(-1.15, 1.15, size=(200, 2)):
+        if predicted(point) is not None:
+            assert [k for k, contains in found.items() if contains(point)] == [predicted(point)]
+
+
+def test_one_output_is_compared_with_the_threshold(pyplot):
+    unit = Layer.from_matrix([[1.0, 2.0, -0.5]], activation="identity")
+    axes = plot_decision_regions(unit, X, [0, 0, 1, 1], threshold=0.0, resolution=30)
+
+    def predicted(point):
+        z = point[0] + 2.0 * point[1] - 0.5
+        return None if abs(z) < 1e-6 else int(z > 0.0)
+
+    assert_regions_agree(axes, predicted)
+
+
+def test_a_probability_has_its_threshold_at_one_half(pyplot):
+    unit = Neuron(2, activation="sigmoid", init="zeros")
+    unit.w[0].data = 3.0
+    axes = plot_decision_regions(unit, X, [0, 1, 0, 1], resolution=31)
+    assert_regions_agree(axes, lambda point: None if abs(point[0]) < 0.01 else int(point[0] > 0.0))
+
+
+def test_of_several_outputs_the_largest_says_the_class(pyplot):
+    matrix = np.array([[1.0, 0.0, 0.0], [-1.0, 1.0, 0.0], [0.0, -2.0, 0.3]])
+    axes = plot_decision_regions(Layer.from_matrix(matrix, activation="identity"), X, [0, 1, 2, 0], resolution=100)
+
+    def predicted(point):
+        scores = matrix @ [*point, 1.0]
+        first, second = np.sort(scores)[::-1][:2]
+        return None if first - second < 0.1 else int(scores.argmax())
+
+    assert_regions_agree(axes, predicted)
+
+
+def test_a_class_that_is_never_predicted_has_no_region(pyplot):
+    always_1 = Layer.from_matrix([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], activation="identity")
+    assert list(regions(plot_decision_regions(always_1, X, [0, 1, 0, 1], resolution=5))) == [1]
+
+
+def test_where_outputs_are_level_regions_do_not_overlap(pyplot):
+    unit = Neuron(2, activation="relu", init="zeros")
+    unit.w[1].data = 1.0
+    axes = plot_decision_regions(unit, X, [0, 0, 1, 1], threshold=0.0, resolution=31)
+    assert_regions_agree(axes, lambda point: None if abs(point[1]) < 0.1 else int(point[1] > 0.0))
+
+
+@pytest.mark.parametrize("nout", [1, 3])
+def test_a_tie_is_decided_as_predicted_class_does(nout, pyplot):
+    model = Layer(2, nout, nonlin=False, init="zeros")
+    axes = plot_decision_regions(model, X, [0, 1, 0, 1], threshold=0.0, resolution=5)
+    assert list(regions(axes)) == [0]
+
+
+def test_examples_are_drawn_in_the_colour_of_their_class(pyplot):
+    axes = plot_decision_regions(Neuron(2, seed=1), X, [-1, 1, 1, -1], threshold=0.0, resolution=5)
+    points = [c for c in axes.collections if c.get_label().startswith("class")]
+    assert [c.get_label() for c in points] == ["class -1", "class 1"]
+    assert [np.asarray(c.get_offsets()).tolist() for c in points] == [[X[0], X[3]], [X[1], X[2]]]
+    colors = [tuple(c.get_facecolor()[0][:3]) for c in points]
+    assert colors[0] != colors[1]
+
+
+def test_rows_of_targets_say_the_class_by_their_largest_entry(pyplot):
+    rows = [[1, 0], [0, 1], [0, 1], [1, 0]]
+    axes = plot_decision_regions(Layer(2, 2, seed=1), X, rows, resolution=5)
+    points = {c.get_label(): len(c.get_offsets()) for c in axes.collections if c.get_label().startswith("class")}
+    assert points == {"class 0": 2, "class 1": 2}
+
+
+def test_a_frames_columns_name_the_axes(pyplot):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=["age", "education"])
+    axes = plot_decision_regions(Neuron(2), frame, pandas.Series([0, 1, 1, 0], index=[4, 5, 6, 7]), resolution=5)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("age", "education")
+
+
+def test_decision_regions_go_into_axes_that_are_given(pyplot):
+    figure, (_, axes) = pyplot.subplots(1, 2)
+    assert plot_decision_regions(Neuron(2), np.array(X), np.array([0, 1, 1, 0]), axes, resolution=5) is axes
+    assert pyplot.get_fignums() == [figure.number]
+
+
+def test_the_model_records_no_graph(pyplot):
+    outputs = []
+
+    def model(x):
+        outputs.append(Neuron(2)(x))
+        return outputs[-1]
+
+    plot_decision_regions(model, X, [0, 1, 1, 0], resolution=5)
+    assert len(outputs) == 25
+    assert all(len(topological_order(output)) == 1 for output in outputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kwargs", "error", "message"),
+    [
+        ((Neuron(2), [[1.0, 2.0, 3.0]], [1]), {}, ValueError, r"two features for each example, but has .*\(1, 3\)"),
+        ((Neuron(2), [1.0, 2.0], [1, 0]), {}, ValueError, r"two features for each example, but has .*\(2,\)"),
+        ((Neuron(2), [], []), {}, ValueError, "two features for each example"),
+        ((Neuron(2), [[1.0, math.nan]], [1]), {}, ValueError, "X must be finite, but contains nan"),
+        ((Neuron(2), [["a", "b"]], [1]), {}, TypeError, "X must be an array of numbers"),
+        ((Neuron(2), X, [1, 0]), {}, ValueError, "a class for each of the 4 examples, but y has the length 2"),
+        ((Neuron(2), X, [0, 1, 2, 0]), {}, ValueError, r"y\[2\] must be a class index from 0 to 1, not 2"),
+        ((Neuron(2), X, [0, 1, 0.5, 0]), {}, ValueError, r"y\[2\] must be a class index from 0 to 1, not 0.5"),
+        ((Layer(2, 3), X, [0, -1, 2, 0]), {}, ValueError, r"y\[1\] must be a class index from 0 to 2, not -1"),
+        ((Layer(2, 3), X, [[1, 0]] * 4), {}, ValueError, r"y\[0\] has 2 entries for 3 outputs"),
+        ((Neuron(3), X, [0] * 4), {}, ValueError, "expected 3 inputs, but got 2"),
+        ((7, X, [0] * 4), {}, TypeError, "model must be a function of two features, not 7"),
+        ((lambda x: math.nan, X, [0] * 4), {}, ValueError, "what the model gives must be finite, but contains nan"),
+        ((Neuron(2), X, [0] * 4), {"resolution": 1}, ValueError, "resolution must be at least 2"),
+        ((Neuron(2), X, [0] * 4), {"resolution": 2.5}, TypeError, "resolution must be an integer"),
+    ],
+)
+def test_bad_arguments_of_decision_regions_are_refused(arguments, kwargs, error, message, pyplot):
+    with pytest.raises(error, match=message):
+        plot_decision_regions(*arguments, **({"resolution": 5} | kwargs))
+    assert pyplot.get_fignums() == []
+
+
+def test_without_matplotlib_the_error_names_the_extra():
+    script = """
+import sys
+sys.modules["matplotlib"] = None
+from nn.show import plots
+for name in ("plot_activations", "plot_curves", "plot_decision_regions"):
+    try:
+        getattr(plots, name)(*[[]] * {"plot_activations": 1, "plot_curves": 1}.get(name, 3))
+    except ImportError as error:
+        print(error)
+"""
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "plotting needs matplotlib: pip install 'autograd_mini[plot]'\n" * 3
+
+
+# Networks.
+
+
+class Seen:
+    """A network's picture as a reader of the SVG sees it."""
+
+    def __init__(self, drawing):
+        self.texts, self.fills, self.places, self.edges, self.notes = {}, {}, {}, {}, []
+        root = ElementTree.fromstring(drawing.svg())
+        for group in root.iterfind(".//{*}g"):
+            if group.get("class") == "node":
+                self._add_node(group)
+            elif group.get("class") == "edge":
+                self._add_edge(group)
+            elif group.get("class") == "graph":
+                self.notes = [text.text for text in group.findall("{*}text")]
+
+    def _add_node(self, group):
+        key = group.find("{*}title").text
+        self.texts[key] = [text.text for text in group.iterfind(".//{*}text")]
+        ellipse = group.find(".//{*}ellipse")
+        if ellipse is not None:
+            self.fills[key] = ellipse.get("fill")
+            self.places[key] = float(ellipse.get("cx")), float(ellipse.get("cy"))
+
+    def _add_edge(self, group):
+        tail, head = group.find("{*}title").text.split("->")
+        path = group.find(".//{*}path")
+        tooltip = group.find(".//{*}a").get("{http://www.w3.org/1999/xlink}title")
+        self.edges[tail, head] = path.get("stroke"), float(path.get("stroke-width", 1.0)), tooltip
+
+    @property
+    def units(self):
+        return [key for key in self.fills if not key.endswith("bias")]
+
+
+def test_there_is_a_unit_for_each_input_and_neuron_and_an_edge_for_each_parameter():
+    model = MLP(3, [4, 2], seed=1)
+    seen = Seen(draw_network(model))
+    assert len(seen.units) == 3 + 4 + 2
+    assert len(seen.fills) - len(seen.units) == 2  # the biases of both layers
+    assert len(seen.edges) == len(model.parameters())
+    assert [seen.texts[key] for key in ("c0u1", "c1u4", "c2u2")] == [["x1"], ["h4"], ["y2"]]
+
+
+def test_drawing_counts_its_units():
+    assert repr(draw_network(MLP(3, [4, 2]))) == "<Drawing of 11 nodes>"
+    assert isinstance(draw_network(Neuron(2)), Drawing)
+
+
+def test_columns_stand_side_by_side_and_units_below_each_other():
+    places = Seen(draw_network(MLP(3, [4, 1]))).places
+    across = [places[f"c{i}u1"][0] for i in range(3)]
+    assert across == sorted(across)
+    assert len({places[f"c1u{j}"][0] for j in range(1, 5)}) == 1
+    down = [places[f"c1u{j}"][1] for j in range(1, 5)]
+    assert down == sorted(down)
+
+
+def test_captions_name_layers_and_activations():
+    texts = Seen(draw_network(MLP(2, [3, 2], activation="relu", output_activation="softmax"))).texts
+    captions = [texts[f"c{i}caption"] for i in range(3)]
+    assert captions == [["input"], ["hidden", "ReLU"], ["output", "Softmax"]]
+
+
+def test_colour_is_the_sign_and_width_the_size_of_a_weight():
+    weights = [0.5, -2.0, 0.0, 1.0, math.nan]
+    neuron = Neuron(5, bias=False)
+    for w, number in zip(neuron.w, weights, strict=True):
+        w.data = number
+    edges = Seen(draw_network(neuron)).edges
+    colors, widths, tooltips = zip(*(edges[f"c0u{i}", "c1u1"] for i in range(1, 6)), strict=True)
+    assert colors == (BLUE, ORANGE, GREY, BLUE, PURPLE)
+    assert widths[2] < widths[0] < widths[3] < widths[1]
+    assert tooltips[1] == "weight from x2 to y: -2.0"
+
+
+def test_widths_are_in_the_order_of_the_weights_of_all_layers():
+    model = MLP(3, [4, 2], init="normal", seed=3)
+    edges = Seen(draw_network(model)).edges
+    drawn = [
+        (abs(w.data), edges[f"c{i}u{k + 1}", f"c{i + 1}u{j + 1}"][1])
+        for i, layer in enumerate(model.layers)
+        for j, neuron in enumerate(layer.neurons)
+        for k, w in enumerate(neuron.w)
+    ]
+    in_order = [width for _, width in sorted(drawn)]
+    assert in_order == sorted(in_order)
+
+
+def test_a_bias_is_the_weight_of_a_unit_that_is_1():
+    layer = Layer.from_matrix([[1.0, 2.0, -3.0]])
+    seen = Seen(draw_network(layer))
+    assert seen.texts["c0bias"] == ["1"]
+    assert seen.edges["c0bias", "c1u1"][0] == ORANGE
+    assert seen.edges["c0bias", "c1u1"][2] == "bias of y: -3.0"
+
+
+def test_without_bias_there_is_no_bias_unit():
+    seen = Seen(draw_network(MLP(2, [3, 1], bias=False)))
+    assert len(seen.units) == len(seen.fills)
+
+
+def test_an_example_shows_the_activations_in_the_units():
+    model = MLP.from_layers([Layer.from_matrix([[3, 4, 2], [2, -3, -4]]), Layer.from_matrix([[5, 5, 2]])])
+    seen = Seen(draw_network(model, x=[1, 0]))
+    assert seen.texts["c0u1"] == ["x1", "1"]
+    assert seen.texts["c1u1"] == ["h1", "5"]
+    assert seen.texts["c1u2"] == ["h2", "0"]
+    assert seen.texts["c2u1"] == ["y", "27"]
+    assert seen.fills["c1u2"] == "#ffffff"
+    assert seen.fills["c1u1"] != "#ffffff"
+
+
+def test_an_example_is_computed_without_a_graph_and_leaves_gradients_alone():
+    model = MLP(2, [2, 1], seed=1)
+    model.layers[0].neurons[0].w[0].grad = 3.0
+    draw_network(model, x=[Value(1.0), 2.0])
+    assert [p.grad for p in model.parameters()] == [3.0] + [0.0] * 8
+
+
+def test_after_backward_tooltips_give_the_gradients():
+    layer = Layer.from_matrix([[1.0, 2.0, 0.0]])
+    assert "gradient" not in Seen(draw_network(layer)).edges["c0u1", "c1u1"][2]
+    half_squared_error([layer([3.0, -1.0])], [0.0]).backward()  # y = 1, so the gradients are the inputs
+    edges = Seen(draw_network(layer)).edges
+    assert edges["c0u1", "c1u1"][2] == "weight from x1 to y: 1.0\ngradient 3.0"
+    assert edges["c0bias", "c1u1"][2] == "bias of y: 0.0\ngradient 1.0"
+
+
+def test_edges_may_stand_for_gradients():
+    layer = Layer.from_matrix([[1.0, 2.0, 0.0]])
+    half_squared_error([layer([3.0, -1.0])], [0.0]).backward()
+    seen = Seen(draw_network(layer, edges="gradients"))
+    colors, widths, _ = zip(*(seen.edges[f"c0{tail}", "c1u1"] for tail in ("u1", "u2", "bias")), strict=True)
+    assert colors == (BLUE, ORANGE, BLUE)
+    assert widths[0] > widths[1] == widths[2]
+    assert seen.notes[0] == "edges: gradients, up to 3"
+
+
+def test_large_layers_are_drawn_as_their_first_units_and_their_last():
+    seen = Seen(draw_network(MLP(20, [5, 6], bias=False), limit=5))
+    assert seen.units == [
+        *("c0u1", "c0u2", "c0u3", "c0u20"),
+        *("c1u1", "c1u2", "c1u3", "c1u4", "c1u5"),
+        *("c2u1", "c2u2", "c2u3", "c2u6"),
+    ]
+    assert seen.texts["c0more"] == ["⋮"]
+    assert "c1more" not in seen.texts
+    assert len(seen.edges) == 4 * 5 + 5 * 4
+
+
+@pytest.mark.parametrize("name", ["<lambda>", '"quoted" & \\n', "a\nb", "{x|y}"])
+def test_names_of_activations_are_shown_as_they_are(name):
+    def activation(x):
+        return where(x > 0.0, x, 0.0)
+
+    activation.__name__ = name
+    shown = Seen(draw_network(Neuron(2, activation=activation))).texts["c1caption"]
+    assert "\n".join(shown[1:]) == re.sub("^a", "A", name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kwargs", "error", "message"),
+    [
+        (([1.0],), {}, TypeError, r"expected an MLP, a Layer or a Neuron, not \[1.0\]"),
+        ((Module(),), {}, TypeError, "expected an MLP, a Layer or a Neuron"),
+        ((Neuron(2), [1.0]), {}, ValueError, "expected 2 inputs, but got 1"),
+        ((Neuron(2), [1.0, "a"]), {}, TypeError, "input 1 must be a number or a Value"),
+        ((Neuron(2),), {"edges": "deltas"}, ValueError, "edges must be 'weights' or 'gradients', not 'deltas'"),
+        ((Neuron(2),), {"limit": 2}, ValueError, "limit must be at least 3"),
+        ((Neuron(2),), {"limit": "all"}, TypeError, "limit must be an integer"),
+    ],
+)
+def test_bad_arguments_of_networks_are_refused(arguments, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        draw_network(*arguments, **kwargs)

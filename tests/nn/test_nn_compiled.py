@@ -1,0 +1,637 @@
+"""Training and evaluation through jit: the same results as along the graph, and the graph where jit can't be."""
+
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+
+from autograd_mini import Value, detect_anomaly, leaky_relu, log, relu, tanh, where
+from autograd_mini import jit as compile_function
+from nn import (
+    ACTIVATIONS,
+    MLP,
+    SGD,
+    Adam,
+    Layer,
+    Module,
+    Neuron,
+    Optimiser,
+    binary_cross_entropy,
+    cross_entropy,
+    cross_entropy_from_logits,
+    fit,
+    half_squared_error,
+    predict,
+    predict_proba,
+    score,
+    step_decay,
+)
+from nn.train.compiled import CompiledLoss, CompiledModel
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(10, 3))
+Y = X @ [1.0, -2.0, 0.5] + RNG.normal(scale=0.3, size=10) + 0.7
+LABELS = (Y > 0.5).astype(int)
+THREE = np.digitize(Y, [-0.5, 1.5])
+
+
+def mlp(outputs=1, **options):
+    return MLP(3, [4, outputs], **{"activation": "tanh", "seed": 1, **options})
+
+
+def figures(model, history):
+    """All that a training leaves, as arrays."""
+    parameters = model.parameters()
+    columns = {name: column for name, column in history.as_dict().items() if name != "seconds"}
+    return {
+        "data": np.array([p.data for p in parameters]),
+        "grad": np.array([p.grad for p in parameters]),
+        **{name: np.array(column) for name, column in columns.items()},
+    }
+
+
+def train_both_ways(make, X, y, *, optimizer="sgd", engine="jit", **options):
+    """Train along the graph and as jit=None has it, and compare all figures; give what the latter left."""
+    runs = []
+    for jit in (False, None):
+        model = make()
+        own = optimizer(model) if callable(optimizer) else optimizer
+        inputs, targets = (X(), None) if callable(X) else (X, y)
+        lr = options.get("lr", 0.1 if isinstance(own, str) else None)
+        history = fit(model, inputs, targets, optimizer=own, **{"epochs": 100, **options, "lr": lr, "jit": jit})
+        runs.append((model, history))
+    (plain, plain_history), (model, history) = runs
+    assert (plain_history.engine, plain_history.why_plain) == ("plain", "")
+    assert (history.engine, history.stopped) == (engine, plain_history.stopped)
+    assert (history.why_plain == "") == (engine == "jit")
+    expected, found = figures(plain, plain_history), figures(model, history)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        assert np.allclose(found[name], expected[name], rtol=1e-10, atol=1e-10), name
+    return model, history
+
+
+# The same parameters, gradients and history as along the graph.
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "sgd",
+        "adam",
+        "line_search",
+        lambda model: SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=0.01),
+        lambda model: SGD(model.parameters(), step_decay(0.1, 30), momentum=0.5, nesterov=True),
+        lambda model: Adam(model.parameters(), 0.01, weight_decay=0.1),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_every_optimiser_leaves_the_same_figures_after_100_steps(optimizer, batch_size):
+    options = {"batch_size": batch_size, "seed": 7, "epochs": 100 if batch_size is None else 34}
+    train_both_ways(mlp, X, Y, loss="half_squared_error", optimizer=optimizer, l2=0.01, **options)
+
+
+@pytest.mark.parametrize("activation", [*sorted(set(ACTIVATIONS) - {"softmax"}), partial(leaky_relu, slope=0.1)])
+def test_every_activation_leaves_the_same_figures(activation):
+    train_both_ways(lambda: mlp(activation=activation), X, Y, loss="mean_squared_error", lr=0.02)
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "activation", "targets"),
+    [
+        ("half_squared_error", 2, "identity", np.stack([Y, -Y], axis=1)),
+        ("hinge", 1, "identity", 2 * LABELS - 1),
+        ("binary_cross_entropy", 1, "sigmoid", LABELS),
+        ("binary_cross_entropy_from_logits", 1, "identity", LABELS),
+        ("binary_cross_entropy_from_logits", 1, "identity", 0.8 * LABELS + 0.1),
+        ("binary_cross_entropy_from_logits", 2, "identity", np.stack([LABELS, 1 - LABELS], axis=1)),
+        ("cross_entropy", 3, "softmax", THREE),
+        ("cross_entropy", 3, "softmax", np.eye(3)[THREE]),
+        ("cross_entropy_from_logits", 3, "identity", THREE),
+        ("cross_entropy_from_logits", 3, "identity", THREE.astype(float)),
+        ("cross_entropy_from_logits", 3, "identity", 0.7 * np.eye(3)[THREE] + 0.1),
+    ],
+)
+def test_every_loss_leaves_the_same_figures(loss, outputs, activation, targets):
+    make = partial(mlp, outputs, output_activation=activation)
+    train_both_ways(make, X, targets, loss=loss, metric=loss, validation=(X[:7], targets[:7]))
+
+
+def test_digits():
+    datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
+    digits, classes = datasets.load_digits(return_X_y=True)
+    _, history = train_both_ways(
+        lambda: MLP(64, [8, 10], seed=1),
+        digits[:100] / 16.0,
+        classes[:100],
+        loss="cross_entropy_from_logits",
+        metric="accuracy",
+        optimizer="adam",
+        lr=0.02,
+        batch_size=32,  # and a last batch of 4
+        seed=1,
+        epochs=25,
+    )
+    assert history.metric[-1] > 0.8
+
+
+def test_the_same_epoch_is_the_best_and_its_parameters_come_back():
+    held_out = RNG.normal(size=(10, 3)), RNG.normal(size=10)
+    options = {"validation": held_out, "patience": 5, "batch_size": 3, "seed": 1, "optimizer": "adam", "lr": 0.05}
+    model, history = train_both_ways(mlp, X, Y, loss="half_squared_error", epochs=None, **options)
+    kept = score(model, *held_out, metric="half_squared_error")
+    assert kept == pytest.approx(history.validation_loss[history.best_epoch - 1], rel=1e-12)
+
+
+def test_parameters_that_the_optimiser_does_not_have_stay_and_their_gradients_add_up():
+    def last_layer(model):
+        return SGD(reversed(model.layers[1].parameters()), lr=0.1)
+
+    model, _ = train_both_ways(mlp, X, Y, loss="half_squared_error", optimizer=last_layer, batch_size=4, seed=1)
+    assert [p.data for p in model.layers[0].parameters()] == [p.data for p in mlp().layers[0].parameters()]
+
+
+def test_a_layer_that_is_there_twice_has_one_set_of_parameters():
+    def make():
+        layer = Layer(3, 3, activation="tanh", seed=1)
+        return MLP.from_layers([layer, layer, Layer(3, 1, activation="identity", seed=2)])
+
+    train_both_ways(make, X, Y, loss="half_squared_error", lr=0.02)
+
+
+def test_a_value_of_the_model_that_is_no_parameter_counts_with_the_number_that_it_has():
+    class Scaled(Module):
+        def __init__(self):
+            self.unit, self.scale = Neuron(3, nonlin=False, seed=1), Value(1.0).detach()
+
+        def __call__(self, x):
+            return self.unit(x) * self.scale
+
+    models = [Scaled(), Scaled()]
+
+    def halve(model, history):
+        model.scale.data = 0.5
+
+    for model, jit in zip(models, (False, None)):
+        fit(model, X, Y, loss="half_squared_error", lr=0.1, epochs=5, callback=partial(halve, model), jit=jit)
+    assert [p.data for p in models[1].parameters()] == pytest.approx([p.data for p in models[0].parameters()], 1e-12)
+
+
+def test_a_stream_of_observations():
+    def stream():
+        return iter(list(zip(X, THREE)) * 4)
+
+    train_both_ways(partial(mlp, 3), stream, None, loss="cross_entropy_from_logits", batch_size=3, steps_per_epoch=5)
+
+
+def test_a_stream_sees_the_model_as_it_is():
+    seen = []
+    for jit in (False, True):
+        model = Neuron(3, nonlin=False, seed=1)
+
+        def observations(model=model):
+            for x, y in zip(X, Y):
+                seen.append(model.b.data)
+                yield x, y
+
+        fit(model, observations(), loss="half_squared_error", optimizer="sgd", lr=0.1, jit=jit)
+    assert seen[10:] == pytest.approx(seen[:10], rel=1e-12)
+    assert len(set(seen)) > 5
+
+
+def test_a_wrong_target_of_a_stream_is_refused_when_it_comes():
+    model = mlp()
+    observations = iter([(X[0], 1), (X[1], -1), (X[2], 0)])
+    with pytest.raises(ValueError, match="needs targets -1 and 1, but got 0"):
+        fit(model, observations, loss="hinge", optimizer="sgd", lr=0.1, jit=True)
+    by_hand = mlp()
+    fit(by_hand, X[:2], [1, -1], loss="hinge", optimizer="sgd", lr=0.1, batch_size=1, shuffle=False, epochs=1)
+    assert [p.data for p in model.parameters()] == pytest.approx([p.data for p in by_hand.parameters()], rel=1e-12)
+
+
+def test_an_optimiser_of_ones_own_trains_through_jit():
+    class SignDescent(Optimiser):
+        def _update(self, rate):
+            for parameter in self.parameters:
+                parameter.data -= rate * np.sign(parameter.grad)
+
+    train_both_ways(mlp, X, Y, loss="half_squared_error", optimizer=lambda m: SignDescent(m.parameters(), lr=0.01))
+
+
+def test_a_loss_and_a_model_of_ones_own_train_through_jit():
+    class Curve(Module):
+        def __init__(self):
+            self.coefficients = {"a": Value(0.5), "b": Value(0.0)}
+
+        def __call__(self, x):
+            return self.coefficients["a"] * tanh(x[0]) + self.coefficients["b"]
+
+    def huber(predictions, targets, width=0.5):
+        errors = [abs(p - t) for p, t in zip(predictions, targets)]
+        return sum(where(e <= width, e * e / 2, width * (e - width / 2)) for e in errors) / len(errors)
+
+    def written_for_jit(predictions, targets):
+        errors = [abs(p - t) for p, t in zip(predictions, targets)]
+        return sum(relu(e - 0.5) + log(1.0 + e) for e in errors) / len(errors)
+
+    train_both_ways(Curve, X, Y, loss=written_for_jit)
+    train_both_ways(Curve, X, Y, loss=huber, engine="plain")
+
+
+def test_a_loss_around_one_of_the_package_takes_class_indices():
+    def smoothed(predictions, targets):
+        spread = sum(z * z for row in predictions for z in row) / len(predictions)
+        return cross_entropy_from_logits(predictions, targets) + 0.01 * spread
+
+    train_both_ways(partial(mlp, 3), X, THREE, loss=smoothed, lr=0.02)
+
+
+def test_a_callback_may_read_and_change_the_model():
+    seen = []
+    for jit in (False, True):
+        model = mlp()
+
+        def clip(history, model=model):
+            seen.append([(p.data, p.grad) for p in model.parameters()])
+            for parameter in model.parameters():
+                parameter.data = max(-0.3, min(0.3, parameter.data))
+
+        fit(model, X, Y, loss="half_squared_error", optimizer="adam", lr=0.1, epochs=10, callback=clip, jit=jit)
+    assert np.allclose(seen[10:], seen[:10], rtol=1e-10, atol=1e-10)
+
+
+def test_a_metric_of_ones_own_sees_the_model_after_the_epoch():
+    model, norms = mlp(), []
+    fit(
+        model,
+        X,
+        Y,
+        loss="half_squared_error",
+        epochs=3,
+        jit=True,
+        metric=lambda outputs, targets: sum(p.data**2 for p in model.parameters()),
+        callback=lambda history: norms.append(sum(p.data**2 for p in model.parameters())) and None,
+    )
+    history = fit(model, X, Y, loss="half_squared_error", epochs=1, jit=True, metric=lambda outputs, targets: norms[-1])
+    assert history.metric == [norms[-1]]
+    assert len(set(norms)) == 3
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_ctrl_c_leaves_the_best_parameters(batch_size):
+    def interrupt(history):
+        if len(history) == 8:
+            raise KeyboardInterrupt
+
+    options = {"lr": 1.0, "batch_size": batch_size, "seed": 1, "callback": interrupt, "epochs": None}
+    _, history = train_both_ways(lambda: Neuron(3, nonlin=False, seed=1), X, Y, loss="half_squared_error", **options)
+    assert history.stopped == "interrupted by Ctrl-C"
+
+
+def test_a_loss_that_diverges_leaves_the_best_parameters():
+    left = []
+    for jit in (False, True):
+        model = Neuron(3, nonlin=False, seed=1)
+        with pytest.raises(FloatingPointError, match=r"the loss became (inf|nan) in epoch \d+; .*the best, of epoch 1"):
+            fit(model, X, Y, loss="half_squared_error", optimizer="sgd", lr=1e3, epochs=1000, jit=jit)
+        left.append([p.data for p in model.parameters()])
+    assert left[0] == left[1] == [p.data for p in Neuron(3, nonlin=False, seed=1).parameters()]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "line_search"])
+@pytest.mark.parametrize(
+    ("loss", "outputs", "activation", "why"),
+    [
+        ("binary_cross_entropy", 1, "identity", r"a prediction must be a probability from 0 to 1, not (1\.|-0\.)\d+"),
+        (
+            "cross_entropy",
+            2,
+            "sigmoid",
+            r"predictions\[0\] must be probabilities that sum to 1, but they sum to [\d.]+",
+        ),
+        ("cross_entropy", 2, "identity", r"predictions\[0\] must be probabilities .*|a probability in .* not .*"),
+    ],
+)
+def test_predictions_that_become_invalid_are_refused_at_the_same_step(optimizer, loss, outputs, activation, why):
+    left = []
+    for jit in (False, True):
+        model = Layer(3, outputs, activation=activation, init="zeros")
+        if activation == "identity":
+            for unit in model.neurons:
+                unit.b.data = 0.5
+        with pytest.raises(ValueError, match=why) as caught:
+            fit(model, X, LABELS, loss=loss, optimizer=optimizer, lr=0.3, epochs=50, jit=jit)
+        left.append((str(caught.value)[:40], [p.data for p in model.parameters()]))
+    assert left[0][0] == left[1][0]
+    assert left[1][1] == pytest.approx(left[0][1], rel=1e-12, abs=1e-14)
+
+
+def test_invalid_predictions_give_nan_where_nothing_can_be_refused():
+    binary = compile_function(lambda p: binary_cross_entropy([p], [1]))
+    assert [binary(p) for p in (0.5, 1.0)] == [-math.log(0.5), 0.0]
+    assert all(math.isnan(binary(p)) for p in (-0.1, 1.1, math.nan, math.inf))
+    several = compile_function(lambda p, q, r: cross_entropy([[p, q, r]], [0]))
+    assert several(0.25, 0.5, 0.25) == -math.log(0.25)
+    assert all(math.isnan(several(*row)) for row in [(0.5, 0.5, 0.1), (0.5, 0.4, 0.05), (1.5, -0.3, -0.2)])
+
+
+def test_detect_anomaly_still_names_the_operation():
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="dot_ gave inf for the inputs"):
+        fit(Neuron(3, nonlin=False, seed=1), X, Y, loss="half_squared_error", optimizer="sgd", lr=1e200, epochs=9)
+
+
+def test_an_error_in_the_callback_leaves_what_the_callback_left():
+    model = mlp()
+
+    def fail(history):
+        model.parameters()[0].data = 5.0
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        fit(model, X, Y, loss="half_squared_error", epochs=3, callback=fail, jit=True)
+    assert model.parameters()[0].data == 5.0
+
+
+# Where it can't be.
+
+
+RARELY = random.Random(2)
+CALLS = 0
+
+
+def count():
+    global CALLS
+    CALLS += 1
+
+
+def drop(zs):
+    return [z if RARELY.random() < 1.0 - 1e-9 else 0.0 * z for z in zs]
+
+
+class Doubtful(Module):
+    """A linear unit that does something besides computing."""
+
+    def __init__(self, doing):
+        self.unit, self.doing, self.calls = Neuron(3, nonlin=False, seed=1), doing, 0
+        self.generator = random.Random(1)
+
+    def __call__(self, x):
+        z = self.unit(x)
+        if self.doing == "branch":
+            return z if z > 0.0 else 0.1 * z
+        if self.doing == "count":
+            self.calls += 1
+        if self.doing == "keep":
+            self.output = z
+        if self.doing == "global dropout":
+            return z * (random.random() < 0.9)
+        if self.doing == "NumPy's dropout":
+            return z * float(np.random.random() < 0.9)  # noqa: NPY002
+        if self.doing == "dropout":
+            return z * (self.generator.random() < 0.9)
+        if self.doing == "count elsewhere":
+            count()
+        if self.doing == "dropout elsewhere":
+            return self.dropped(z)
+        if self.doing == "read":
+            return z * (1.0 + 0.0 * z.data)
+        return z
+
+    def dropped(self, z):
+        return drop([z])[0]
+
+
+@pytest.mark.parametrize(
+    ("doing", "why"),
+    [
+        ("branch", r"comparing a value that jit traces .*return z if z > 0.0 else 0.1 \* z"),
+        ("read", "reading .data of a value that jit traces"),
+        ("count", "each call changes attributes of the Doubtful"),
+        ("keep", "each call changes attributes of the Doubtful"),
+        ("dropout", "each call changes attributes of the Doubtful"),
+        ("count elsewhere", "each call changes variables"),
+        ("dropout elsewhere", "each call changes variables"),
+        ("global dropout", "each call draws random numbers"),
+        ("NumPy's dropout", "each call draws random numbers"),
+    ],
+)
+def test_a_model_that_is_no_function_of_its_inputs_goes_along_the_graph(doing, why):
+    left = []
+    for jit in (False, None):
+        random.seed(3)
+        np.random.seed(3)  # noqa: NPY002
+        model = Doubtful(doing)
+        history = fit(model, X, Y, loss="half_squared_error", optimizer="sgd", lr=0.1, batch_size=4, epochs=5, jit=jit)
+        assert history.engine == "plain"
+        left.append((history.loss, [p.data for p in model.parameters()], random.random()))
+    assert re.search(why, history.why_plain)
+    assert left[0] == left[1]
+    with pytest.raises(TypeError, match=why):
+        fit(model, X, Y, loss="half_squared_error", epochs=5, jit=True)
+
+
+def branching(predictions, targets):
+    return sum((p - t) * (p - t) if p > t else t - p for p, t in zip(predictions, targets)) / len(targets)
+
+
+def of_a_sum(predictions, targets):
+    return sum((p - t) * (p - t) for p, t in zip(predictions, targets))
+
+
+def weighted_by_place(predictions, targets):
+    weights = [1.0] * 9 + [5.0]
+    return sum(w * (p - t) * (p - t) for w, p, t in zip(weights, predictions, targets)) / len(targets)
+
+
+def weighted_by_class(predictions, targets):
+    weights = {1: 5.0}  # of none of the first batch
+    return sum(weights.get(t, 1.0) * (p - t) * (p - t) for p, t in zip(predictions, targets)) / len(targets)
+
+
+def noisy(predictions, targets, generator=random.Random(1)):  # noqa: B008
+    return half_squared_error(predictions, [t + generator.random() for t in targets])
+
+
+def keeping():
+    kept = []
+
+    def loss(predictions, targets):
+        kept.append(len(targets))
+        return half_squared_error(predictions, targets)
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        (branching, "comparing a value that jit traces"),
+        (of_a_sum, "the loss would differ"),
+        (weighted_by_place, "the loss would differ"),
+        (noisy, "each call changes variables"),
+        (weighted_by_class, "looking up a value that jit traces"),
+        (keeping(), "each call changes variables"),
+        (lambda p, t: half_squared_error([x.data for x in p], t) + sum(p) * 0.0, "reading .data of a value"),
+    ],
+)
+def test_a_loss_that_is_no_mean_of_the_examples_losses_goes_along_the_graph(loss, why):
+    model = mlp()
+    before = [p.data for p in model.parameters()]
+    with pytest.raises(TypeError, match=why):
+        fit(model, X, Y, loss=loss, epochs=2, jit=True)
+    assert [p.data for p in model.parameters()] == before
+    history = fit(model, X, Y, loss=loss, epochs=2)
+    assert history.engine == "plain"
+    assert why in history.why_plain
+
+
+def test_a_parameter_that_is_used_behind_the_models_back_is_noticed():
+    class Hidden(Module):
+        def __init__(self):
+            slope = Value(0.5)
+            self.unit, self.slope = Neuron(3, activation=lambda z: z * slope, seed=1), slope
+
+        def __call__(self, x):
+            return self.unit(x)  # whose function keeps the slope, where a copy of the model has its own
+
+    train_both_ways(Hidden, X, Y, loss="half_squared_error", lr=0.01, epochs=20, engine="plain")
+
+
+def test_an_optimiser_that_needs_the_graph_has_it():
+    unit = Neuron(3, nonlin=False, seed=1)
+    history = fit(unit, X, Y, loss="half_squared_error", optimizer="newton", epochs=2)
+    assert (history.engine, history.why_plain) == ("plain", "Newton works on the graph of the loss")
+    with pytest.raises(TypeError, match="Newton works on the graph of the loss"):
+        fit(unit, X, Y, loss="half_squared_error", optimizer="newton", epochs=2, jit=True)
+
+
+def test_without_llvmlite_everything_goes_on_and_the_line_says_why(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "llvmlite"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    model, plain = mlp(), mlp()
+    history = fit(model, X, Y, loss="half_squared_error", epochs=3)
+    assert (history.engine, history.why_plain) == ("plain", "jit needs llvmlite: pip install 'autograd_mini[jit]'")
+    assert history.loss == fit(plain, X, Y, loss="half_squared_error", epochs=3, jit=False).loss
+    assert predict(model, X).tolist() == predict(plain, X, jit=False).tolist()
+    with pytest.raises(ImportError, match=r"jit needs llvmlite: pip install 'autograd_mini\[jit\]'"):
+        fit(model, X, Y, loss="half_squared_error", epochs=3, jit=True)
+    with pytest.raises(ImportError, match="jit needs llvmlite"):
+        predict(model, X, jit=True)
+
+
+@pytest.mark.parametrize("call", [partial(fit, y=Y, loss="half_squared_error", epochs=1), predict])
+def test_jit_is_true_false_or_none(call):
+    with pytest.raises(TypeError, match=r"jit must be True, False or None, not 'fast' \(str\)"):
+        call(mlp(), X, jit="fast")
+
+
+# What happens how often.
+
+
+def test_a_model_is_compiled_once_for_batches_of_any_size(monkeypatch):
+    kernels = []
+    original = CompiledLoss._loss_of_example
+    monkeypatch.setattr(
+        CompiledLoss, "_loss_of_example", lambda self, *args: kernels.append(1) or original(self, *args)
+    )
+    fit(mlp(), X, Y, loss="half_squared_error", batch_size=4, epochs=6, validation=(X[:7], Y[:7]), jit=True)
+    assert kernels == [1]
+
+
+SCRIPT = """
+from nn import Neuron, fit
+unit = Neuron(1, nonlin=False, init="zeros")
+def branching(predictions, targets):
+    return sum((p - t) * (p - t) if p > t else t - p for p, t in zip(predictions, targets)) / len(targets)
+fit(unit, [[1.0]], [2.0], loss={loss}, optimizer="sgd", lr=0.25, epochs=3, jit={jit})
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "jit", "begins"),
+    [
+        ("'mean_squared_error'", None, "jit: "),
+        ("'mean_squared_error'", True, "jit: "),
+        ("'mean_squared_error'", False, "plain: "),
+        ("branching", None, "plain (comparing a value that jit traces"),
+    ],
+)
+def test_the_progress_line_says_which_way_it_runs(loss, jit, begins):
+    termios = pytest.importorskip("termios", reason="there are no terminals here")
+    pytest.importorskip("tqdm", reason="tqdm is not installed")
+    ours, terminals = os.openpty()
+    termios.tcsetwinsize(terminals, (24, 160))
+    subprocess.run([sys.executable, "-c", SCRIPT.format(loss=loss, jit=jit)], stderr=terminals, timeout=60, check=True)
+    os.close(terminals)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    line = shown.decode().rstrip().split("\r")[-1]
+    assert line.startswith(begins)
+    assert "3/3" in line
+    assert shown.decode().count("\n") == 1
+
+
+# predict, predict_proba, score.
+
+
+@pytest.mark.parametrize(("outputs", "loss"), [(1, None), (3, None), (3, "cross_entropy_from_logits"), (1, "hinge")])
+def test_predictions_are_the_same(outputs, loss):
+    model = mlp(outputs)
+    plain, compiled = (predict(model, X, loss, jit=jit) for jit in (False, True))
+    assert compiled.dtype == plain.dtype
+    assert np.allclose(compiled, plain, rtol=1e-14, atol=1e-15)
+
+
+def test_probabilities_and_scores_are_the_same():
+    model, loss = mlp(3), "cross_entropy_from_logits"
+    assert np.allclose(predict_proba(model, X, loss, jit=True), predict_proba(model, X, loss, jit=False), rtol=1e-14)
+    assert score(model, X, THREE, jit=True) == score(model, X, THREE, jit=False)
+    found, expected = (score(model, X, THREE, loss, jit=jit) for jit in (True, False))
+    assert found == pytest.approx(expected, rel=1e-14)
+
+
+def test_outputs_that_are_plain_numbers_are_predicted():
+    class Constant(Module):
+        def __call__(self, x):
+            return [x[0], 2.0]
+
+    for jit in (False, True):
+        assert predict(Constant(), [[1.0], [3.0]], jit=jit).tolist() == [[1.0, 2.0], [3.0, 2.0]]
+
+
+def test_many_predictions_go_through_jit_without_being_asked(monkeypatch):
+    sizes = []
+    original = CompiledModel.outputs
+    monkeypatch.setattr(
+        CompiledModel, "outputs", lambda self, p, inputs: sizes.append(len(inputs)) or original(self, p, inputs)
+    )
+    model = MLP(3, [200, 1], seed=1)
+    few = predict(model, X)
+    assert sizes == []
+    many = predict(model, np.tile(X, (110, 1)))
+    assert sizes[-1] == 1100
+    assert np.allclose(many[:10], few, rtol=1e-13)
+
+
+def test_a_model_that_cannot_be_traced_predicts_along_the_graph():
+    model = Doubtful("branch")
+    assert predict(model, X, jit=None).tolist() == predict(model, X, jit=False).tolist()
+    with pytest.raises(TypeError, match="comparing a value that jit traces"):
+        predict(model, X, jit=True)

