@@ -44,6 +44,7 @@ setup(
                 f"autograd_mini.{name}", [f"autograd_mini/{name.replace('.', '/')}.py"], extra_compile_args=OPTIONS
             )
             for name in (
+                "engine.arithmetic",
                 "engine.ieee",
                 "engine.operations",
                 "engine.value",

@@ -11,6 +11,7 @@
 """
 
 from autograd_mini.compiler.jit import Jitted, Lowered, jit
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.functions import dist, fsum, log, logsumexp, prod, softmax, sum, sumprod
 from autograd_mini.engine.operations import (
     Operation,
@@ -142,6 +143,7 @@ __all__ = [
     "radians",
     "relu",
     "remainder",
+    "Scalar",
     "sigmoid",
     "sign",
     "silu",

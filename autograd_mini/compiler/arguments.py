@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini.engine.ieee import as_float, describe
+from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import NUMBER, Structure, flatten, make_array
 

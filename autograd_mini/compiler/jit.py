@@ -31,7 +31,7 @@ from autograd_mini.compiler.arguments import (
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.compiler.trace import Trace
-from autograd_mini.engine.ieee import describe
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.operations import sum_
 from autograd_mini.engine.value import TracingError, Value, is_checking, is_tracing, tracing
 from autograd_mini.transforms.transforms import is_differentiated

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from autograd_mini.engine.arithmetic cimport Scalar
 from autograd_mini.engine.operations cimport (
     Operation, add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )
@@ -23,7 +24,7 @@ cdef class _Fan:
     cdef double* partials
 
 
-cdef class Value:
+cdef class Value(Scalar):
     cdef double _data
     cdef double _grad
     cdef object _operation

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from autograd_mini.engine import operations
-from autograd_mini.engine.ieee import as_float, describe
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.operations import (
     Operation,
     add_,
@@ -103,9 +104,8 @@ class _Fan:
 
 @cython.final
 @cython.no_gc  # a graph has no cycles, so it need not be searched for them
-@cython.freelist(65536)  # the nodes of a training step are those of the last one
 @cython.cclass
-class Value:
+class Value(Scalar):
     """A number that remembers how it was computed.
 
     Arithmetic on Values, and the functions of this package, record the computation graph;

@@ -22,7 +22,7 @@ from uuid import uuid4
 import graphviz
 
 from autograd_mini.engine import operations
-from autograd_mini.engine.ieee import describe
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.value import Value, topological_order
 
 FORMATS = ("svg", "png", "pdf", "dot")

@@ -12,7 +12,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograd_mini.engine.ieee import describe
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.drawing import write_file
 from autograd_mini.show.stepper import frame, page

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.engine.ieee import describe
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import (
     Value,

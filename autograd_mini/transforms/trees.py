@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.engine.ieee import as_float, describe
+from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.value import Value
 
 

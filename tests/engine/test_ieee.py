@@ -17,7 +17,7 @@ from scipy import special
 
 from autograd_mini import Value
 from autograd_mini.engine import ieee
-from autograd_mini.engine.ieee import as_float, describe
+from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.operations import TABLE
 
 inf, nan = math.inf, math.nan

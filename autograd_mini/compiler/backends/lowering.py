@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from autograd_mini.compiler.backends import machine
 from autograd_mini.compiler.backends.exact_sum import exact_sum
-from autograd_mini.engine.ieee import as_float
+from autograd_mini.engine.checks import as_float
 from autograd_mini.engine.operations import TABLE, Operation
 
 DOUBLE = ir.DoubleType()

@@ -1,0 +1,5 @@
+# C types of arithmetic.py, read by Cython alone.
+
+
+cdef class Scalar:
+    pass

@@ -1,0 +1,84 @@
+"""Checks of arguments that every package shares, and how their messages name what was wrong."""
+
+from __future__ import annotations
+
+import operator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+
+def as_float(number: Any, role: str) -> float:
+    """Convert a real number of any kind to a float.
+
+    Parameters
+    ----------
+    number : int, float, Fraction, NumPy scalar or any other `numbers.Real`
+    role : str
+        What the number is for; an error message starts with it.
+
+    Raises
+    ------
+    TypeError
+        If `number` is no real number: a string, None, a complex number, an array, a Value.
+    OverflowError
+        If it is an integer beyond the range of float64.
+
+    Examples
+    --------
+    >>> as_float(3, "data")
+    3.0
+    >>> as_float("3", "data")
+    Traceback (most recent call last):
+        ...
+    TypeError: data must be a real number, not '3' (str)
+    """
+    if not isinstance(number, (Real, np.bool_)):
+        raise TypeError(f"{role} must be a real number, not {describe(number)}")
+    try:
+        return float(number)
+    except OverflowError:
+        raise OverflowError(f"{role} is too large for float64: {describe(number)}") from None
+
+
+def describe(thing: object) -> str:
+    """Name a wrong argument in an error message: its value, cut if long, and its type."""
+    if isinstance(thing, int) and thing.bit_length() > 200:
+        text = f"an integer of {thing.bit_length()} bits"
+    else:
+        try:
+            text = repr(thing)
+        except ValueError:  # str() refuses very long integers, in a Fraction or a list too
+            text = "a number too long to print"
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return f"{text} ({type(thing).__name__})"
+
+
+def check_count(number: Any, role: str) -> int:
+    """Check a number of things: an integer, 1 or more.
+
+    Raises
+    ------
+    TypeError
+        If `number` is no integer.
+    ValueError
+        If it is less than 1.
+
+    Examples
+    --------
+    >>> check_count(3, "epochs")
+    3
+    >>> check_count(0, "epochs")
+    Traceback (most recent call last):
+        ...
+    ValueError: epochs must be at least 1, not 0
+    """
+    try:
+        n = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{role} must be an integer, not {describe(number)}") from None
+    if n < 1:
+        raise ValueError(f"{role} must be at least 1, not {n}")
+    return n
