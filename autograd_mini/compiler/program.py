@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.sums import find_sums
-from autograd_mini.engine.operations import Operation, identity, mul
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import identity, mul
 
 # An expression of a pattern has at most so many operations; fewer where there would be more than so
 # many operations in all patterns together.

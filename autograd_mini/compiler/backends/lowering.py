@@ -17,7 +17,8 @@ from llvmlite import ir
 from autograd_mini.compiler.backends import machine
 from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.engine.checks import as_float
-from autograd_mini.engine.operations import TABLE, Operation
+from autograd_mini.engine.operation import Operand, Operation
+from autograd_mini.engine.operations import TABLE
 
 DOUBLE = ir.DoubleType()
 INDEX, COUNT = ir.IntType(32), ir.IntType(64)
@@ -69,7 +70,7 @@ class Lanes:
         return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(INDEX, len(lanes)), list(lanes)))
 
 
-class Number:
+class Number(Operand):
     """A double, or one for each lane, that the code computes: does what a float does, except to be known now.
 
     Comparisons give 1.0 for true and 0.0 for false.
