@@ -17,13 +17,13 @@ from functools import cache
 from numbers import Integral
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import graphviz
 
 from autograd_mini.engine import operations
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.value import Value, topological_order
+from autograd_mini.show.files import write_file
 
 FORMATS = ("svg", "png", "pdf", "dot")
 
@@ -594,18 +594,3 @@ def _render_by_program(source: str, format: str, remedy: str) -> bytes:
     except graphviz.CalledProcessError as error:
         reason = (error.stderr or b"").decode(errors="replace").strip()
         raise RuntimeError(f"Graphviz's program dot could not make this .{format}: {reason or error}") from error
-
-
-def write_file(target: Path, content: bytes) -> None:
-    """Write a file in full or not at all."""
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"no such folder: {str(target.parent)!r}")
-    final = Path(os.path.realpath(target))  # a link keeps pointing to what it points to
-    if final.is_dir():
-        raise IsADirectoryError(f"a folder, not a file: {str(target)!r}")
-    draft = final.with_name(f".{uuid4().hex}.draft")
-    try:
-        draft.write_bytes(content)
-        draft.replace(final)
-    finally:
-        draft.unlink(missing_ok=True)

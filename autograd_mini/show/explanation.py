@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.drawing import write_file
+from autograd_mini.show.files import write_file
 from autograd_mini.show.stepper import frame, page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
 
