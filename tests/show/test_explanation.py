@@ -303,7 +303,7 @@ def test_a_label_that_reads_as_a_formula_is_bracketed() -> None:
 def test_a_label_stays_on_its_line_and_does_nothing_to_the_terminal() -> None:
     x = Value(1.0, "one\ntwo\x1b[31m\r\t three" + "!" * 100)
     [step, *_] = explain(tanh(x)).forward
-    assert re.fullmatch(r"one two \[31m three!+… = 1", str(step))
+    assert re.fullmatch(r"one two \[31m three!+…!+ = 1", str(step))
     assert len(step.name) == 40
 
 
@@ -425,7 +425,7 @@ def test_names_for_no_value_or_a_strangers_are_refused() -> None:
     [
         (0, ValueError, "limit must be at least 1, not 0"),
         (1.5, TypeError, "limit must be an integer, not 1.5"),
-        (Value(1.0), TypeError, r"limit is the largest number of steps, not a node: give Value.* the label 'limit'"),
+        (Value(1.0), TypeError, r"limit .* not a node: give Value.* the label 'limit'"),
     ],
 )
 def test_a_bad_limit_is_refused(limit: int, error: type[Exception], message: str) -> None:
