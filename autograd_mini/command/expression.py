@@ -202,10 +202,10 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
         for i, element in enumerate(result if isinstance(result, list) else [result]):
             if isinstance(element, Value):
                 names.setdefault(element, source.segment(part) + (f"[{i}]" if element is not result else ""))
-        for operand in operands if isinstance(result, Value) else []:
-            for node in result.inputs:  # a float has become a constant
-                if not node.requires_grad and node.data == results[operand]:
-                    names.setdefault(node, source.segment(operand))
+        numbers = {results[operand]: operand for operand in operands if isinstance(results[operand], float)}
+        for node in result.inputs if numbers and isinstance(result, Value) else ():  # where floats are constants now
+            if node.data in numbers and not node.requires_grad:
+                names.setdefault(node, source.segment(numbers[node.data]))
     first, root = parts[0][0], results[parts[0][0]]
     if isinstance(root, list):
         raise source.error("the result is a list; take one element, [...][0], or its sum([...])", first)

@@ -18,7 +18,7 @@ from nn import MLP, Layer, Module, Neuron, half_squared_error
 from nn.show.network_drawing import draw_network
 from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
 
-BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#bbbbbb"
+BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#999999"
 
 
 @pytest.fixture
