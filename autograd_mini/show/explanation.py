@@ -138,7 +138,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
 
     Examples
     --------
-    The example of lecture note S3:
+    The example of CISC6000: Neural Networks:
 
     >>> from autograd_mini import Value, explain
     >>> x, y, z = Value(-2.0), Value(5.0), Value(-4.0)

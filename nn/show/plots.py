@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIGURE_1 = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "elu")  # of S0, in its order
+FIGURE_1 = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "elu")  # in its order
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; each class has a marker besides.
 _BLUE, _ORANGE = "#0072B2", "#C44E00"
@@ -36,7 +36,7 @@ _MARGIN = 0.1  # around the examples, as a part of their range
 def plot_activations(
     activations: Iterable[str | Activation] = FIGURE_1, *, xlim: tuple[float, float] = (-4.0, 4.0)
 ) -> Figure:
-    """Plot activation functions and their derivatives (S0, Figure 1), as the engine computes them.
+    """Plot activation functions and their derivatives as the engine computes them.
 
     Parameters
     ----------

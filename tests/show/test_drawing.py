@@ -86,7 +86,7 @@ def width(edge: Shape) -> float:
 
 
 def lecture_example() -> dict[str, Value]:
-    """Compute f = (x + y) z of lecture note S3 (fact F1) and its gradients."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1) and its gradients."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     f = q * z

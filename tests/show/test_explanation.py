@@ -36,7 +36,7 @@ Backward
 
 
 def lecture_example() -> dict[str, Value]:
-    """Compute f = (x + y) z of lecture note S3 (fact F1)."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     return {"x": x, "y": y, "z": z, "q": q, "f": q * z}

@@ -42,7 +42,7 @@ def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
 
-# Name in nn.ACTIVATIONS to title, function and derivative, as S0 writes them.
+# Name in nn.ACTIVATIONS to title, function and derivative, as From Logistic Regression to Neural Network writes them.
 FIGURE_1 = {
     "sigmoid": ("Sigmoid", sigmoid, lambda x: sigmoid(x) * (1.0 - sigmoid(x))),
     "tanh": ("Tanh", np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),
