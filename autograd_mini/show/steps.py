@@ -74,14 +74,7 @@ def _not_yet_used(name: str, used: set[str], taken: set[str]) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """What all steps have.
-
-    Attributes
-    ----------
-    node : Value
-        What the step finds the data or the gradient of.
-    name : str
-    """
+    """What all steps have: a node, whose data or gradient is found, and its name."""
 
     node: Value
     name: str
@@ -113,28 +106,23 @@ class ForwardStep(Step):
     operands: tuple[Term, ...]
     data: float
 
-    def formulas(self, notation: Text) -> list[str]:
-        """Write the formula and the same with numbers, as far as there are any: a leaf has neither."""
-        if self.node.op is None:
-            return []
-        operands = self.operands
-        if notation_of(self.node.op) == "dot" and len(operands) > 1 and operands[-1] == Term("", 0.0):
-            operands = operands[:-1]  # the bias of a scalar product that was given none
-        numbers = [Term("", operand.data) for operand in operands]
-        sides = [notation.compose(self.node.op, terms) for terms in (operands, numbers)]
-        return list(dict.fromkeys(sides))  # of numbers alone the two are the same
-
     def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation."""
-        formulas = self.formulas(notation)
-        numbers = [operand.data for operand in self.operands if len(formulas) > 1 or not operand.name]
-        shown = [("=", (), formulas[0]), *(("=", numbers, formula) for formula in formulas[1:])] if formulas else []
-        return [("", (), notation.label(self.name)), *shown, ("=", [*numbers, self.data], notation.number(self.data))]
+        """Write name, formula, the same with numbers, and number, as far as there are any: a leaf has no formula."""
+        op, operands = self.node.op, self.operands
+        if op is None:
+            return [Side("", notation.label(self.name)), Side("=", notation.number(self.data), [self.data])]
+        if notation_of(op) == "dot" and len(operands) > 1 and operands[-1] == ("", 0.0):
+            operands = operands[:-1]  # the bias of a scalar product that was given none
+        formula, inserted = (notation.compose(op, x) for x in (operands, [Term("", x.data) for x in operands]))
+        numbers = [x.data for x in self.operands if formula != inserted or not x.name]
+        sides = [Side("", notation.label(self.name)), Side("=", formula), Side("=", inserted, numbers)]
+        result = Side("=", notation.number(self.data), [*numbers, self.data])
+        return [*(sides if formula != inserted else sides[:2]), result]
 
 
 @dataclass(frozen=True)
 class BackwardStep(Step):
-    """What all steps of the backward pass have.
+    """What all steps of the backward pass have besides.
 
     Attributes
     ----------
@@ -150,8 +138,8 @@ class BackwardStep(Step):
     grad: float
 
     def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation."""
-        return [("", (), notation.derivative(self.root_name, self.name))]
+        """Write the sides of the step's equation, of which the first is the derivative that it finds."""
+        return [Side("", notation.derivative(self.root_name, self.name))]
 
 
 @dataclass(frozen=True)
@@ -159,8 +147,7 @@ class SeedStep(BackwardStep):
     """Where the backward pass starts: the root's derivative for itself, `∂f/∂f = 1`."""
 
     def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation."""
-        return [*super().sides(notation), ("=", (), notation.number(self.grad))]
+        return [*super().sides(notation), Side("=", notation.number(self.grad))]
 
 
 @dataclass(frozen=True)
@@ -168,17 +155,16 @@ class ChainRuleStep(BackwardStep):
     """One application of the chain rule: a node's gradient through one of the results it is an operand of.
 
     Printed, it is a line such as `∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4`, where ∂q/∂y is the local derivative. A node
-    with several such steps has `+=` in each, and an `AccumulationStep` after each but the first.
+    with several such steps has `+=` in each, and an `AccumulationStep` after each but the first, and only that
+    changes `grad`.
 
     Attributes
     ----------
-    node : Value
-        The operand, whose gradient is found.
-    name, root_name, result_name : str
-    grad : float
-        What has been found of the node's gradient with this step, not yet accumulated where it is not the first.
+    node, name, root_name, grad
+        As in every step; the node is the operand.
     result : Value
         The node that the gradient comes from.
+    result_name : str
     position : int
         Where among the operands of `result` the node stands, counted from 0.
     upstream : float
@@ -199,22 +185,17 @@ class ChainRuleStep(BackwardStep):
     contribution: float
     is_whole: bool
 
-    @property
-    def place(self) -> int:
-        """Which of several operands of the result that are all this node, counted from 1; else 0."""
-        inputs = self.result.inputs
-        return inputs[: self.position + 1].count(self.node) if inputs.count(self.node) > 1 else 0
-
     def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation."""
+        inputs = self.result.inputs  # which of several operands that are all this node, counted from 1; else 0
+        place = inputs[: self.position + 1].count(self.node) if inputs.count(self.node) > 1 else 0
         upstream = notation.derivative(self.root_name, self.result_name)
-        local = notation.derivative(self.result_name, self.name, self.place)
+        local = notation.derivative(self.result_name, self.name, place)
         factors = (self.upstream, self.local_derivative)
         return [
             *super().sides(notation),
-            ("=" if self.is_whole else "+=", (), f"{upstream}{notation.operator('·')}{local}"),
-            ("=", factors, notation.chain(*factors)),
-            ("=", (*factors, self.contribution), notation.number(self.contribution)),
+            Side("=" if self.is_whole else "+=", f"{upstream}{notation.operator('·')}{local}"),
+            Side("=", notation.chain(*factors), factors),
+            Side("=", notation.number(self.contribution), (*factors, self.contribution)),
         ]
 
 
@@ -226,10 +207,8 @@ class AccumulationStep(BackwardStep):
 
     Attributes
     ----------
-    node : Value
-    name, root_name : str
-    grad : float
-        The sum.
+    node, name, root_name, grad
+        As in every step; `grad` is the sum.
     before, contribution : float
         What is added.
     """
@@ -238,13 +217,10 @@ class AccumulationStep(BackwardStep):
     contribution: float
 
     def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation."""
         terms = (self.before, self.contribution)
-        return [
-            *super().sides(notation),
-            ("=", terms, notation.total([[Term("", term)] for term in terms])),
-            ("=", (*terms, self.grad), notation.number(self.grad)),
-        ]
+        total = notation.total([[Term("", term)] for term in terms])
+        result = Side("=", notation.number(self.grad), (*terms, self.grad))
+        return [*super().sides(notation), Side("=", total, terms), result]
 
 
 # Taking the steps.
