@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,13 +76,13 @@ _LOSS_SLOPES: dict[Loss, str] = {
     hinge: "-t if t y < 1, else 0",
 }
 
-# Where the output delta is ŷ - t (Chapter 11: Neural Network, equation 11.6): how the outputs y become ŷ.
-_CANONICAL_LINKS: dict[tuple[Any, Loss], Callable[[list[float]], list[float]]] = {
-    (identity, half_squared_error): list,
-    (sigmoid, binary_cross_entropy): list,
-    (identity, binary_cross_entropy_from_logits): lambda logits: [sigmoid(z) for z in logits],
-    (softmax, cross_entropy): list,
-    (identity, cross_entropy_from_logits): softmax,
+# Where the output delta is ŷ - t, for outputs or logits y (Chapter 11: Neural Network, equation 11.6).
+_CANONICAL = {
+    (identity, half_squared_error),
+    (sigmoid, binary_cross_entropy),
+    (identity, binary_cross_entropy_from_logits),
+    (softmax, cross_entropy),
+    (identity, cross_entropy_from_logits),
 }
 
 _MOST_TERMS = 6  # of a sum that is written out in full
@@ -252,22 +251,22 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
     """
     layers, criterion = _stack(model), loss_function(loss)
     check_count(limit, "limit")
-    example = [_float(entry) for entry in as_inputs(x, len(layers[0].neurons[0].w))]
+    example = _floats(as_inputs(x, len(layers[0].neurons[0].w)))
     wanted = as_array(target if is_row(target) else [target], "target").tolist()
     wanted = wanted if is_row(target) else wanted[0]
     with no_grad():
         passes = _forward(layers, example)
         outputs = passes[-1][1]
         _check_outputs(model, example, outputs)
-    error, output_grad = _loss_gradient(criterion, outputs, wanted)
-    explained = _backward(layers, [example, *(y for _, y in passes)], [z for z, _ in passes], output_grad)
+    error, slopes = value_and_grad(lambda y: criterion([y if len(y) > 1 else y[0]], [wanted]))(outputs)
+    explained = _backward(layers, [([], example), *passes], np.array(slopes))
     return NetworkExplanation(
         layers=explained,
         target=wanted,
         loss=str(getattr(criterion, "__name__", "loss")),
         loss_slope_formula=_LOSS_SLOPES.get(criterion, "∂E/∂y"),
-        error=error,
-        canonical_delta=_canonical_delta(layers[-1].activation, criterion, outputs, wanted),
+        error=float(error),
+        canonical_delta=explained[-1].delta if (layers[-1].activation, criterion) in _CANONICAL else None,
         limit=limit,
     )
 
@@ -284,20 +283,19 @@ def _stack(model: Any) -> list[Layer]:
     return layers_of(model)
 
 
-def _forward(layers: Sequence[Layer], signals: list[float]) -> list[tuple[list[float], list[float]]]:
+def _forward(layers: Sequence[Layer], signals: Sequence[float]) -> list[tuple[list[float], list[float]]]:
     """Compute each layer's z and y."""
     passes = []
     for layer in layers:
         z = [dot(unit.w, signals) if unit.b is None else dot(unit.w, signals, unit.b) for unit in layer.neurons]
-        y = softmax(z) if layer.activation is softmax else [layer.activation(s) for s in z]
-        signals = [_float(output) for output in y]
-        passes.append(([_float(s) for s in z], signals))
+        signals = _floats(softmax(z) if layer.activation is softmax else [layer.activation(s) for s in z])
+        passes.append((_floats(z), signals))
     return passes
 
 
-def _float(number: Any) -> float:
-    """Read a parameter or a result; `with_parameters` may have put a number in the place of a Value."""
-    return number.data if isinstance(number, Value) else float(number)
+def _floats(numbers: Iterable[Any]) -> list[float]:
+    """Read parameters or results; `with_parameters` may have put numbers in the place of Values."""
+    return [x.data if isinstance(x, Value) else float(x) for x in numbers]
 
 
 def _check_outputs(model: Any, example: list[float], outputs: list[float]) -> None:
@@ -311,26 +309,18 @@ def _check_outputs(model: Any, example: list[float], outputs: list[float]) -> No
         )
 
 
-def _loss_gradient(criterion: Loss, outputs: list[float], target: Any) -> tuple[float, Array]:
-    """Compute E and dE/dy."""
-    if len(outputs) == 1:
-        error, slope = value_and_grad(lambda y: criterion([y], [target]))(outputs[0])
-        return float(error), np.array([slope])
-    error, slopes = value_and_grad(lambda row: criterion([row], [target]))(outputs)
-    return float(error), np.array(slopes)
-
-
 def _backward(
-    layers: Sequence[Layer], signals: Sequence[list[float]], sums: Sequence[list[float]], output_grad: Array
+    layers: Sequence[Layer], passes: Sequence[tuple[list[float], list[float]]], output_grad: Array
 ) -> tuple[LayerExplanation, ...]:
     """Go back through the layers: each delta from those of the layer that follows."""
     explained: list[LayerExplanation] = []
     names = unit_names(layers)
     with np.errstate(all="ignore"):  # inf * 0 is nan, as in the engine
         for i in reversed(range(len(layers))):
-            layer, inputs = layers[i], np.array(signals[i])
-            weight, bias = _parameters(layer)
-            z, y = np.array(sums[i]), np.array(signals[i + 1])
+            layer, inputs = layers[i], np.array(passes[i][1])
+            weight = np.array([_floats(unit.w) for unit in layer.neurons])
+            bias = np.array(_floats(unit.b for unit in layer.neurons if unit.b is not None))
+            z, y = np.array(passes[i + 1])
             slope = _slope(layer.activation, z, y)
             delta = slope * output_grad if slope.ndim == 1 else output_grad @ slope
             explained.append(
@@ -340,25 +330,19 @@ def _backward(
                     input_names=names[i],
                     inputs=inputs,
                     weight=weight,
-                    bias=bias,
+                    bias=bias if bias.size else None,
                     z=z,
                     y=y,
                     slope=slope,
-                    slope_formula=_SLOPES.get(_bare(layer.activation), "h'(z)"),
+                    slope_formula=_SLOPES.get(getattr(layer.activation, "func", layer.activation), "h'(z)"),
                     output_grad=output_grad,
                     delta=delta,
                     weight_grad=np.outer(delta, inputs),
-                    bias_grad=None if bias is None else delta.copy(),
+                    bias_grad=delta.copy() if bias.size else None,
                 )
             )
             output_grad = delta @ weight
     return tuple(reversed(explained))
-
-
-def _parameters(layer: Layer) -> tuple[Array, Array | None]:
-    weight = np.array([[_float(w) for w in unit.w] for unit in layer.neurons])
-    biases = [_float(unit.b) for unit in layer.neurons if unit.b is not None]
-    return weight, np.array(biases) if biases else None
 
 
 def _slope(activation: Activation, z: Array, y: Array) -> Array:
@@ -366,21 +350,6 @@ def _slope(activation: Activation, z: Array, y: Array) -> Array:
     if activation is softmax:
         return np.diag(y) - np.outer(y, y)
     return np.array([value_and_grad(activation)(s)[1] for s in z.tolist()])
-
-
-def _bare(activation: Activation) -> Activation:
-    return activation.func if isinstance(activation, partial) else activation
-
-
-def _canonical_delta(activation: Activation, criterion: Loss, outputs: list[float], target: Any) -> Array | None:
-    link = _CANONICAL_LINKS.get((activation, criterion))
-    if link is None:
-        return None
-    if is_row(target):
-        wanted = np.array(target, dtype=np.float64)
-    else:
-        wanted = np.eye(len(outputs))[int(target)] if len(outputs) > 1 else np.array([target], dtype=np.float64)
-    return np.array(link(outputs)) - wanted
 
 
 # What both forms of the explanation say: paragraphs, each with tables below it, and the cells of their rows.
