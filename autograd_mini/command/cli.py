@@ -59,22 +59,7 @@ class CommandError(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        The words after the command's name; those of this process unless given.
-
-    Returns
-    -------
-    int
-        The exit code: 0, or 130 after Ctrl-C, 141 where nobody reads the output.
-
-    Raises
-    ------
-    SystemExit
-        With code 2 for a wrong command, 0 after --help and --version.
+    """Run the command with the words after its name, and give its exit code; a wrong command raises SystemExit.
 
     Examples
     --------

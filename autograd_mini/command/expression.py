@@ -84,14 +84,7 @@ _STRANGE = {
 
 
 class ExpressionError(ValueError):
-    """What is wrong with an expression, and where.
-
-    Attributes
-    ----------
-    text : str
-        The expression.
-    column : int or None
-        Where in `text` the trouble starts, counted in characters from 1; None if nowhere in particular.
+    """What is wrong with an expression, and in which column, counted in characters from 1; None if in none.
 
     Examples
     --------
@@ -121,19 +114,10 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Expression:
-    """A computed expression.
+    """A computed expression: its text, its result, and the leaf of each variable.
 
-    Attributes
-    ----------
-    text : str
-        The expression.
-    root : Value
-        The result. Where no variable takes part in it, it is a constant, with `requires_grad` False.
-    variables : dict of str to Value
-        The leaf of each variable, labelled with its name.
-    names : dict of Value to str
-        The source text of every node behind `root`, in topological order. A node that a function made on its way to its
-        result has none, and is named by its formula: `x - logsumexp(x, y)`.
+    `names` has the source text of every node behind the result, in topological order; what a function made on its way
+    to its result is named by its formula, `x - logsumexp(x, y)`. Where no variable takes part, the result is constant.
     """
 
     text: str
@@ -149,25 +133,7 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
     functions in `FUNCTIONS`, lists as their arguments, elements of lists (`softmax([x, y])[0]`),
     the variables, and, unless a variable has their name, the `CONSTANTS`. Numbers are float64 from
     the start, so that `10 ** 400` is inf. What no variable takes part in is computed to a constant.
-
-    Parameters
-    ----------
-    text : str
-        The expression, of at most `MAX_LENGTH` characters, with at most `MAX_BRACKETS` brackets
-        inside one another and `MAX_OPERATORS` operators in a row.
-    variables : mapping of str to real number, optional
-        The value of each variable; each must occur in the expression.
-
-    Returns
-    -------
-    Expression
-
-    Raises
-    ------
-    ExpressionError
-        If the text is no such expression, or its variables and those given are not the same.
-    TypeError
-        If a variable's value is no real number.
+    Whatever else the text holds, and a variable without a use or a value, is an ExpressionError.
 
     Examples
     --------

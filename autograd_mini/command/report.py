@@ -21,17 +21,7 @@ are too large, too small or not finite, and differences of floats can't tell."""
 
 
 def report(expression: Expression) -> str:
-    """Tabulate an expression's values, and its gradients beside central differences: those of variables at the least.
-
-    Parameters
-    ----------
-    expression : Expression
-
-    Returns
-    -------
-    str
-        Lines of plain text.
-    """
+    """Tabulate an expression's values, and its gradients beside central differences, those of variables first."""
     root, count = expression.root, Counter[str]()
     shown: dict[Value, str] = {}
     for node, name in expression.names.items():

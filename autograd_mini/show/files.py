@@ -11,32 +11,8 @@ from uuid import uuid4
 def write_file(target: Path, content: bytes) -> None:
     """Write a file, or replace one once the new content is complete and on the disk, not before.
 
-    A link keeps pointing to what it points to, and a replaced file's permissions stay.
-
-    Parameters
-    ----------
-    target : Path
-    content : bytes
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder does not exist.
-    IsADirectoryError
-        If `target` is a folder.
-    ValueError
-        If it is a device, a pipe or a socket.
-    OSError
-        If the file can't be written; nothing is left behind.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     target = Path(folder) / "graph.dot"
-    ...     write_file(target, b"digraph {}")
-    ...     target.read_bytes()
-    b'digraph {}'
+    A link keeps pointing to what it points to, and a replaced file's permissions stay. An OSError, or a ValueError
+    for a device, a pipe or a socket, leaves nothing behind.
     """
     final = Path(os.path.realpath(target))
     if not final.parent.is_dir():

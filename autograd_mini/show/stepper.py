@@ -28,22 +28,7 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 
 def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> str:
-    """Compose the page for the steps of one graph.
-
-    Parameters
-    ----------
-    forward, backward : sequences of steps
-
-    Returns
-    -------
-    str
-        A complete HTML document.
-
-    Raises
-    ------
-    RuntimeError
-        If no renderer of drawings works here; the message says what to install.
-    """
+    """Compose the page for the steps of one graph, a complete HTML document."""
     graph = _Graph(forward, backward)
     colors = {name: tinted(color, 0.92, ground=0) for name, color in COLORS.items()}  # to be read on tinted ground
     style, script = Template(_asset("stepper.css")).substitute(colors), _asset("stepper.js")
@@ -53,7 +38,7 @@ def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> st
         title=escape(f"{root.name} = {number(root.data)}, step by step"),
         style=style,
         script=script,
-        layout="wide" if graph.width > _NARROW else "narrow",
+        layout="wide" if float(graph.svg.get("width", "0")) > _NARROW else "narrow",
         graph=ElementTree.tostring(graph.svg, encoding="unicode"),
         forward="\n".join(_item(step, graph) for step in forward),
         backward="\n".join(_item(step, graph) for step in backward),
@@ -122,17 +107,10 @@ def _words(step: Step) -> tuple[str, str]:
 
 
 class _Graph:
-    """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script.
-
-    Attributes
-    ----------
-    svg : Element
-    keys : dict of Value to str
-        How the page calls the nodes.
-    """
+    """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script."""
 
     def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
-        self.keys: dict[Value, str] = {}
+        self.keys: dict[Value, str] = {}  # how the page calls the nodes
         self._edges: dict[tuple[Value, int], str] = {}
         picture = self._compose(forward, {step.node: step.grad for step in backward})
         drawn = Drawing(picture.source(), len(picture.boxes)).svg()
@@ -173,10 +151,6 @@ class _Graph:
             picture.boxes.append(Box(key, step.name, node._op, step.data, grads.get(node), node is root))
             self._edges |= {(node, position): f"{key}-{position}" for position in range(len(edges))}
         return picture
-
-    @property
-    def width(self) -> float:
-        return float(self.svg.get("width", "0"))
 
     def edges(self, step: Step) -> list[str]:
         """List the edges that a step goes along: to a node from its operands, or from a result to one of them."""

@@ -19,21 +19,10 @@ from autograd_mini.show.formulas import TEXT, Side, Term, Text, notation_of
 
 
 def name_nodes(order: Sequence[Value], names: Mapping[str, Value]) -> dict[Value, str]:
-    """Give each node a name of its own, all but numbers that stood in an expression.
+    """Give each node of a topological order a name of its own, all but numbers that stood in an expression.
 
     A name given here goes before the node's label, and before the same label of another node; repeated ones are
     numbered, `w`, `w#2`. Without either the root is `f`, if no other node is, and the others are `v1`, `v2` and so on.
-
-    Parameters
-    ----------
-    order : sequence of Value
-        The graph in topological order.
-    names : mapping of str to Value
-
-    Returns
-    -------
-    dict of Value to str
-        In topological order.
 
     Examples
     --------

@@ -9,43 +9,20 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import (
-    Value,
-    dot,
-    elu,
-    identity,
-    leaky_relu,
-    no_grad,
-    relu,
-    sigmoid,
-    softmax,
-    softplus,
-    tanh,
-    value_and_grad,
-)
+from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.format import bracketed, columns, number
-from nn.activations import Activation, activation_title
+from nn.activations import ACTIVATIONS, Activation, activation_title
 from nn.checks import as_inputs, is_row
 from nn.layer import Layer
-from nn.losses import (
-    Loss,
-    binary_cross_entropy,
-    binary_cross_entropy_from_logits,
-    cross_entropy,
-    cross_entropy_from_logits,
-    half_squared_error,
-    hinge,
-    loss_function,
-    mean_squared_error,
-)
+from nn.losses import LOSSES, Loss, loss_function
 from nn.mlp import MLP
 from nn.neuron import Neuron
 from nn.show.views import layers_of, unit_names
@@ -55,34 +32,34 @@ from nn.train.evaluation import as_numbers
 Array = NDArray[np.float64]
 
 # h'(z) as the notes write it, by means of y = h(z) where that is possible.
-_SLOPES: dict[Any, str] = {
-    identity: "1",
-    sigmoid: "y (1 - y)",
-    tanh: "1 - y²",
-    relu: "1 if z > 0, else 0",
-    leaky_relu: "1 if z > 0, else the slope below 0",
-    elu: "1 if z ≥ 0, else y + a",
-    softplus: "σ(z)",
-    softmax: "∂y_k/∂z_j = y_k ([j = k] - y_j)",
+_SLOPES = {
+    "identity": "1",
+    "sigmoid": "y (1 - y)",
+    "tanh": "1 - y²",
+    "relu": "1 if z > 0, else 0",
+    "leaky_relu": "1 if z > 0, else the slope below 0",
+    "elu": "1 if z ≥ 0, else y + a",
+    "softplus": "σ(z)",
+    "softmax": "∂y_k/∂z_j = y_k ([j = k] - y_j)",
 }
 
-_LOSS_SLOPES: dict[Loss, str] = {
-    half_squared_error: "y - t",
-    mean_squared_error: "2 (y - t)",
-    binary_cross_entropy: "(y - t) / (y (1 - y))",
-    binary_cross_entropy_from_logits: "σ(y) - t",
-    cross_entropy: "-t / y",
-    cross_entropy_from_logits: "softmax(y) - t",
-    hinge: "-t if t y < 1, else 0",
+_LOSS_SLOPES = {
+    "half_squared_error": "y - t",
+    "mean_squared_error": "2 (y - t)",
+    "binary_cross_entropy": "(y - t) / (y (1 - y))",
+    "binary_cross_entropy_from_logits": "σ(y) - t",
+    "cross_entropy": "-t / y",
+    "cross_entropy_from_logits": "softmax(y) - t",
+    "hinge": "-t if t y < 1, else 0",
 }
 
 # Where the output delta is ŷ - t, for outputs or logits y (Chapter 11: Neural Network, equation 11.6).
 _CANONICAL = {
-    (identity, half_squared_error),
-    (sigmoid, binary_cross_entropy),
-    (identity, binary_cross_entropy_from_logits),
-    (softmax, cross_entropy),
-    (identity, cross_entropy_from_logits),
+    ("identity", "half_squared_error"),
+    ("sigmoid", "binary_cross_entropy"),
+    ("identity", "binary_cross_entropy_from_logits"),
+    ("softmax", "cross_entropy"),
+    ("identity", "cross_entropy_from_logits"),
 }
 
 _MOST_TERMS = 6  # of a sum that is written out in full
@@ -260,13 +237,14 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         _check_outputs(model, example, outputs)
     error, slopes = value_and_grad(lambda y: criterion([y if len(y) > 1 else y[0]], [wanted]))(outputs)
     explained = _backward(layers, [([], example), *passes], np.array(slopes))
+    link = (_name(layers[-1].activation, ACTIVATIONS), _name(criterion, LOSSES))
     return NetworkExplanation(
         layers=explained,
         target=wanted,
         loss=str(getattr(criterion, "__name__", "loss")),
-        loss_slope_formula=_LOSS_SLOPES.get(criterion, "∂E/∂y"),
+        loss_slope_formula=_LOSS_SLOPES.get(_name(criterion, LOSSES), "∂E/∂y"),
         error=float(error),
-        canonical_delta=explained[-1].delta if (layers[-1].activation, criterion) in _CANONICAL else None,
+        canonical_delta=explained[-1].delta if link in _CANONICAL else None,
         limit=limit,
     )
 
@@ -281,6 +259,11 @@ def _stack(model: Any) -> list[Layer]:
             f"{describe(model)}; autograd_mini.explain shows any graph node by node"
         )
     return layers_of(model)
+
+
+def _name(function: Any, table: Mapping[str, Any]) -> str:
+    """Find the name that a table has for a function; empty for a user's own."""
+    return next((name for name, known in table.items() if known is function), "")
 
 
 def _forward(layers: Sequence[Layer], signals: Sequence[float]) -> list[tuple[list[float], list[float]]]:
@@ -318,6 +301,7 @@ def _backward(
     with np.errstate(all="ignore"):  # inf * 0 is nan, as in the engine
         for i in reversed(range(len(layers))):
             layer, inputs = layers[i], np.array(passes[i][1])
+            bare = getattr(layer.activation, "func", layer.activation)  # a partial's function
             weight = np.array([_floats(unit.w) for unit in layer.neurons])
             bias = np.array(_floats(unit.b for unit in layer.neurons if unit.b is not None))
             z, y = np.array(passes[i + 1])
@@ -334,7 +318,9 @@ def _backward(
                     z=z,
                     y=y,
                     slope=slope,
-                    slope_formula=_SLOPES.get(getattr(layer.activation, "func", layer.activation), "h'(z)"),
+                    slope_formula=_SLOPES.get(
+                        _name(getattr(layer.activation, "func", layer.activation), ACTIVATIONS), "h'(z)"
+                    ),
                     output_grad=output_grad,
                     delta=delta,
                     weight_grad=np.outer(delta, inputs),
