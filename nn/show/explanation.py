@@ -318,9 +318,7 @@ def _backward(
                     z=z,
                     y=y,
                     slope=slope,
-                    slope_formula=_SLOPES.get(
-                        _name(getattr(layer.activation, "func", layer.activation), ACTIVATIONS), "h'(z)"
-                    ),
+                    slope_formula=_SLOPES.get(_name(bare, ACTIVATIONS), "h'(z)"),
                     output_grad=output_grad,
                     delta=delta,
                     weight_grad=np.outer(delta, inputs),
