@@ -17,7 +17,7 @@ from pathlib import Path
 from textwrap import fill
 
 from autograd_mini import __version__
-from autograd_mini.command.console import engine, open_console
+from autograd_mini.command.console import ENGINE, open_console
 from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, evaluate
 from autograd_mini.command.report import is_worth_a_line, report
 from autograd_mini.show.drawing import FORMATS, draw
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    version = f"autograd_mini {__version__}, {engine()} engine, Python {platform.python_version()}"
+    version = f"autograd_mini {__version__}, {ENGINE} engine, Python {platform.python_version()}"
     add = parser.add_argument
     add("expression", nargs="?", help="the expression, in quotes")
     add("numbers", nargs="*", metavar="name=number", help="a number for each of its variables: x=-2")

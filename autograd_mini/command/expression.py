@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from autograd_mini.engine import functions, operations
+from autograd_mini.engine.operations import Operation
 from autograd_mini.engine.value import Value, dot, topological_order
 from autograd_mini.show.format import number, shorten
 from autograd_mini.show.formulas import TEXT, Term
@@ -26,11 +27,12 @@ MAX_LENGTH = 10_000
 # Python's parser and its trees go down further than this, in every version.
 MAX_OPERATORS, MAX_BRACKETS = 1_000, 80
 
-# Every function that an expression may call. A row whose name ends in "_" has its usual signature in functions.py.
+# Every function that an expression may call: a row's, or that of the same name in functions.py.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: row for name, row in operations.TABLE.items() if not name.endswith("_")},
-    **{name: f for name, f in vars(functions).items() if getattr(f, "__module__", "") == functions.__name__},
-    **{"dot": dot, "fabs": operations.abs},
+    name: function
+    for name, function in [*operations.TABLE.items(), *vars(functions).items(), ("fabs", operations.abs)]
+    if isinstance(function, Operation) or function is dot or getattr(function, "__module__", "") == functions.__name__
+    if name == name.strip("_")
 }
 
 CONSTANTS = {"e": math.e, "inf": math.inf, "nan": math.nan, "pi": math.pi, "tau": math.tau}

@@ -80,7 +80,7 @@ def shorten(text: str, width: int = 40) -> str:
     Examples
     --------
     >>> shorten("x + x + x + x + x + y", 11)
-    'x + x… x + y'
+    'x + x…x + y'
     """
     tail = (width - 1) // 2
     return text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
@@ -148,14 +148,6 @@ def columns(rows: Sequence[Sequence[str]], gap: str = "   ") -> list[str]:
 
 
 def align_points(numbers: Sequence[str]) -> list[str]:
-    """Move numbers to the right, so that their decimal points stand in one column.
-
-    Examples
-    --------
-    >>> align_points(["-2.5", "10"])
-    ['-2.5', '10']
-    >>> align_points(["2.5", "10"])
-    [' 2.5', '10']
-    """
+    """Move numbers to the right, so that their decimal points stand in one column."""
     before = [len(number.partition(".")[0]) for number in numbers]
     return [" " * (max(before) - own) + number for own, number in zip(before, numbers)]
