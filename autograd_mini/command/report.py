@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from autograd_mini.command.expression import Expression
 from autograd_mini.engine.value import Value
 from autograd_mini.show.format import align_points, columns, number, one_line, shorten
-from autograd_mini.show.steps import backward_steps, forward_steps
+from autograd_mini.show.steps import backward_steps, forward_steps, name_nodes
 from autograd_mini.transforms.finite_differences import central_differences
 
 _MOST_DIFFERENCES = 100  # of which each computes the expression anew, twice
@@ -22,29 +21,24 @@ are too large, too small or not finite, and differences of floats can't tell."""
 
 def report(expression: Expression) -> str:
     """Tabulate an expression's values, and its gradients beside central differences, those of variables first."""
-    root, count = expression.root, Counter[str]()
-    shown: dict[Value, str] = {}
-    for node, name in expression.names.items():
-        short = shorten(name)
-        count[short] += 1
-        shown[node] = short if count[short] == 1 else f"{short}  #{count[short]}"
+    root, names = expression.root, name_nodes(list(expression.names), expression.names)
     worth = [
-        [shown[step.node], number(step.data, 10)]
-        for step in forward_steps(expression.names)
-        if step.node is root or is_worth_a_line(step.node, step.name)
+        [step.name, number(step.data, 10)]
+        for step in forward_steps(names)
+        if step.node is root or is_worth_a_line(step.node, expression.names[step.node])
     ]
     lines = [shorten(one_line(expression.text), 100), "", "Values, operands before results"]
     lines += _table(["node", "value"], worth)
     if not root.requires_grad:
         return "\n".join(lines)
-    grads = {step.node: step.grad for step in backward_steps(expression.names)}
+    grads = {step.node: step.grad for step in backward_steps(names)}
     variables_first = sorted(grads, key=lambda node: not node.is_leaf)
-    estimates = _differences(list(expression.names), variables_first[:_MOST_DIFFERENCES])
+    estimates = _differences(list(names), variables_first[:_MOST_DIFFERENCES])
     rows = []
     for node, grad in grads.items():
         estimate = estimates.get(node)
         doubt = "" if estimate is None or _agree(grad, estimate, root.data) else "differs"
-        rows.append([shown[node], number(grad, 10), "" if estimate is None else number(estimate, 8), doubt])
+        rows.append([names[node], number(grad, 10), "" if estimate is None else number(estimate, 8), doubt])
     lines += ["", "Gradients of the result, in the order backpropagation finds them"]
     lines += _table(["node", "gradient", "central differences", ""], rows)
     if any(row[-1] for row in rows):

@@ -163,7 +163,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     unique: dict[Value, str] = {}
     if len(order) <= 4 * limit:  # numbers are no steps, but a graph of mostly numbers is not to be read either
         check_names(names, set(order))
-        unique = name_nodes(order, names)
+        unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
     edges = sum(operand.requires_grad for node in unique for operand in node.inputs)
     meetings = edges - sum(node.requires_grad for node in unique) + 1
     if not unique or (root.requires_grad and len(unique) + 1 + edges + meetings > limit):

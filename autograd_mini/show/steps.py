@@ -7,6 +7,7 @@ their equations are written.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from autograd_mini.show.formulas import TEXT, Side, Term, Text, notation_of
 # Names.
 
 
-def name_nodes(order: Sequence[Value], names: Mapping[str, Value]) -> dict[Value, str]:
+def name_nodes(order: Sequence[Value], given: Mapping[Value, str]) -> dict[Value, str]:
     """Give each node of a topological order a name of its own, all but numbers that stood in an expression.
 
     A name given here goes before the node's label, and before the same label of another node; repeated ones are
@@ -32,30 +33,23 @@ def name_nodes(order: Sequence[Value], names: Mapping[str, Value]) -> dict[Value
     >>> list(name_nodes(topological_order(y), {}).values())
     ['x', 'v1', 'f']
     """
-    given: dict[Value, str] = {}
-    for name, value in names.items():
-        given.setdefault(value, name)
     wanted = {node: shorten(one_line(given.get(node, node.label))) for node in order}
     taken = set(wanted.values())
     if not wanted[order[-1]] and "f" not in taken:
         wanted[order[-1]] = "f"
     generated = (name for i in range(1, len(order) + len(taken) + 1) if (name := f"v{i}") not in taken)
-    used: set[str] = set()
+    count: Counter[str] = Counter()
     unique: dict[Value, str] = {}
+    used: set[str] = set()
     for node in sorted(order, key=lambda node: node not in given):
         if wanted[node] or node.requires_grad:
-            unique[node] = _not_yet_used(wanted[node] or next(generated), used, taken)
-            used.add(unique[node])
+            name = repeated = wanted[node] or next(generated)
+            while name in used or (name != repeated and name in taken):
+                count[repeated] += 1
+                name = f"{repeated}#{count[repeated] + 1}"
+            unique[node] = name
+            used.add(name)
     return {node: unique[node] for node in order if node in unique}
-
-
-def _not_yet_used(name: str, used: set[str], taken: set[str]) -> str:
-    if name not in used:
-        return name
-    i = 2
-    while (numbered := f"{name}#{i}") in used or numbered in taken:
-        i += 1
-    return numbered
 
 
 # Steps.

@@ -95,7 +95,7 @@ def test_a_variable_alone_is_its_own_result(capsys: pytest.CaptureFixture[str]) 
 def test_equal_sub_expressions_are_numbered(capsys: pytest.CaptureFixture[str]) -> None:
     main(["3 * (x*y) + x*y", "x=1", "y=2"])
     rows = rows_below("Gradients", capsys.readouterr().out)
-    assert ["x*y", "#2", "1", "1"] in rows
+    assert ["x*y#2", "1", "1"] in rows
     assert ["x*y", "3", "3"] in rows
 
 
@@ -309,7 +309,7 @@ def test_a_long_expression_has_differences_for_its_variables_first() -> None:
     rows = rows_below("Gradients", report(expression))
     assert ["y", "-1000", "-1000"] in rows
     assert ["x", "-1500", "-1500"] in rows
-    assert sum(len(row) - ("#" in row[1]) == 3 for row in rows) == 100
+    assert sum(len(row) == 3 for row in rows) == 100
 
 
 def test_a_hundred_thousand_characters_on_the_command_line_are_refused_with_the_limit() -> None:
