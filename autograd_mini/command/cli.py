@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import contextlib
 import io
 import keyword
 import os
@@ -10,15 +12,17 @@ import platform
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from autograd_mini import __version__
-from autograd_mini.command.console import engine, open_console
-from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, evaluate, shorten
+from autograd_mini.command.console import ENGINE, open_console
+from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, evaluate
 from autograd_mini.command.report import is_worth_a_line, report
 from autograd_mini.show.drawing import FORMATS, draw
 from autograd_mini.show.explanation import Explanation, explain
+from autograd_mini.show.format import number, one_line, shorten
 
 _DESCRIPTION = """\
 Compute an expression and its derivatives by backpropagation: the value of every
@@ -37,33 +41,25 @@ operators:
   + - * / // % **  and a single  < <= > >=,  which give 1 or 0
 
 functions:
-  {{functions}}
+{fill(" ".join(sorted(FUNCTIONS)), 79, initial_indent="  ", subsequent_indent="  ")}
 
 constants, unless a variable has their name:
   {" ".join(CONSTANTS)}
 """
 
-
 # A drawing, or the page that steps through the graph.
 _SAVED_AS = (*FORMATS, "html")
 
+# For terminals and files that have no letters for them.
+_PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
 
-class _UsageError(Exception):
+
+class CommandError(ValueError):
     """Something in the command is wrong; the message is for its user."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        The words after the command's name; those of this process unless given.
-
-    Returns
-    -------
-    int
-        The exit code: 0, or 2 for a wrong command, 130 after Ctrl-C, 141 where nobody reads the output.
+    """Run the command with the words after its name, and give its exit code; a wrong command raises SystemExit.
 
     Examples
     --------
@@ -82,132 +78,140 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal has not
+        codecs.register_error("autograd_mini", _plainly)
+        sys.stdout.reconfigure(errors="autograd_mini")
+    parser = _parser()
     try:
         try:
             words = _guard_minus(sys.argv[1:] if arguments is None else arguments)
-            _run(_parser().parse_intermixed_args(words))
+            _run(parser.parse_intermixed_args(words))
         finally:
             print(end="", flush=True)
     except ExpressionError as error:
-        return _refuse(str(error), error.excerpt())
-    except _UsageError as error:
-        return _refuse(str(error))
+        parser.error("\n  ".join([str(error), *error.excerpt().splitlines()]))
+    except CommandError as error:
+        parser.error(str(error))
     except KeyboardInterrupt:
         return 130
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at exit goes there
-        return 141 if isinstance(error, BrokenPipeError) else _refuse(f"the output can't be written: {error.strerror}")
+        if not isinstance(error, BrokenPipeError):
+            parser.error(f"the output can't be written: {error.strerror}")
+        return 141
     return 0
 
 
-def _refuse(message: str, excerpt: str = "") -> int:
-    print(f"autograd_mini: error: {message}", file=sys.stderr)
-    for line in excerpt.splitlines():
-        print(f"  {line}", file=sys.stderr)
-    return 2
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Write what an output's encoding lacks in ASCII."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(c, ascii(c)[1:-1]) for c in lacking), error.end
 
 
 # Reading the command.
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = _filled(sorted(FUNCTIONS), 76)
     parser = argparse.ArgumentParser(
         prog="python -m autograd_mini",
-        usage='%(prog)s [-h] [--version] ["expression" [name=number ...]] [--explain] [--save PATH]',
         description=_DESCRIPTION,
-        epilog=_EPILOG.replace("{functions}", "\n  ".join(names)),
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    version = f"autograd_mini {__version__}, {engine()} engine, Python {platform.python_version()}"
-    parser.add_argument("--version", action="version", version=version, help="say version and engine, and exit")
-    parser.add_argument("--explain", action="store_true", help="show each step of both passes instead of the tables")
+    version = f"autograd_mini {__version__}, {ENGINE} engine, Python {platform.python_version()}"
+    add = parser.add_argument
+    add("expression", nargs="?", help="the expression, in quotes")
+    add("numbers", nargs="*", metavar="name=number", help="a number for each of its variables: x=-2")
+    add("--version", action="version", version=version, help="say version and engine, and exit")
+    add("--explain", action="store_true", help="show each step of both passes instead of the tables")
     help = f"write the drawing there, or the steps as a page; PATH ends in .{', .'.join(_SAVED_AS)}"
-    parser.add_argument("--save", metavar="PATH", help=help)
-    help = "the expression, in quotes, and a number for each of its variables: x=-2"
-    parser.add_argument("words", nargs="*", metavar="expression, name=number", help=help)
+    add("--save", metavar="PATH", type=_path, help=help)
     return parser
 
 
-def _filled(words: Iterable[str], width: int) -> list[str]:
-    lines = [""]
-    for word in words:
-        if len(lines[-1]) + len(word) >= width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+def _path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.removeprefix(".").lower() not in _SAVED_AS:
+        raise argparse.ArgumentTypeError(f"takes a file name that ends in .{', .'.join(_SAVED_AS)}, not {text!r}")
+    return path
 
 
 def _guard_minus(words: Sequence[str]) -> list[str]:
     """Put a space before an expression that starts with a minus, which argparse would take for an option."""
     guarded: list[str] = []
-    only_expressions = False
     for word in words:
-        if word == "--" and not only_expressions:
-            only_expressions = True
-            continue
-        is_option = not only_expressions and re.fullmatch(r"-h|--[A-Za-z][A-Za-z-]*(=.*)?", word, re.DOTALL)
+        is_option = "--" not in words[: len(guarded)] and re.fullmatch(
+            r"-h|--([A-Za-z][A-Za-z-]*(=.*)?)?", word, re.DOTALL
+        )
         is_path = guarded[-1:] == ["--save"]
         guarded.append(f" {word}" if word.startswith("-") and not is_option and not is_path else word)
     return guarded
 
 
 def _run(options: argparse.Namespace) -> None:
-    text, numbers = _split(options.words)
+    words = [word for word in (options.expression, *options.numbers) if word is not None]
+    text, numbers = _split(words)
     if text is None:
         if numbers or options.explain or options.save is not None or sys.stdin is None:
-            raise _UsageError('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
+            raise CommandError('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
         open_console()
         return
-    if options.save is not None:
-        _check_suffix(options.save)
     expression = evaluate(text, numbers)
     if expression.root.requires_grad:
         expression.root.backward()
     _label(expression)
-    explanation = _explain(expression) if options.explain else None
-    if options.save is not None:
-        _save(expression, options.save)
-    if explanation is None:
-        print(report(expression))
+    is_page = options.save is not None and options.save.suffix.lower() == ".html"
+    try:
+        explanation = explain(expression.root) if options.explain or is_page else None
+        if options.save is not None:
+            picture = explanation if is_page and explanation else draw(expression.root)
+            picture.save(options.save)
+    except (ValueError, RuntimeError) as error:  # too large, or no program to draw with
+        raise CommandError(
+            f"no drawing or explanation: {error} (as arguments of draw and explain, in Python)"
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{str(options.save)!r} can't be written: {error.strerror or error}") from None
+    if options.explain and explanation is not None:
+        print(f"{shorten(one_line(expression.text), 100)}\n")
+        _print(explanation)
     else:
-        _print_explanation(expression, explanation)
+        print(report(expression))
     if options.save is not None:
-        print(f"\n{'Steps' if _is_page(options.save) else 'Drawing'} written to {options.save}")
+        print(f"\n{'Steps' if is_page else 'Drawing'} written to {options.save}")
 
 
-def _split(words: Iterable[str]) -> tuple[str | None, dict[str, float]]:
+def _split(words: Sequence[str]) -> tuple[str | None, dict[str, float]]:
     """Tell the expression from the variables' numbers."""
     text: str | None = None
     numbers: dict[str, float] = {}
     for word in words:
         if re.match(r"[^=()\[\]<>!]*=(?!=)", word):
-            name, number = _assignment(word)
+            name, value = _assignment(word)
             if name in numbers:
-                raise _UsageError(f"{name} is given twice: {name}={numbers[name]:g} and {word.strip()}")
-            numbers[name] = number
+                raise CommandError(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
+            numbers[name] = value
         elif text is not None:
             shown = f"{shorten(text, 30)!r} and {shorten(word, 30)!r}"
-            raise _UsageError(f"more than one expression, {shown}: put the expression in quotes")
+            raise CommandError(f"more than one expression, {shown}: put the expression in quotes")
         else:
             text = word[1:] if word.startswith(" -") else word
     return text, numbers
 
 
 def _assignment(word: str) -> tuple[str, float]:
-    name, _, number = word.partition("=")
+    name, _, value = word.partition("=")
     name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise _UsageError(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
+        raise CommandError(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
     try:
-        return name, float(number)
+        return name, float(value)
     except ValueError:
-        raise _UsageError(f"{name} must be a number, not {shorten(number, 30)!r}") from None
+        raise CommandError(f"{name} must be a number, not {shorten(value, 30)!r}") from None
 
 
-# Explaining.
+# Showing the result.
 
 
 def _label(expression: Expression) -> None:
@@ -220,47 +224,11 @@ def _label(expression: Expression) -> None:
         root.label = "f"
 
 
-def _explain(expression: Expression) -> Explanation:
-    try:
-        return explain(expression.root)
-    except ValueError as error:
-        raise _UsageError(f"no explanation: {error} (as arguments of explain and draw, in Python)") from None
-
-
-def _print_explanation(expression: Expression, explanation: Explanation) -> None:
+def _print(explanation: Explanation) -> None:
     """Print the steps, in colour where rich is installed and a terminal is there to show it."""
-    print(f"{shorten(' '.join(expression.text.split()), 100)}\n")
-    if not sys.stdout.isatty():
-        print(explanation)
-        return
-    try:
-        from rich.console import Console
-    except ImportError:
-        print(explanation)
-    else:
-        Console(soft_wrap=True).print(explanation)
+    if sys.stdout.isatty():
+        with contextlib.suppress(ImportError):
+            from rich.console import Console
 
-
-# Writing the drawing, or the page.
-
-
-def _is_page(path: str) -> bool:
-    return Path(path).suffix.lower() == ".html"
-
-
-def _check_suffix(path: str) -> None:
-    if Path(path).suffix.removeprefix(".").lower() not in _SAVED_AS:
-        raise _UsageError(f"--save takes a file name that ends in .{', .'.join(_SAVED_AS)}, not {path!r}")
-
-
-def _save(expression: Expression, path: str) -> None:
-    try:
-        picture = _explain(expression) if _is_page(path) else draw(expression.root)
-    except ValueError as error:
-        raise _UsageError(f"no drawing: {error} (as arguments of draw, in Python)") from None
-    try:
-        picture.save(path)
-    except OSError as error:
-        raise _UsageError(f"{path!r} can't be written: {error.strerror or error}") from None
-    except RuntimeError as error:  # no program to draw with
-        raise _UsageError(f"no drawing: {error}") from None
+            return Console(soft_wrap=True).print(explanation)
+    print(explanation)

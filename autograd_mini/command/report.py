@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
-from autograd_mini.command.expression import Expression, shorten
-from autograd_mini.engine.value import Value, topological_order
+from autograd_mini.command.expression import Expression
+from autograd_mini.engine.value import Value
+from autograd_mini.show.format import align_points, columns, number, one_line, shorten
+from autograd_mini.show.steps import backward_steps, forward_steps, name_nodes
 from autograd_mini.transforms.finite_differences import central_differences
 
-_LONGEST_NAME = 40
+_MOST_DIFFERENCES = 100  # of which each computes the expression anew, twice
 
 _CAUSE = """\
 Where the two differ, a kink or a jump of the function is near, or the numbers
@@ -18,30 +20,25 @@ are too large, too small or not finite, and differences of floats can't tell."""
 
 
 def report(expression: Expression) -> str:
-    """Tabulate an expression's values and, once backpropagated, its gradients beside central differences.
-
-    Parameters
-    ----------
-    expression : Expression
-
-    Returns
-    -------
-    str
-        Lines of plain text.
-    """
-    names = _unique_names(expression.names)
-    root = expression.root
-    text = shorten(" ".join(expression.text.split()), 100)
-    lines = [text, "", "Values, operands before results"]
-    worth = [node for node in names if node is root or is_worth_a_line(node, expression.names[node])]
-    lines += _table(["node", "value"], [[names[node], f"{node.data:.10g}"] for node in worth])
+    """Tabulate an expression's values, and its gradients beside central differences, those of variables first."""
+    root, names = expression.root, name_nodes(list(expression.names), expression.names)
+    worth = [
+        [step.name, number(step.data, 10)]
+        for step in forward_steps(names)
+        if step.node is root or is_worth_a_line(step.node, expression.names[step.node])
+    ]
+    lines = [shorten(one_line(expression.text), 100), "", "Values, operands before results"]
+    lines += _table(["node", "value"], worth)
     if not root.requires_grad:
         return "\n".join(lines)
+    grads = {step.node: step.grad for step in backward_steps(names)}
+    variables_first = sorted(grads, key=lambda node: not node.is_leaf)
+    estimates = _differences(list(names), variables_first[:_MOST_DIFFERENCES])
     rows = []
-    estimates = _differences(root)
-    for node, estimate in estimates.items():
-        doubt = "" if _agree(node.grad, estimate, root.data) else "differs"
-        rows.append([names[node], f"{node.grad:.10g}", f"{estimate:.8g}", doubt])
+    for node, grad in grads.items():
+        estimate = estimates.get(node)
+        doubt = "" if estimate is None or _agree(grad, estimate, root.data) else "differs"
+        rows.append([names[node], number(grad, 10), "" if estimate is None else number(estimate, 8), doubt])
     lines += ["", "Gradients of the result, in the order backpropagation finds them"]
     lines += _table(["node", "gradient", "central differences", ""], rows)
     if any(row[-1] for row in rows):
@@ -60,80 +57,28 @@ def is_worth_a_line(node: Value, name: str) -> bool:
     return False
 
 
-def _unique_names(names: Mapping[Value, str]) -> dict[Value, str]:
-    """Shorten the names, and number those that are the same."""
-    count: dict[str, int] = defaultdict(int)
-    unique = {}
-    for node, name in names.items():
-        short = shorten(name, _LONGEST_NAME)
-        count[short] += 1
-        unique[node] = short if count[short] == 1 else f"{short}  #{count[short]}"
-    return unique
-
-
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay out a column of names and columns of numbers, these aligned at their points."""
-    names, *columns = zip(*rows)
-    cells = [[header[0], *names]]
-    cells += [[title, *_align_points(column)] for title, column in zip(header[1:], columns)]
-    widths = [max(len(cell) for cell in column) for column in cells]
-    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in zip(*cells)]
-    return [f"  {line}".rstrip() for line in lines]
+    names, *numbers = zip(*rows)
+    cells = zip(names, *map(align_points, numbers))
+    return [f"  {line}" for line in columns([header, *cells])]
 
 
-def _align_points(numbers: Sequence[str]) -> list[str]:
-    before = max(len(number.partition(".")[0]) for number in numbers)
-    return [" " * (before - len(number.partition(".")[0])) + number for number in numbers]
+def _differences(order: Sequence[Value], nodes: Iterable[Value]) -> dict[Value, float]:
+    """Estimate the last node's derivative for each of some nodes by computing what follows it anew."""
+    place = {node: i for i, node in enumerate(order)}
+    data = [node.data for node in order]
+    operands = [[place[operand] for operand in node.inputs] for node in order]
 
+    def result(start: int, shifted: Sequence[float]) -> float:
+        moved = data.copy()
+        [moved[start]] = shifted
+        for i in range(start + 1, len(order)):
+            if (operation := order[i].op) is not None:
+                moved[i] = operation.function(*[moved[operand] for operand in operands[i]])
+        return moved[-1]
 
-# Checking the gradients.
-
-
-def _differences(root: Value) -> dict[Value, float]:
-    """Estimate the root's derivative for each node but constants, in the order of backpropagation."""
-    order = topological_order(root)
-    graph = _Recomputation(order)
-    return {order[i]: graph.derivative(i) for i in reversed(range(len(order))) if order[i].requires_grad}
-
-
-class _Recomputation:
-    """A graph's numbers, in topological order, to be computed anew from any node onwards."""
-
-    def __init__(self, order: Sequence[Value]) -> None:
-        position = {node: i for i, node in enumerate(order)}
-        self._data = [node.data for node in order]
-        self._functions = [node.op and node.op.function for node in order]
-        self._operands = [[position[operand] for operand in node.inputs] for node in order]
-        self._results: list[list[int]] = [[] for _ in order]
-        for i, operands in enumerate(self._operands):
-            for operand in operands:
-                self._results[operand].append(i)
-
-    def derivative(self, i: int) -> float:
-        """Estimate the last node's derivative for the i-th."""
-        following = self._following(i)
-
-        def last(shifted: Sequence[float]) -> float:
-            data = self._data.copy()
-            data[i] = shifted[0]
-            for k in following:
-                function = self._functions[k]
-                assert function is not None  # a leaf follows from nothing
-                data[k] = function(*[data[operand] for operand in self._operands[k]])
-            return data[-1]
-
-        return central_differences(last, [self._data[i]])[0]
-
-    def _following(self, start: int) -> list[int]:
-        """List the nodes that are computed from a node, directly or not, in topological order."""
-        found: set[int] = set()
-        unread = [start]
-        while unread:
-            for result in self._results[unread.pop()]:
-                if result not in found:
-                    found.add(result)
-                    unread.append(result)
-        return sorted(found)
+    return {node: central_differences(partial(result, place[node]), [node.data])[0] for node in nodes}
 
 
 def _agree(gradient: float, estimate: float, result: float) -> bool:

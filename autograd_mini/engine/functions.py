@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autograd_mini.engine import operations
@@ -141,3 +141,14 @@ def softmax(logits: Iterable[Any]) -> list[Any]:
         raise ValueError("softmax needs at least one logit")
     total = operations.logsumexp(listed)
     return [operations.exp(operations.sub(x, total)) for x in listed]
+
+
+# What users call: every row of the table, and functions that are more than a row.
+PUBLIC: dict[str, Callable[..., Any]] = {
+    **operations.TABLE,
+    "fabs": operations.abs,
+    "log": log_to_base,
+    "prod": prod,
+    "softmax": softmax,
+    "sumprod": sumprod,
+}

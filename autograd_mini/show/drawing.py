@@ -1,7 +1,6 @@
 """Pictures of gradient flow: the graph behind a `Value`, laid out by Graphviz.
 
-Reads graphs and never changes them. Knows the table of operations only through the nodes' symbols,
-and through the two whose last operand is often no more than part of the notation: pow and dot.
+Reads graphs and never changes them. Knows operations by their symbol and notation alone.
 """
 
 from __future__ import annotations
@@ -11,38 +10,36 @@ import math
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from numbers import Integral
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
-
-import graphviz
+from typing import Any, NamedTuple
 
 from autograd_mini.engine import operations
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.value import Value, topological_order
+from autograd_mini.show.arguments import check_arguments, check_names
+from autograd_mini.show.files import write_file
+from autograd_mini.show.format import (
+    COLORS,
+    FAINT,
+    FONT,
+    INK,
+    INPUT,
+    RESULT,
+    dot_text,
+    dot_tooltip,
+    largest,
+    listed,
+    number,
+    share,
+    shorten,
+    sign,
+)
 
 FORMATS = ("svg", "png", "pdf", "dot")
-
-# Blue, vermillion and purple of Okabe and Ito's palette, which the colour-blind can tell apart. The
-# last two are darkened a little, for numbers printed in them.
-_POSITIVE = "#0072B2"
-_NEGATIVE = "#C44E00"
-_NAN = "#A0508A"
-_NO_FLOW = "#999999"
-_INK = "#222222"
-_FAINT = "#666666"
-_LEAF = "#FFF3C4"
-_RESULT = "#F4F4F4"
-
-_FONT = "Verdana"  # legible when small, and as wide as any that may stand in for it
-_LONGEST_LABEL = 40
-_THINNEST, _THICKEST = 1.0, 3.6
-
-_rendering = threading.Lock()  # the in-process renderer works on one picture at a time
 
 
 @dataclass(eq=False, repr=False)
@@ -104,7 +101,8 @@ class Drawing:
         target = Path(path)
         format = target.suffix.removeprefix(".").lower()
         if format not in FORMATS:
-            raise ValueError(f"can't tell the format from {str(target)!r}: a drawing is saved as {_listed(FORMATS)}")
+            wanted = listed([f".{format}" for format in FORMATS], "or")
+            raise ValueError(f"can't tell the format from {str(target)!r}: a drawing is saved as {wanted}")
         write_file(target, _render(self.source, format))
         return target
 
@@ -128,7 +126,8 @@ class Drawing:
         ValueError, RuntimeError
             As `save`.
         """
-        suffix = _checked_format(self.format if format is None else format)
+        suffix = self.format if format is None else format
+        _check_format(suffix)
         return str(self.save(f"{os.fspath(filename)}.{suffix}"))
 
     def _repr_svg_(self) -> str:
@@ -196,13 +195,21 @@ def draw(
     >>> draw(f, x=x, y=y, z=z, f=f)
     <Drawing of 5 nodes>
     """
-    _check_arguments(root, depth, rankdir, limit, names)
-    titles = _titles(names)
-    part = _walk(root, depth, limit, titles)
-    _check_names(root, part, names)
-    picture = _compose(root, part, titles, expand)
+    check_arguments("draw", root, limit, names)
+    if rankdir not in ("LR", "TB"):
+        raise ValueError(f"rankdir must be 'LR' (left to right) or 'TB' (top to bottom), not {describe(rankdir)}")
+    if depth is not None and not isinstance(depth, Integral):
+        raise TypeError(f"depth must be an integer, not {describe(depth)}")
+    if depth is not None and depth < 0:
+        raise ValueError(f"depth must be at least 0, not {depth}")
+    titles: dict[Value, str] = {}
+    for name, value in names.items():
+        titles[value] = f"{titles[value]} = {name}" if value in titles else name
+    nodes, cut = _walk(root, depth, limit, titles)
+    check_names(names, set(topological_order(root)) if cut else nodes)  # a name may well belong beyond the cut
+    picture = _picture(root, nodes, cut, titles, expand)
     _check_size(len(picture.boxes), len(picture.arrows), limit, depth)
-    return Drawing(_dot_source(picture, rankdir), len(picture.boxes))
+    return Drawing(picture.source(rankdir), len(picture.boxes))
 
 
 def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Drawing:
@@ -232,40 +239,45 @@ def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Drawing:
     >>> draw_dot(Value(1.0) + 2.0)
     <Drawing of 3 nodes>
     """
-    chosen = _checked_format(format)
+    _check_format(format)
     drawing = draw(root, rankdir=rankdir)
-    drawing.format = chosen
+    drawing.format = format
     return drawing
 
 
-# Checks of arguments.
+def _check_format(format: Any) -> None:
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {describe(format)}")
 
 
-def _check_arguments(root: Any, depth: Any, rankdir: Any, limit: Any, names: Mapping[str, Any]) -> None:
-    if not isinstance(root, Value):
-        raise TypeError(f"draw needs a Value, not {describe(root)}")
-    if rankdir not in ("LR", "TB"):
-        raise ValueError(f"rankdir must be 'LR' (left to right) or 'TB' (top to bottom), not {describe(rankdir)}")
-    for name, number, least in (("depth", depth, 0), ("limit", limit, 1)):
-        if name == "depth" and number is None:
-            continue
-        if not isinstance(number, Integral):
-            raise TypeError(f"{name} must be an integer, not {describe(number)}")
-        if number < least:
-            raise ValueError(f"{name} must be at least {least}, not {number}")
-    for name, value in names.items():
-        if not isinstance(value, Value):
-            raise TypeError(f"the name {name!r} is for a node, and needs a Value, not {describe(value)}")
+# What of the graph to draw.
 
 
-def _check_names(root: Value, part: _Part, names: Mapping[str, Value]) -> None:
-    absent = [name for name, value in names.items() if value not in part.nodes]
-    if absent and part.cut:  # a name may well belong beyond the cut, but must belong somewhere
-        everything = set(topological_order(root))
-        absent = [name for name in absent if names[name] not in everything]
-    if absent:
-        name = absent[0]
-        raise ValueError(f"{name!r} names a Value that is not in the graph of the root: {names[name]!r}")
+def _walk(
+    root: Value, depth: int | None, limit: int, titles: Mapping[Value, str]
+) -> tuple[dict[Value, None], set[Value]]:
+    """Go from the root breadth first, as far as `depth`; give up as soon as `limit` is exceeded.
+
+    Gives the nodes to draw, operands before results, and those of them that have operands beyond the cut.
+    """
+    seen: dict[Value, None] = {root: None}  # in place of a set, which would forget the order
+    level = [root]
+    edges = steps = 0
+    while level and (depth is None or steps < depth):
+        steps += 1
+        below: list[Value] = []
+        for node in level:
+            edges += len(node.inputs)
+            _check_size(len(seen), edges, limit, depth)
+            for operand, _ in drawn_operands(node, titles):
+                if operand not in seen:
+                    seen[operand] = None
+                    below.append(operand)
+        level = below
+    _check_size(len(seen), edges, limit, depth)
+    cut = {node for node in level if any(operand not in seen for operand, _ in drawn_operands(node, titles))}
+    nodes = reversed(seen) if cut else [node for node in topological_order(root) if node in seen]
+    return dict.fromkeys(nodes), cut
 
 
 def _check_size(nodes: int, edges: int, limit: int, depth: int | None) -> None:
@@ -275,73 +287,46 @@ def _check_size(nodes: int, edges: int, limit: int, depth: int | None) -> None:
         raise ValueError(f"too large to read, with more than {what}: {hint}, a higher limit= allows more")
 
 
-def _checked_format(format: Any) -> str:
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {describe(format)}")
-    return str(format)
-
-
-def _listed(formats: Sequence[str]) -> str:
-    *others, last = ["." + format for format in formats]
-    return f"{', '.join(others)} or {last}"
-
-
-def _titles(names: Mapping[str, Value]) -> dict[Value, str]:
-    titles: dict[Value, str] = {}
-    for name, value in names.items():
-        titles[value] = f"{titles[value]} = {name}" if value in titles else name
-    return titles
-
-
-# What of the graph to draw.
-
-
-@dataclass
-class _Part:
-    """The nodes to draw, and those of them that have operands beyond the cut."""
-
-    nodes: dict[Value, None]  # in place of a set, which would forget the order
-    cut: set[Value]
-
-
-def _walk(root: Value, depth: int | None, limit: int, titles: Mapping[Value, str]) -> _Part:
-    """Go from the root breadth first, as far as `depth`; give up as soon as `limit` is exceeded."""
-    seen: dict[Value, None] = {root: None}
-    level = [root]
-    edges = steps = 0
-    while level and (depth is None or steps < depth):
-        steps += 1
-        below: list[Value] = []
-        for node in level:
-            edges += len(node.inputs)
-            _check_size(len(seen), edges, limit, depth)
-            for operand, _ in _operands(node, titles):
-                if operand not in seen:
-                    seen[operand] = None
-                    below.append(operand)
-        level = below
-    _check_size(len(seen), edges, limit, depth)
-    cut = {node for node in level if any(operand not in seen for operand, _ in _operands(node, titles))}
-    nodes = reversed(seen) if cut else [node for node in topological_order(root) if node in seen]
-    return _Part(dict.fromkeys(nodes), cut)
-
-
-def _operands(node: Value, titles: Mapping[Value, str]) -> list[tuple[Value, float]]:
-    """List the operands to draw, with the local derivative for each."""
+def drawn_operands(node: Value, names: Container[Value]) -> list[tuple[Value, float]]:
+    """List a node's operands, each with its local derivative, but for a last one that is part of the notation."""
     pairs = list(zip(node.inputs, node.local_grads, strict=True))
-    if node.op is operations.pow or node.op is operations.dot:
+    notation = node.op.notation if node.op is not None else ""
+    if notation in ("power", "dot"):
         last, _ = pairs[-1]
-        has_a_name = last in titles or last.label != ""
-        if not last.requires_grad and not has_a_name and (node.op is operations.pow or last.data == 0.0):
+        has_a_name = last in names or last.label != ""
+        if not last.requires_grad and not has_a_name and (notation == "power" or last.data == 0.0):
             pairs.pop()  # the exponent stands in the symbol; the bias is none
     return pairs
 
 
-# Boxes and arrows.
+def _picture(
+    root: Value, nodes: Iterable[Value], cut: Container[Value], titles: Mapping[Value, str], expand: bool
+) -> Picture:
+    keys = {node: f"n{i}" for i, node in enumerate(nodes)}
+    # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
+    flowing = any(node.grad != 0.0 for node in keys if not node.is_leaf)
+    picture = Picture([], [], [key for node, key in keys.items() if node in cut])
+    for node, key in keys.items():
+        pairs = [(operand, local) for operand, local in drawn_operands(node, titles) if operand in keys]
+        edges = [(keys[operand], local, flowing and operand.requires_grad) for operand, local in pairs]
+        if expand and node.op is not None and node.op.notation == "dot" and node not in cut:
+            n = len(node.inputs) // 2  # of w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum
+            for i, (w, x) in enumerate(zip(node.inputs[:n], node.inputs[n:])):
+                product = f"{key}p{i}"
+                picture.boxes.append(Box(product, "", operations.mul.symbol, w.data * x.data, node.grad))
+                picture.connect(product, node.grad, [edges[i], edges[n + i]])
+                picture.connect(key, node.grad, [(product, 1.0, flowing)])
+            edges = edges[2 * n :]
+        picture.connect(key, node.grad, edges)
+        grad = node.grad if node.requires_grad else None
+        picture.boxes.append(Box(key, titles.get(node, node.label), node._op, node.data, grad, node is root))
+    return picture
 
 
-@dataclass(frozen=True)
-class _Box:
+# Boxes and arrows, and the picture in DOT.
+
+
+class Box(NamedTuple):
     """A node as it is drawn."""
 
     key: str
@@ -351,211 +336,112 @@ class _Box:
     grad: float | None  # a constant has none
     is_root: bool = False
 
+    def attributes(self, rankdir: str) -> dict[str, str]:
+        """Give the node's attributes in DOT."""
+        title, data = dot_text(shorten(self.title)), number(self.data, DIGITS)
+        if self.grad is None:
+            tooltip = dot_tooltip(self.title, f"constant {self.data!r}")
+            shape = "box" if self.is_root else "plaintext"
+            return {"label": f"{title} = {data}" if title else data, "tooltip": tooltip, "shape": shape, **_CONSTANT}
+        numbers = rf"data {data}\lgrad {number(self.grad, DIGITS)}\l"
+        column = f"{title}|{numbers}" if title else numbers
+        label = f"{dot_text(self.symbol)}|{{{column}}}" if self.symbol else column
+        # A record's fields follow one another across the direction of the ranks, and braces turn that:
+        # the symbol goes to the left of the column, whatever the direction.
+        if (self.symbol != "") == (rankdir == "LR"):
+            label = f"{{{label}}}"
+        return {
+            "label": label,
+            "tooltip": dot_tooltip(self.title, f"data {self.data!r}", f"grad {self.grad!r}"),
+            "shape": "record" if self.symbol else "Mrecord",
+            "fillcolor": RESULT if self.symbol else INPUT,
+            "penwidth": "2.2" if self.is_root else "1",
+        }
 
-@dataclass(frozen=True)
-class _Arrow:
+
+class Arrow(NamedTuple):
     """An edge from operand to result; the gradient passes the other way."""
 
     tail: str
     head: str
-    partial: float
+    local: float
     upstream: float
     flow: float
 
-
-@dataclass
-class _Picture:
-    boxes: list[_Box] = field(default_factory=list)
-    arrows: list[_Arrow] = field(default_factory=list)
-    cut: list[str] = field(default_factory=list)
-
-    def connect(self, tail: str, head: str, partial: float, upstream: float, flows: bool) -> None:
-        self.arrows.append(_Arrow(tail, head, partial, upstream, upstream * partial if flows else 0.0))
-
-
-def _compose(root: Value, part: _Part, titles: Mapping[Value, str], expand: bool) -> _Picture:
-    keys = {node: f"n{i}" for i, node in enumerate(part.nodes)}
-    # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
-    flowing = any(node.grad != 0.0 for node in keys if not node.is_leaf)
-    picture = _Picture()
-    for node, key in keys.items():
-        operands = [(operand, partial) for operand, partial in _operands(node, titles) if operand in keys]
-        if node in part.cut:
-            picture.cut.append(key)
-        elif expand and node.op is operations.dot:
-            _add_products(picture, node, keys, flowing)
-            operands = operands[len(node.inputs) - 1 :]  # the bias, if there is one
-        for operand, partial in operands:
-            picture.connect(keys[operand], key, partial, node.grad, flowing and operand.requires_grad)
-        picture.boxes.append(_box(node, key, titles.get(node, node.label), is_root=node is root))
-    return picture
+    def attributes(self, rankdir: str, most: float) -> dict[str, str]:
+        """Give the edge's attributes in DOT; `most` is the largest flow in the picture."""
+        label, color = number(self.local, DIGITS), COLORS[sign(self.flow)]
+        # The pen grows with the root of the flow, so that flows a hundred times smaller still differ.
+        width = _THINNEST + (_THICKEST - _THINNEST) * math.sqrt(share(self.flow, most))
+        numbers = {"local derivative": self.local, "upstream gradient": self.upstream, "passes": self.flow}
+        tooltip = dot_tooltip(*(f"{name} {x!r}" for name, x in numbers.items()))
+        return {
+            "label": label if rankdir == "LR" else f"  {label}",  # beside the line, not on it
+            "color": color,
+            "fontcolor": FAINT if self.flow == 0.0 else color,
+            "penwidth": f"{0.8 if self.flow == 0.0 else width:.3g}",
+            "tooltip": tooltip,
+            "labeltooltip": tooltip,
+        }
 
 
-def _box(node: Value, key: str, title: str, is_root: bool) -> _Box:
-    return _Box(key, title, node._op, node.data, node.grad if node.requires_grad else None, is_root)
+class Picture(NamedTuple):
+    """Boxes and arrows, and the keys of the boxes at which the graph goes on."""
+
+    boxes: list[Box]
+    arrows: list[Arrow]
+    cut: list[str]
+
+    def connect(self, head: str, upstream: float, edges: Iterable[tuple[str, float, bool]]) -> None:
+        """Add arrows from operands, of which each has its key, its local derivative and whether a gradient passes."""
+        for tail, local, flows in edges:
+            self.arrows.append(Arrow(tail, head, local, upstream, upstream * local if flows else 0.0))
+
+    def source(self, rankdir: str = "LR") -> str:
+        """Give the picture in DOT."""
+        import graphviz
+
+        layout = {"rankdir": rankdir, **_GRAPH}
+        graph = graphviz.Digraph("gradient_flow", graph_attr=layout, node_attr=_NODES, edge_attr=_EDGES)
+        uses = Counter(arrow.tail for arrow in self.arrows)
+        # Operands stand in their order where that twists no edges: where none of them goes anywhere else.
+        twisting = {arrow.head for arrow in self.arrows if uses[arrow.tail] > 1}
+        in_order = {arrow.head for arrow in self.arrows} - twisting
+        for box in self.boxes:
+            ordering = {"ordering": "in"} if box.key in in_order else {}
+            graph.node(box.key, **box.attributes(rankdir), **ordering)
+        most = largest(arrow.flow for arrow in self.arrows)
+        for arrow in self.arrows:
+            graph.edge(arrow.tail, arrow.head, **arrow.attributes(rankdir, most))
+        for key in self.cut:
+            graph.node(f"{key}cut", label="…", **_CUT_NODE)
+            graph.edge(f"{key}cut", key, **_CUT_EDGE)
+        return str(graph.source)
 
 
-def _add_products(picture: _Picture, dot: Value, keys: Mapping[Value, str], flowing: bool) -> None:
-    """Draw w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum."""
-    edges = list(zip(dot.inputs, dot.local_grads, strict=True))
-    n = len(edges) // 2
-    for i in range(n):
-        (w, dw), (x, dx) = edges[i], edges[n + i]
-        product = f"{keys[dot]}p{i}"
-        picture.boxes.append(_Box(product, "", operations.mul.symbol, w.data * x.data, dot.grad))
-        picture.connect(keys[w], product, dw, dot.grad, flowing and w.requires_grad)
-        picture.connect(keys[x], product, dx, dot.grad, flowing and x.requires_grad)
-        picture.connect(product, keys[dot], 1.0, dot.grad, flowing)
-
-
-# The picture in DOT.
-
+DIGITS = 4
+_THINNEST, _THICKEST = 1.0, 3.6
 
 # Without nslimit, a node used in each of 50 steps has Graphviz polish the layout for minutes.
 _GRAPH = {"bgcolor": "white", "nodesep": "0.25", "nslimit": "4", "ranksep": "0.55"}
 _NODES = {
-    "fontname": _FONT,
+    "fontname": FONT,
     "fontsize": "11",
-    "fontcolor": _INK,
-    "color": _INK,
+    "fontcolor": INK,
+    "color": INK,
     "style": "filled",
     "margin": "0.1,0.04",
 }
-_CUT = {"tooltip": "the graph goes on"}
-_CUT_NODE = {
-    "shape": "plaintext",
-    "style": "",
-    "fontcolor": _FAINT,
-    "margin": "0.02",
-    "width": "0",
-    "height": "0",
-} | _CUT
-_CUT_EDGE = {"style": "dashed", "color": _NO_FLOW, "arrowhead": "none"} | _CUT
-_EDGES = {"fontname": _FONT, "fontsize": "10", "arrowsize": "0.6"}
+_BARE = {"style": "", "fontcolor": FAINT, "width": "0"}
+_CONSTANT = {**_BARE, "fontsize": "10", "margin": "0.03", "height": "0.2"}
+_CUT_NODE = {**_BARE, "shape": "plaintext", "margin": "0.02", "height": "0", "tooltip": "the graph goes on"}
+_CUT_EDGE = {"style": "dashed", "color": COLORS["zero"], "arrowhead": "none", "tooltip": "the graph goes on"}
+_EDGES = {"fontname": FONT, "fontsize": "10", "arrowsize": "0.6"}
 
 
-def _dot_source(picture: _Picture, rankdir: str) -> str:
-    graph = graphviz.Digraph(
-        "gradient_flow", graph_attr={"rankdir": rankdir, **_GRAPH}, node_attr=_NODES, edge_attr=_EDGES
-    )
-    in_order = _ordered_heads(picture.arrows)
-    for box in picture.boxes:
-        ordering = {"ordering": "in"} if box.key in in_order else {}
-        graph.node(box.key, **_box_attributes(box, rankdir), **ordering)
-    largest = max((abs(arrow.flow) for arrow in picture.arrows if math.isfinite(arrow.flow)), default=0.0)
-    for arrow in picture.arrows:
-        graph.edge(arrow.tail, arrow.head, **_arrow_attributes(arrow, largest, rankdir))
-    for key in picture.cut:
-        graph.node(f"{key}cut", label="…", **_CUT_NODE)
-        graph.edge(f"{key}cut", key, **_CUT_EDGE)
-    return str(graph.source)
+# Rendering.
 
-
-def _ordered_heads(arrows: Sequence[_Arrow]) -> set[str]:
-    """Find the nodes whose operands can stand in their order without twisting edges: they go nowhere else."""
-    uses = Counter(arrow.tail for arrow in arrows)
-    twisting = {arrow.head for arrow in arrows if uses[arrow.tail] > 1}
-    return {arrow.head for arrow in arrows} - twisting
-
-
-def _box_attributes(box: _Box, rankdir: str) -> dict[str, str]:
-    if box.grad is None:
-        return _constant_attributes(box)
-    title = _escaped(_shortened(box.title))
-    numbers = rf"data {short_number(box.data)}\lgrad {short_number(box.grad)}\l"
-    column = f"{title}|{numbers}" if title else numbers
-    label = f"{_escaped(box.symbol)}|{{{column}}}" if box.symbol else column
-    # A record's fields follow one another across the direction of the ranks, and braces turn that:
-    # the symbol goes to the left of the column, whatever the direction.
-    if (box.symbol != "") == (rankdir == "LR"):
-        label = f"{{{label}}}"
-    return {
-        "label": label,
-        "tooltip": _tooltip(box.title, f"data {box.data!r}", f"grad {box.grad!r}"),
-        "shape": "record" if box.symbol else "Mrecord",
-        "fillcolor": _RESULT if box.symbol else _LEAF,
-        "penwidth": "2.2" if box.is_root else "1",
-    }
-
-
-def _constant_attributes(box: _Box) -> dict[str, str]:
-    title = _escaped(_shortened(box.title))
-    return {
-        "label": f"{title} = {short_number(box.data)}" if title else short_number(box.data),
-        "tooltip": _tooltip(box.title, f"constant {box.data!r}"),
-        "shape": "box" if box.is_root else "plaintext",
-        "style": "",
-        "fontsize": "10",
-        "fontcolor": _FAINT,
-        "margin": "0.03",
-        "width": "0",
-        "height": "0.2",
-    }
-
-
-def _arrow_attributes(arrow: _Arrow, largest: float, rankdir: str) -> dict[str, str]:
-    number = short_number(arrow.partial)
-    color = _flow_color(arrow.flow)
-    tooltip = _tooltip(
-        f"local derivative {arrow.partial!r}", f"upstream gradient {arrow.upstream!r}", f"passes {arrow.flow!r}"
-    )
-    return {
-        "label": number if rankdir == "LR" else f"  {number}",  # beside the line, not on it
-        "color": color,
-        "fontcolor": _FAINT if color == _NO_FLOW else color,
-        "penwidth": f"{_flow_width(arrow.flow, largest):.3g}",
-        "tooltip": tooltip,
-        "labeltooltip": tooltip,
-    }
-
-
-def _flow_color(flow: float) -> str:
-    if math.isnan(flow):
-        return _NAN
-    return _POSITIVE if flow > 0.0 else _NEGATIVE if flow < 0.0 else _NO_FLOW
-
-
-def _flow_width(flow: float, largest: float) -> float:
-    """Grow with the root of the magnitude, so that gradients a hundred times smaller still differ."""
-    if flow == 0.0:
-        return 0.8
-    share = abs(flow) / largest if math.isfinite(flow) else 1.0
-    return _THINNEST + (_THICKEST - _THINNEST) * math.sqrt(share)
-
-
-# Text.
-
-
-def short_number(x: float) -> str:
-    """Write a number with 4 significant digits, and more only where the integer part has more."""
-    return f"{x:z.0f}" if 1e3 <= abs(x) < 1e6 else f"{x:z.4g}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
-
-
-# Every character that means something to Graphviz, in a label, a record or a tooltip.
-_ESCAPES = {"\n": r"\n", "\r": r"\n", "\\": r"\\"} | {c: f"&#{ord(c)};" for c in "\"&'<>{|} \t"}
-
-
-def _escaped(text: str) -> str:
-    """Write any text so that Graphviz shows it as it is, in records too."""
-    return "".join(_ESCAPES.get(c) or _escaped_character(c) for c in text.replace("\r\n", "\n"))
-
-
-def _tooltip(*lines: str) -> str:
-    text = _escaped("\n".join(line for line in lines if line))
-    return text.replace("\\\\", "\\\\\\\\")  # Graphviz reads the escapes of a tooltip twice
-
-
-def _escaped_character(c: str) -> str:
-    if c < " " or c == "\x7f":  # XML has no control characters; Unicode has pictures of them
-        return "␡" if c == "\x7f" else chr(0x2400 + ord(c))
-    return "\N{REPLACEMENT CHARACTER}" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c
-
-
-# Rendering and writing.
+_rendering = threading.Lock()  # the in-process renderer works on one picture at a time
 
 
 @cache
@@ -584,6 +470,8 @@ def _render(source: str, format: str) -> bytes:
 
 
 def _render_by_program(source: str, format: str, remedy: str) -> bytes:
+    import graphviz
+
     try:
         return bytes(graphviz.pipe("dot", format, source.encode(), quiet=True))
     except graphviz.ExecutableNotFound:
@@ -594,18 +482,3 @@ def _render_by_program(source: str, format: str, remedy: str) -> bytes:
     except graphviz.CalledProcessError as error:
         reason = (error.stderr or b"").decode(errors="replace").strip()
         raise RuntimeError(f"Graphviz's program dot could not make this .{format}: {reason or error}") from error
-
-
-def write_file(target: Path, content: bytes) -> None:
-    """Write a file in full or not at all."""
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"no such folder: {str(target.parent)!r}")
-    final = Path(os.path.realpath(target))  # a link keeps pointing to what it points to
-    if final.is_dir():
-        raise IsADirectoryError(f"a folder, not a file: {str(target)!r}")
-    draft = final.with_name(f".{uuid4().hex}.draft")
-    try:
-        draft.write_bytes(content)
-        draft.replace(final)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -6,23 +6,18 @@ Puts together the steps, their lines for the terminal, and the page that steps t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from autograd_mini.engine.checks import describe
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.drawing import write_file
-from autograd_mini.show.stepper import frame, page
+from autograd_mini.show.arguments import check_arguments, check_names
+from autograd_mini.show.files import write_file
+from autograd_mini.show.format import COLORS, sign
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-# The colours of gradients in drawings, in a lightness that is legible on dark and on light.
-_POSITIVE, _NEGATIVE, _NAN = "#3a8fd0", "#d8701e", "#b5679f"
 
 # As many as can be followed one by one.
 MAX_STEPS = 300
@@ -87,10 +82,14 @@ class Explanation:
         target = Path(path)
         if target.suffix.lower() != ".html":
             raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
+        from autograd_mini.show.stepper import page
+
         write_file(target, page(self.forward, self.backward).encode())
         return target
 
     def _repr_html_(self) -> str:
+        from autograd_mini.show.stepper import frame
+
         return frame(self.forward, self.backward)
 
     def __rich__(self) -> Text:
@@ -104,8 +103,7 @@ class Explanation:
                 text.append(f"{line}\n", style="bold")
                 continue
             text.append(left)
-            style = _NAN if result == "nan" else _NEGATIVE if result.startswith("-") else _POSITIVE
-            text.append(f" = {result}\n", style=style)
+            text.append(f" = {result}\n", style=COLORS[sign(float(result))])
         text.rstrip()
         return text
 
@@ -140,7 +138,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
 
     Examples
     --------
-    The example of lecture note S3:
+    The example of CISC6000: Neural Networks:
 
     >>> from autograd_mini import Value, explain
     >>> x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
@@ -160,43 +158,18 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
       ∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4
       ∂f/∂x = ∂f/∂q · ∂q/∂x = -4 · 1 = -4
     """
-    _check_arguments(root, limit, names)
+    check_arguments("explain", root, limit, names)
     order = topological_order(root)
-    if len(order) > 4 * limit:  # numbers are no steps, but a graph of mostly numbers is not to be read either
-        raise ValueError(_too_large(limit))
-    _check_names(order, names)
-    unique = name_nodes(order, names)
-    edges = sum(operand.requires_grad for node in order for operand in node.inputs)
-    meetings = edges - sum(node.requires_grad for node in order) + 1
-    if root.requires_grad and len(unique) + 1 + edges + meetings > limit:
-        raise ValueError(_too_large(limit))
+    unique: dict[Value, str] = {}
+    if len(order) <= 4 * limit:  # numbers are no steps, but a graph of mostly numbers is not to be read either
+        check_names(names, set(order))
+        unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
+    edges = sum(operand.requires_grad for node in unique for operand in node.inputs)
+    meetings = edges - sum(node.requires_grad for node in unique) + 1
+    if not unique or (root.requires_grad and len(unique) + 1 + edges + meetings > limit):
+        raise ValueError(
+            f"too large to follow node by node, with more than {limit} steps: explain a part of it, such as one of its "
+            "inputs; draw(root, depth=3) draws the part nearest to the root; for a network, nn.explain_network "
+            "explains it layer by layer; a higher limit= allows more"
+        )
     return Explanation(tuple(forward_steps(unique)), tuple(backward_steps(unique) if root.requires_grad else ()))
-
-
-def _check_arguments(root: Any, limit: Any, names: Mapping[str, Any]) -> None:
-    if not isinstance(root, Value):
-        raise TypeError(f"explain needs a Value, not {describe(root)}")
-    if isinstance(limit, Value):
-        raise TypeError(f"limit is the largest number of steps, not a node: give {describe(limit)} the label 'limit'")
-    if not isinstance(limit, Integral):
-        raise TypeError(f"limit must be an integer, not {describe(limit)}")
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1, not {limit}")
-    for name, value in names.items():
-        if not isinstance(value, Value):
-            raise TypeError(f"the name {name!r} is for a node, and needs a Value, not {describe(value)}")
-
-
-def _check_names(order: list[Value], names: Mapping[str, Value]) -> None:
-    nodes = set(order)
-    for name, value in names.items():
-        if value not in nodes:
-            raise ValueError(f"{name!r} names a Value that is not in the graph of the root: {value!r}")
-
-
-def _too_large(limit: int) -> str:
-    return (
-        f"too large to follow node by node, with more than {limit} steps: explain a part of it, such as one of its "
-        "inputs; draw(root, depth=3) draws the part nearest to the root; for a network, nn.explain_network explains "
-        "it layer by layer; a higher limit= allows more"
-    )

@@ -7,21 +7,19 @@ Nothing in the page is loaded from elsewhere, and it works without a server, a k
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
-from importlib import resources
+from pathlib import Path
 from string import Template
 from xml.etree import ElementTree
 
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.drawing import draw, short_number
-from autograd_mini.show.mathml import typeset
-from autograd_mini.show.steps import AccumulationStep, BackwardStep, ChainRuleStep, ForwardStep, SeedStep, number
+from autograd_mini.show.drawing import DIGITS, Box, Drawing, Picture, drawn_operands
+from autograd_mini.show.format import COLORS, listed, number, sign, tinted
+from autograd_mini.show.formulas import MATHML
+from autograd_mini.show.steps import AccumulationStep, BackwardStep, ChainRuleStep, ForwardStep, SeedStep, Step
 
 _HEIGHT = 680  # of a frame, in CSS pixels
 _NARROW = 520  # up to this width, in points, a drawing has room beside the list of steps
@@ -30,34 +28,20 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 
 def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> str:
-    """Compose the page for the steps of one graph.
-
-    Parameters
-    ----------
-    forward, backward : sequences of steps
-
-    Returns
-    -------
-    str
-        A complete HTML document.
-
-    Raises
-    ------
-    RuntimeError
-        If no renderer of drawings works here; the message says what to install.
-    """
+    """Compose the page for the steps of one graph, a complete HTML document."""
     graph = _Graph(forward, backward)
-    style, script = _asset("stepper.css"), _asset("stepper.js")
+    colors = {name: tinted(color, 0.92, ground=0) for name, color in COLORS.items()}  # to be read on tinted ground
+    style, script = Template(_asset("stepper.css")).substitute(colors), _asset("stepper.js")
     root = forward[-1]
     return Template(_asset("stepper.html")).substitute(
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'",
         title=escape(f"{root.name} = {number(root.data)}, step by step"),
         style=style,
         script=script,
-        layout="wide" if graph.width > _NARROW else "narrow",
-        graph=graph.svg(),
-        forward=_items(forward, graph),
-        backward=_items(backward, graph),
+        layout="wide" if float(graph.svg.get("width", "0")) > _NARROW else "narrow",
+        graph=ElementTree.tostring(graph.svg, encoding="unicode"),
+        forward="\n".join(_item(step, graph) for step in forward),
+        backward="\n".join(_item(step, graph) for step in backward),
         backward_hidden="" if backward else " hidden",
     )
 
@@ -73,7 +57,7 @@ def frame(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> s
 
 @cache
 def _asset(name: str) -> str:
-    return resources.files("autograd_mini.show").joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
@@ -84,102 +68,91 @@ def _hash(text: str) -> str:
 # The list of steps, from which the script reads what each one does.
 
 
-def _items(steps: Sequence[ForwardStep | BackwardStep], graph: _Graph) -> str:
-    return "\n".join(_item(step, graph) for step in steps)
-
-
-def _item(step: ForwardStep | BackwardStep, graph: _Graph) -> str:
-    facts = {"node": graph.key(step.node), "title": _title(step), "said": _sentence(step)}
-    facts["edges"] = " ".join(graph.edges_of(step))
+def _item(step: Step, graph: _Graph) -> str:
+    title, sentence = _words(step)
+    facts = {"node": graph.keys[step.node], "title": title, "said": sentence, "edges": " ".join(graph.edges(step))}
     if isinstance(step, ChainRuleStep):
-        facts["from"] = graph.key(step.result)
-    if not isinstance(step, ForwardStep):
-        facts["grad"] = f"grad {short_number(step.grad)}"
-        facts["sign"] = _sign(step.grad)
+        facts["from"] = graph.keys[step.result]
+    if isinstance(step, BackwardStep):
+        facts |= {"grad": f"grad {number(step.grad, DIGITS)}", "sign": sign(step.grad)}
     attributes = "".join(f' data-{name}="{escape(fact)}"' for name, fact in facts.items())
-    return (
-        f'<li{attributes}><button type="button">{escape(str(step))}</button><template>{typeset(step)}</template></li>'
-    )
+    formula = MATHML.equation(step.sides(MATHML))
+    return f'<li{attributes}><button type="button">{escape(str(step))}</button><template>{formula}</template></li>'
 
 
-def _title(step: ForwardStep | BackwardStep) -> str:
-    match step:
-        case ForwardStep():
-            return "Forward"
-        case SeedStep():
-            return "Backward: start"
-        case ChainRuleStep():
-            return "Backward: chain rule"
-        case AccumulationStep():
-            return "Backward: paths meet"
-
-
-def _sentence(step: ForwardStep | BackwardStep) -> str:
-    """Say in words what happens, for those who listen too."""
+def _words(step: Step) -> tuple[str, str]:
+    """Say in words what happens, for those who listen too: a title and a sentence."""
     match step:
         case ForwardStep(node=node, name=name) if node.op is None:
             given = "is given" if node.requires_grad else "is a constant"
-            return f"{name} {given}: {number(step.data)}."
-        case ForwardStep():
+            return "Forward", f"{name} {given}: {number(step.data)}."
+        case ForwardStep(name=name):
             operands = dict.fromkeys(operand.name or number(operand.data) for operand in step.operands)
-            return f"{step.name} is computed from {_listed(list(operands))}: {number(step.data)}."
-        case SeedStep():
-            return f"The backward pass starts at the result: the derivative of {step.name} for itself is 1."
-        case ChainRuleStep():
-            passes = f"{step.result_name} passes its gradient {number(step.upstream)} back to {step.name}"
+            return "Forward", f"{name} is computed from {listed(list(operands))}: {number(step.data)}."
+        case SeedStep(name=name):
+            said = f"The backward pass starts at the result: the derivative of {name} for itself is 1."
+            return "Backward: start", said
+        case ChainRuleStep(name=name):
+            passes = f"{step.result_name} passes its gradient {number(step.upstream)} back to {name}"
             local = f"times the local derivative {number(step.local_derivative)}"
-            return f"{passes}, {local}: that makes {number(step.contribution)}."
-        case AccumulationStep():
-            return (
-                f"Another path reaches {step.name}, and gradients along different paths add up: "
-                f"{number(step.before)} and {number(step.contribution)} make {number(step.grad)}."
-            )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _sign(x: float) -> str:
-    if math.isnan(x):
-        return "nan"
-    return "positive" if x > 0.0 else "negative" if x < 0.0 else "zero"
+            return "Backward: chain rule", f"{passes}, {local}: that makes {number(step.contribution)}."
+        case AccumulationStep(name=name):
+            reaches = f"Another path reaches {name}, and gradients along different paths add up"
+            makes = f"{number(step.before)} and {number(step.contribution)} make {number(step.grad)}"
+            return "Backward: paths meet", f"{reaches}: {makes}."
+    raise AssertionError(step)
 
 
 # The graph.
 
 
 class _Graph:
-    """The drawing of a graph, its nodes and edges marked for the script.
-
-    Drawn is a copy, which has the steps' names as labels and their gradients in `.grad`; in the copy's picture a node
-    is recognised by its name, an edge by the nodes that it joins.
-    """
+    """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script."""
 
     def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
-        root = forward[-1].node
-        size = sum(1 + len(step.operands) for step in forward)
-        drawn = draw(_copied(forward, backward), limit=size).svg()
-        self._svg = ElementTree.fromstring(drawn[drawn.index("<svg") :])
-        for element in self._svg.iter():
-            element.tag = element.tag.rpartition("}")[2]  # a page in HTML has no namespaces
-        self._keys: dict[Value, str] = {}
+        self.keys: dict[Value, str] = {}  # how the page calls the nodes
         self._edges: dict[tuple[Value, int], str] = {}
-        self._mark_nodes({step.name: step for step in forward}, root)
-        self._mark_edges({(step.result, step.position): step for step in backward if isinstance(step, ChainRuleStep)})
-        self._leave_out_what_tells_too_early()
+        picture = self._compose(forward, {step.node: step.grad for step in backward})
+        drawn = Drawing(picture.source(), len(picture.boxes)).svg()
+        self.svg = ElementTree.fromstring(drawn[drawn.index("<svg") :])
+        for element in self.svg.iter():
+            element.tag = element.tag.rpartition("}")[2]  # a page in HTML has no namespaces
+        groups = {group.get("id"): group for group in self.svg.iter("g")}
+        nodes = {group.findtext("title"): group for group in groups.values() if group.get("class") == "node"}
+        for box in picture.boxes:
+            nodes[box.key].set("class", "node number")
+        for step in forward:
+            _mark_node(nodes[self.keys[step.node]], step, is_root=step is forward[-1])
+        for i, (key, arrow) in enumerate(zip(self._edges.values(), picture.arrows), start=1):
+            edge = groups[f"edge{i}"]
+            edge.set("class", f"edge {sign(arrow.flow)}")
+            edge.set("data-key", key)
+            edge.set("aria-hidden", "true")  # the steps tell what it shows, and of which operand
+        _leave_out_what_tells_too_early(self.svg)
 
-    @property
-    def width(self) -> float:
-        return float(self._svg.get("width", "0"))
+    def _compose(self, forward: Sequence[ForwardStep], grads: Mapping[Value, float]) -> Picture:
+        """Compose the picture, whatever the graph's own numbers have become since."""
+        steps = {step.node: step for step in forward}
+        operands = {node: drawn_operands(node, steps) for node in steps}
+        data = {x: term.data for step in forward for x, term in zip(step.node.inputs, step.operands)}
+        shown = {*steps, *(operand for pairs in operands.values() for operand, _ in pairs)}
+        root = forward[-1].node
+        picture = Picture([], [], [])
+        for node in topological_order(root):
+            if node not in shown:
+                continue
+            self.keys[node] = key = f"n{len(self.keys)}"
+            if node not in steps:  # a number that stood in an expression
+                picture.boxes.append(Box(key, "", "", data[node], None))
+                continue
+            edges = [(self.keys[operand], local, operand in grads) for operand, local in operands[node]]
+            picture.connect(key, grads.get(node, 0.0), edges)
+            step = steps[node]
+            picture.boxes.append(Box(key, step.name, node._op, step.data, grads.get(node), node is root))
+            self._edges |= {(node, position): f"{key}-{position}" for position in range(len(edges))}
+        return picture
 
-    def svg(self) -> str:
-        return ElementTree.tostring(self._svg, encoding="unicode")
-
-    def key(self, node: Value) -> str:
-        return self._keys[node]
-
-    def edges_of(self, step: ForwardStep | BackwardStep) -> list[str]:
+    def edges(self, step: Step) -> list[str]:
         """List the edges that a step goes along: to a node from its operands, or from a result to one of them."""
         match step:
             case ForwardStep():
@@ -190,75 +163,32 @@ class _Graph:
                 ways = []
         return [self._edges[way] for way in ways if way in self._edges]
 
-    def _groups(self, kind: str) -> list[ElementTree.Element]:
-        """List the drawing's nodes or edges in the order in which draw listed them."""
-        groups = [group for group in self._svg.iter("g") if group.get("class") == kind]
-        return sorted(groups, key=lambda group: int(group.get("id", "").removeprefix(kind)))
 
-    def _mark_nodes(self, steps: Mapping[str, ForwardStep], root: Value) -> None:
-        for group in self._groups("node"):
-            name, *rest = _tooltip(group).replace("\xa0", " ").split("\n")
-            step = steps.get(name) if rest else None  # a number that stood in an expression has no name, only data
-            if step is None:
-                group.set("class", "node number")
-                continue
-            self._keys[step.node] = group.findtext("title", "")
-            kind = "number" if not step.node.requires_grad else "leaf" if step.node.is_leaf else "result"
-            group.set("class", f"node {kind}{' root' if step.node is root else ''}")
-            group.set("data-key", self.key(step.node))
-            group.set("role", "button")
-            group.set("data-name", name)
-            group.set("data-number", f"data {short_number(step.data)}")
-            texts = list(group.iter("text"))
-            for text in texts:
-                text.set("class", "name")
-            if kind != "number":
-                texts[-2].set("class", "data")
-                texts[-1].set("class", "grad")
-
-    def _mark_edges(self, steps: Mapping[tuple[Value, int], ChainRuleStep]) -> None:
-        """Mark each edge by the operand that it comes from, edges of a node being listed in its operands' order."""
-        edges: dict[str, list[ElementTree.Element]] = defaultdict(list)
-        for group in self._groups("edge"):
-            edges[group.findtext("title", "").rpartition(">")[2]].append(group)
-        for node, key in self._keys.items():
-            for position, group in enumerate(edges[key]):  # the last operand, where it is a mere number, may have none
-                way = (node, position)
-                self._edges[way] = f"{key}-{position}"
-                sign = _sign(steps[way].contribution) if way in steps else "zero"
-                group.set("class", f"edge {sign}")
-                group.set("data-key", self._edges[way])
-                group.set("aria-hidden", "true")  # the steps tell what it shows, and of which operand
-
-    def _leave_out_what_tells_too_early(self) -> None:
-        """Leave out titles and tooltips, which hold the gradients, and the background, which is the page's."""
-        for element in self._svg.iter():
-            for child in list(element):
-                if child.tag == "title" or child.get("fill") == "white":
-                    element.remove(child)
-            element.attrib.pop("id", None)
-            element.attrib.pop(_TOOLTIP, None)
-            element.attrib.pop(_SPACE, None)
-            element.tag = "g" if element.tag == "a" else element.tag
-        for measure in ("width", "height"):
-            self._svg.set(measure, self._svg.get(measure, "").removesuffix("pt"))
-        self._svg.set("role", "group")
-        self._svg.set("aria-label", "Computation graph")
+def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> None:
+    kind = "number" if not step.node.requires_grad else "leaf" if step.node.is_leaf else "result"
+    group.set("class", f"node {kind}{' root' if is_root else ''}")
+    group.set("data-key", group.findtext("title", ""))
+    group.set("role", "button")
+    group.set("data-name", step.name)
+    group.set("data-number", f"data {number(step.data, DIGITS)}")
+    texts = list(group.iter("text"))
+    for text in texts:
+        text.set("class", "name")
+    if kind != "number":
+        texts[-2].set("class", "data")
+        texts[-1].set("class", "grad")
 
 
-def _copied(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> Value:
-    """Copy the graph with the steps' names and numbers, whatever its own have become since."""
-    root = forward[-1].node
-    twin = copy.deepcopy(root)
-    twins = dict(zip(topological_order(root), topological_order(twin), strict=True))
-    for copied in twins.values():
-        copied.label, copied.grad = "", 0.0
-    for computed in forward:
-        twins[computed.node].label, twins[computed.node].data = computed.name, computed.data
-    for found in backward:
-        twins[found.node].grad = found.grad
-    return twin
-
-
-def _tooltip(group: ElementTree.Element) -> str:
-    return next((anchor.get(_TOOLTIP, "") for anchor in group.iter("a")), "")
+def _leave_out_what_tells_too_early(svg: ElementTree.Element) -> None:
+    """Leave out titles and tooltips, which hold the gradients, and the background, which is the page's."""
+    for element in svg.iter():
+        for child in list(element):
+            if child.tag == "title" or child.get("fill") == "white":
+                element.remove(child)
+        for attribute in ("id", _TOOLTIP, _SPACE):
+            element.attrib.pop(attribute, None)
+        element.tag = "g" if element.tag == "a" else element.tag
+    for measure in ("width", "height"):
+        svg.set(measure, svg.get(measure, "").removesuffix("pt"))
+    svg.set("role", "group")
+    svg.set("aria-label", "Computation graph")

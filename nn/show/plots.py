@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Value, no_grad, softmax, value_and_grad
+from autograd_mini import no_grad, softmax, value_and_grad
+from autograd_mini.engine.checks import check_count, describe
+from autograd_mini.show.format import COLORS, tinted
 from nn.activations import Activation, activation_function, activation_title
-from nn.checks import class_index, count, describe, finite_array, is_row, sequence
+from nn.checks import class_index, finite_array, is_row, sequence
 from nn.metrics import predicted_class
+from nn.train.evaluation import as_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIGURE_1 = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "elu")  # of S0, in its order
+FIGURE_1 = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "elu")  # in its order
 
-# Okabe and Ito's palette, which the colour-blind can tell apart; each class has a marker besides.
-_BLUE, _ORANGE = "#0072B2", "#C44E00"
+# The drawings' colours, and more of Okabe and Ito's palette; each class has a marker besides.
+_BLUE, _ORANGE = COLORS["positive"], COLORS["negative"]
 _COLORS = (_ORANGE, _BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#666666")
 _MARKERS = "os^Dv<>P"
 _LINE_COLORS = (_BLUE, _ORANGE, *_COLORS[2:])
@@ -29,19 +32,20 @@ _LINES = ("-", "--", "-.", ":")
 _FAINT = "#BBBBBB"
 
 _POINTS = 401  # along the x axis of a curve; odd, so that the kink at 0 is one of them
-_TINT = 0.75  # how much white there is in the colour of a region
+_TINT = 0.25  # how much of its colour there is in a region
 _MARGIN = 0.1  # around the examples, as a part of their range
 
 
 def plot_activations(
     activations: Iterable[str | Activation] = FIGURE_1, *, xlim: tuple[float, float] = (-4.0, 4.0)
 ) -> Figure:
-    """Plot activation functions and their derivatives (S0, Figure 1), as the engine computes them.
+    """Plot activation functions and their derivatives as the engine computes them.
 
     Parameters
     ----------
     activations : iterable of str or callable, optional
-        Names in `nn.ACTIVATIONS` or functions of a Value; those of Figure 1 unless given.
+        Names in `nn.ACTIVATIONS` or functions of a Value; the six of From Logistic Regression to Neural
+        Network, Figure 1, unless given.
     xlim : pair of float, optional
         From where to where.
 
@@ -195,7 +199,7 @@ def plot_decision_regions(
     if not callable(model):
         raise TypeError(f"model must be a function of two features, not {describe(model)}")
     points = _points(X)
-    if count(resolution, "resolution") < 2:
+    if check_count(resolution, "resolution") < 2:
         raise ValueError("resolution must be at least 2, not 1")
     xs, ys = _ticks(points[:, 0], resolution), _ticks(points[:, 1], resolution)
     outputs = _outputs(model, [[a, b] for b in ys.tolist() for a in xs.tolist()])
@@ -273,13 +277,8 @@ def _ticks(feature: NDArray[np.float64], resolution: int) -> NDArray[np.float64]
 def _outputs(model: Callable[[Any], Any], points: Iterable[list[float]]) -> NDArray[np.float64]:
     """Evaluate the model: a row of outputs for each point."""
     with no_grad():
-        rows = [_numbers(model(point)) for point in points]
-    return finite_array(rows, "what the model gives")
-
-
-def _numbers(output: Any) -> list[float]:
-    entries = list(output) if is_row(output) else [output]
-    return [entry.data if isinstance(entry, Value) else entry for entry in entries]
+        rows = [as_numbers(model(point)) for point in points]
+    return finite_array([row if is_row(row) else [row] for row in rows], "what the model gives")
 
 
 def _labels(y: Any, examples: int, outputs: int) -> list[int]:
@@ -317,7 +316,7 @@ def _fill_regions(axes: Axes, xs: NDArray[np.float64], ys: NDArray[np.float64], 
     for k, column in enumerate(margins.T):
         margin = column.reshape(len(ys), len(xs))
         if margin.max() > 0.0:
-            regions = axes.contourf(xs, ys, margin, levels=[0.0, margin.max() * 2.0], colors=[_tinted(_color(k))])
+            regions = axes.contourf(xs, ys, margin, levels=[0.0, margin.max() * 2.0], colors=[tinted(_color(k), _TINT)])
             regions.set_gid(f"region of class {k}")
         if margin.max() > 0.0 > margin.min():
             axes.contour(xs, ys, margin, levels=[0.0], colors="white", linewidths=1.5)
@@ -342,8 +341,3 @@ def _scatter(axes: Axes, points: NDArray[np.float64], labels: Sequence[int]) -> 
 
 def _color(k: int) -> str:
     return _COLORS[k % len(_COLORS)]
-
-
-def _tinted(color: str) -> tuple[float, ...]:
-    channels = [int(color[i : i + 2], 16) / 255.0 for i in (1, 3, 5)]
-    return tuple(channel + (1.0 - channel) * _TINT for channel in channels)

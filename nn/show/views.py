@@ -1,13 +1,16 @@
-"""A neuron, a layer and an MLP seen as one thing: layers one after another."""
+"""A neuron, a layer and an MLP seen as one thing: layers one after another, and what their units are called."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from nn.checks import describe
+from autograd_mini.engine.checks import describe
 from nn.layer import Layer
 from nn.mlp import MLP
 from nn.neuron import Neuron
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def layers_of(model: Any) -> list[Layer]:
@@ -43,3 +46,22 @@ def layers_of(model: Any) -> list[Layer]:
         layer.neurons = [model]
         return [layer]
     raise TypeError(f"expected an MLP, a Layer or a Neuron, not {describe(model)}")
+
+
+def unit_names(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
+    """Name the inputs, and the units of each layer; of several hidden layers say which one a unit is in.
+
+    Examples
+    --------
+    >>> unit_names(MLP(2, [2, 1]).layers)
+    [('x1', 'x2'), ('h1', 'h2'), ('y',)]
+    >>> unit_names(MLP(1, [1, 1, 2]).layers)
+    [('x1',), ('h1⁽¹⁾',), ('h1⁽²⁾',), ('y1', 'y2')]
+    """
+    sizes = [len(layers[0].neurons[0].w), *(len(layer.neurons) for layer in layers)]
+    last = len(layers)
+    names = [tuple(f"x{k + 1}" for k in range(sizes[0]))]
+    for i in range(1, last):  # as Neural Networks, chapter 1, section 1.5, has it
+        layer = f"⁽{str(i).translate(_SUPERSCRIPTS)}⁾" if last > 2 else ""
+        names.append(tuple(f"h{k + 1}{layer}" for k in range(sizes[i])))
+    return [*names, ("y",) if sizes[last] == 1 else tuple(f"y{k + 1}" for k in range(sizes[last]))]

@@ -86,7 +86,7 @@ def width(edge: Shape) -> float:
 
 
 def lecture_example() -> dict[str, Value]:
-    """Compute f = (x + y) z of lecture note S3 (fact F1) and its gradients."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1) and its gradients."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     f = q * z
@@ -624,7 +624,7 @@ def test_control_characters_show_as_their_pictures() -> None:
 def test_a_long_label_is_cut_and_whole_in_the_tooltip() -> None:
     text = "weight " * 20
     [node] = look_at(draw(Value(1.0, text))).nodes.values()
-    assert node.texts[0] == text[:39] + "…"
+    assert node.texts[0] == f"{text[:20]}…{text[-19:]}"
     assert node.tooltip.startswith(text.strip())
 
 

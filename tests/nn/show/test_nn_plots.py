@@ -18,7 +18,7 @@ from nn import MLP, Layer, Module, Neuron, half_squared_error
 from nn.show.network_drawing import draw_network
 from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
 
-BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#bbbbbb"
+BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#999999"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
 
-# Name in nn.ACTIVATIONS to title, function and derivative, as S0 writes them.
+# Name in nn.ACTIVATIONS to title, function and derivative, as From Logistic Regression to Neural Network writes them.
 FIGURE_1 = {
     "sigmoid": ("Sigmoid", sigmoid, lambda x: sigmoid(x) * (1.0 - sigmoid(x))),
     "tanh": ("Tanh", np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),

@@ -8,13 +8,13 @@ import pytest
 
 from autograd_mini import Value, explain, less, operation, sqrt
 from autograd_mini.engine.operations import TABLE
-from autograd_mini.show.mathml import typeset
+from autograd_mini.show.formulas import MATHML
 
 
 def sides(value: Value, step: int = -1, backward: bool = False) -> list[ElementTree.Element]:
     """Typeset one step of an explanation, and parse each of its sides."""
     explanation = explain(value)
-    written = typeset((explanation.backward if backward else explanation.forward)[step])
+    written = MATHML.equation((explanation.backward if backward else explanation.forward)[step].sides(MATHML))
     return [ElementTree.fromstring(side) for side in written.split("\n")]
 
 

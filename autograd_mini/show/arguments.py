@@ -1,0 +1,28 @@
+"""Checks of what `draw` and `explain` both take: a root, names for nodes, and a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from autograd_mini.engine.checks import check_count, describe
+from autograd_mini.engine.value import Value
+
+
+def check_arguments(function: str, root: Any, limit: Any, names: Mapping[str, Any]) -> None:
+    """Refuse a root or a named node that is no Value, and a limit that is no count."""
+    if not isinstance(root, Value):
+        raise TypeError(f"{function} needs a Value, not {describe(root)}")
+    if isinstance(limit, Value):
+        raise TypeError(f"limit is a number of nodes or steps, not a node: give {describe(limit)} the label 'limit'")
+    check_count(limit, "limit")
+    for name, value in names.items():
+        if not isinstance(value, Value):
+            raise TypeError(f"the name {name!r} is for a node, and needs a Value, not {describe(value)}")
+
+
+def check_names(names: Mapping[str, Value], nodes: Container[Value]) -> None:
+    """Refuse a name for a Value that is not in the graph."""
+    for name, value in names.items():
+        if value not in nodes:
+            raise ValueError(f"{name!r} names a Value that is not in the graph of the root: {value!r}")
