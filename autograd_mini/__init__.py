@@ -26,7 +26,7 @@ from autograd_mini.transforms.transforms import check_grads, grad, hessian, hvp,
 from autograd_mini.version import VERSION
 
 __version__ = VERSION
-log = log_to_base  # the row of the table is the natural logarithm alone
+log = log_to_base  # type: ignore[assignment]  # the row of the table is the natural logarithm alone
 
 __all__ = [
     *TABLE,

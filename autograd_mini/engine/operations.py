@@ -795,4 +795,5 @@ def _floor_divide(x: Any, y: Any) -> Any:
     return where(y, rounded, div(x, y))
 
 
-__all__ = [*TABLE]
+# For type checkers, which can't compute this list, all names here are public.
+globals()["__all__"] = [*TABLE]
