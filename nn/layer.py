@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value, identity, softmax
+from autograd_mini.engine.checks import check_count
 from nn.activations import Activation, activation_title
-from nn.checks import as_inputs, count, finite_array
-from nn.initializers import Draw, random_generator, weight_initialiser
+from nn.checks import as_inputs, finite_array
+from nn.initializers import Draw, random_generator, weight_initializer
 from nn.module import Module
 from nn.neuron import Neuron, unit_activation
 
 
 class Layer(Module):
-    """A fully connected layer, h = activation(W x + b) (S2, equation 1.1).
+    """A fully connected layer, h = activation(W x + b) (Neural Networks, chapter 1, eq. 1.1).
 
     Parameters
     ----------
@@ -60,23 +61,23 @@ class Layer(Module):
         init: str | Draw = "uniform",
         seed: int | random.Random | None = None,
     ) -> None:
-        nin, nout = count(nin, "nin"), count(nout, "nout")
+        nin, nout = check_count(nin, "nin"), check_count(nout, "nout")
         self.activation = unit_activation(nonlin, activation)
         if self.activation is softmax and nout == 1:
             raise ValueError("the softmax of a single unit is always 1; use activation='sigmoid' for one probability")
         of_unit = identity if self.activation is softmax else self.activation
-        draw = weight_initialiser(init, nin, nout)
+        draw = weight_initializer(init, nin, nout)
         generator = random_generator(seed)
         self.neurons = [Neuron(nin, activation=of_unit, bias=bias, init=draw, seed=generator) for _ in range(nout)]
 
     @classmethod
     def from_matrix(cls, matrix: Any, *, activation: str | Activation | None = None, bias: bool = True) -> Self:
-        """Make a layer from the weight matrix of the lecture notes.
+        """Make a layer from a matrix of its weights and biases (Neural Networks, chapter 1, section 1.2).
 
         Parameters
         ----------
         matrix : nested sequences or array of real number, shape (nout, nin + 1)
-            One row for each unit; the last column is the bias (S2, section 1.2).
+            One row for each unit; the last column is the bias.
         activation : str or callable, optional
             As for `Layer`.
         bias : bool, optional
@@ -91,7 +92,7 @@ class Layer(Module):
 
         Examples
         --------
-        The hidden layer of S2, section 1.4:
+        The hidden layer of section 1.4:
 
         >>> layer = Layer.from_matrix([[3, 4, 2], [2, 3, 4]])
         >>> [h.data for h in layer([1, 0])]

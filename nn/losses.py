@@ -1,11 +1,11 @@
-"""Losses: how wrong a batch of predictions is, as one Value to minimise.
+"""Losses: how wrong a batch of predictions is, as one Value to minimize; knows nothing of models and training.
 
-Every loss takes the outputs of a model for the examples of a batch, one for each example, and as
-many targets, and gives the mean over the examples of what the notes define for one. So the
-gradient of a batch is the mean of its examples' gradients (S2, section 1.4), and a batch of one is
-a single example. An output is a number or Value, or a row of them for a model of several outputs,
-over which a loss sums. Losses compute with Values and numbers alike. While `jit` traces them
-nothing is known that could be refused: then invalid predictions give nan.
+Every loss takes the outputs of a model for the examples of a batch, and as many targets. An output is a number or
+Value, or a row of them. A loss sums over the outputs of an example, and gives the mean over the examples: so the
+gradient of a batch is the mean of its examples' gradients (Neural Networks, chapter 1, section 1.4).
+
+Losses compute with numbers and Values. While `jit` traces them, predictions and targets are not known, and none can
+be refused. Compiled code then gives nan for invalid ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numbers import Real
 from typing import Any
 
 from autograd_mini import Value, dot, less, less_equal, log, logsumexp, relu, softplus, sum, where
-from nn.checks import batch, class_index, describe, is_row, look_up
+from autograd_mini.engine.checks import describe
+from nn.checks import check_batch, check_class, check_not_negative, find_function, is_row, is_traced
 
 Loss = Callable[[Sequence[Any], Sequence[Any]], Any]
 
@@ -25,7 +26,7 @@ _ROUNDING = 1e-6
 
 
 def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Half the squared error, sum over outputs of (y - t)**2 / 2 (S0, equation 12; S2, section 1.4).
+    """Half the squared error, sum over outputs of (y - t)**2 / 2 (From Logistic Regression to Neural Network, eq. 12).
 
     Parameters
     ----------
@@ -56,10 +57,9 @@ def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
 
 
 def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Mean squared error, sum over outputs of (y - t)**2 (S3, Error Measure).
+    """Mean squared error, sum over outputs of (y - t)**2 (CISC6000: Neural Networks, Error Measure).
 
-    For several outputs that is PyTorch's `mse_loss` times their number: the notes take the mean
-    over examples alone.
+    For several outputs this is PyTorch's `mse_loss` times their number: the mean is over examples alone.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
 
     Examples
     --------
-    The two networks of S3 (slides on cross-entropy loss):
+    The two networks of CISC6000: Neural Networks, Cross Entropy Loss:
 
     >>> targets = [[1, 0], [0, 1], [1, 0]]
     >>> round(mean_squared_error([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
@@ -91,7 +91,7 @@ def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
 
 
 def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (S1).
+    """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (Lecture 11: Neural Networks).
 
     Infinite for a prediction of exactly 0 or 1 that is wrong; `binary_cross_entropy_from_logits`
     stays finite.
@@ -120,22 +120,22 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
     0.5108
     """
     pairs = _pairs(predictions, targets)
-    _check_probabilities((t for _, t in pairs), "target", "")
     hint = "; for logits use binary_cross_entropy_from_logits"
-    conditions = _check_probabilities((p for p, _ in pairs), "prediction", hint)
+    conditions = _check_probabilities((t for _, t in pairs), "target")
+    conditions += _check_probabilities((p for p, _ in pairs), "prediction", hint)
     terms = [_weighted_log(t, p) + _weighted_log(1.0 - t, 1.0 - p) for p, t in pairs]
     return _nan_unless(conditions, -sum(terms) / len(predictions))
 
 
 def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Binary cross-entropy of sigmoid(z), from z, stable for every z (S1; S4, section 11.2).
+    """Binary cross-entropy of sigmoid(z), from z, stable for every z (Chapter 11: Neural Network, section 11.2).
 
     -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
 
     Parameters
     ----------
     predictions : sequence of Value or real number, or of rows of them
-        Logits: what a sigmoid would turn into probabilities.
+        Logits: a sigmoid would turn them into probabilities.
     targets : sequence of real number, or of rows of them
         Classes 0 and 1, or probabilities.
 
@@ -156,13 +156,13 @@ def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequen
     1000.0
     """
     pairs = _pairs(predictions, targets)
-    _check_probabilities((t for _, t in pairs), "target", "")
+    conditions = _check_probabilities((t for _, t in pairs), "target")
     terms = [_weighted(t, softplus, -z) + _weighted(1.0 - t, softplus, z) for z, t in pairs]
-    return sum(terms) / len(predictions)
+    return _nan_unless(conditions, sum(terms) / len(predictions))
 
 
 def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Cross-entropy of probabilities, -sum over classes of t_k log p_k (S3, Cross Entropy Loss; S4, equation 11.4).
+    """Cross-entropy of probabilities, -sum over classes of t_k log p_k (Chapter 11: Neural Network, eq. 11.4).
 
     Infinite where a probability of exactly 0 meets a target above 0; `cross_entropy_from_logits`
     stays finite.
@@ -188,7 +188,7 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 
     Examples
     --------
-    The two networks of S3:
+    The two networks of CISC6000: Neural Networks, Cross Entropy Loss:
 
     >>> targets = [[1, 0], [0, 1], [1, 0]]
     >>> round(cross_entropy([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
@@ -196,8 +196,7 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     >>> round(cross_entropy([[0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], [0, 1, 0]), 2)
     1.06
     """
-    rows = _rows(predictions, targets)
-    conditions: list[Any] = []
+    rows, conditions = _rows(predictions, targets)
     for i, (row, _) in enumerate(rows):
         conditions += _check_distribution(row, f"predictions[{i}]", "; for logits use cross_entropy_from_logits")
     terms = [
@@ -208,12 +207,12 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 
 
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k (S4, equation 11.4).
+    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k.
 
     Parameters
     ----------
     predictions : sequence of rows of Value or real number
-        For each example the logits of all classes: what a softmax would turn into probabilities.
+        For each example the logits of all classes: a softmax would turn them into probabilities.
     targets
         As for `cross_entropy`.
 
@@ -234,9 +233,9 @@ def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]
     >>> cross_entropy_from_logits([[1000.0, 0.0]], [1])
     1000.0
     """
-    rows = _rows(predictions, targets)
+    rows, conditions = _rows(predictions, targets)
     terms = [logsumexp(row) - (row[target] if isinstance(target, int) else dot(target, row)) for row, target in rows]
-    return sum(terms) / len(rows)
+    return _nan_unless(conditions, sum(terms) / len(rows))
 
 
 def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
@@ -266,23 +265,26 @@ def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     0.25
     """
     pairs = _pairs(predictions, targets)
+    conditions = []
     for _, t in pairs:
-        if isinstance(t, Real) and t not in (-1, 1):
+        if is_traced(t):
+            conditions.append(_within(t * t, 1.0, 1.0))
+        elif isinstance(t, Real) and t not in (-1, 1):
             raise ValueError(f"the hinge loss needs targets -1 and 1, but got {describe(t)}; for 0 and 1 give 2*t - 1")
-    return sum([relu(1.0 - t * s) for s, t in pairs]) / len(predictions)
+    return _nan_unless(conditions, sum([relu(1.0 - t * s) for s, t in pairs]) / len(predictions))
 
 
 def l2(weights: Iterable[Any], strength: float) -> Any:
-    """L2 regularisation, strength / 2 times the sum of w**2, to be added to a loss (S4, section 11.3).
+    """L2 regularization, strength / 2 times the sum of w**2 (Chapter 11: Neural Network, section 11.3).
 
-    Its gradient is strength * w.
+    It is added to a loss. Its gradient is strength * w.
 
     Parameters
     ----------
     weights : iterable of Value or real number
-        `model.weights()`: the notes leave the biases free.
+        `model.weights()`: biases stay free.
     strength : float
-        The notes' lambda, 0 or more.
+        Lambda, 0 or more.
 
     Returns
     -------
@@ -300,12 +302,8 @@ def l2(weights: Iterable[Any], strength: float) -> Any:
     >>> l2([3.0, 4.0], strength=0.1)
     1.25
     """
-    if not isinstance(strength, Real):
-        raise TypeError(f"strength must be a real number, not {describe(strength)}")
-    if not 0.0 <= strength < float("inf"):
-        raise ValueError(f"strength must be 0 or more and finite, not {strength}")
-    listed = list(weights)
-    return dot(listed, listed) * (strength / 2.0)
+    half, listed = check_not_negative(strength, "strength") / 2.0, list(weights)
+    return dot(listed, listed) * half
 
 
 LOSSES: dict[str, Loss] = {
@@ -343,16 +341,12 @@ def loss_function(loss: str | Loss) -> Loss:
     >>> loss_function("hinge")([2.0], [-1])
     3.0
     """
-    if isinstance(loss, str):
-        return look_up(LOSSES, loss, "loss")
-    if not callable(loss):
-        raise TypeError(f"loss must be a name or a function, not {describe(loss)}")
-    return loss
+    return find_function(LOSSES, loss, "loss")
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     """Pair every output of every example with its target."""
-    batch(predictions, targets)
+    check_batch(predictions, targets)
     pairs: list[tuple[Any, Any]] = []
     for i, (output, target) in enumerate(zip(predictions, targets)):
         if is_row(output) != is_row(target) or (is_row(output) and len(output) != len(target)):
@@ -366,10 +360,14 @@ def _pairs(predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _rows(predictions: Any, targets: Any) -> list[tuple[list[Any], int | list[Any]]]:
-    """Pair every example's row of outputs with its class, or with the distribution it should have."""
-    batch(predictions, targets)
+def _rows(predictions: Any, targets: Any) -> tuple[list[tuple[list[Any], int | list[Any]]], list[Any]]:
+    """Pair every example's row of outputs with its class, or with the distribution it should have.
+
+    Also give the conditions that traced targets must meet.
+    """
+    check_batch(predictions, targets)
     rows: list[tuple[list[Any], int | list[Any]]] = []
+    conditions: list[Any] = []
     for i, (output, target) in enumerate(zip(predictions, targets)):
         if not is_row(output) or len(output) < 2:
             raise ValueError(
@@ -380,34 +378,30 @@ def _rows(predictions: Any, targets: Any) -> list[tuple[list[Any], int | list[An
         if is_row(target):
             if len(target) != len(row):
                 raise ValueError(f"targets[{i}] has {len(target)} probabilities for {len(row)} classes")
-            _check_distribution(target, f"targets[{i}]", "")
+            conditions += _check_distribution(target, f"targets[{i}]")
             rows.append((row, list(target)))
+        elif is_traced(target):
+            indicators = [_within(target, k, k) for k in range(len(row))]
+            conditions.append(sum(indicators))
+            rows.append((row, indicators))
         else:
-            rows.append((row, class_index(target, len(row), f"targets[{i}]")))
-    return rows
+            rows.append((row, check_class(target, len(row), f"targets[{i}]")))
+    return rows, conditions
 
 
-def _known(number: Any) -> Any:
-    """Give a number that can be judged; None for what is being traced."""
-    if isinstance(number, Value):
-        return None if number.is_traced else number.data
-    return number if isinstance(number, Real) else None
-
-
-def _check_probabilities(numbers: Iterable[Any], role: str, hint: str) -> list[Any]:
-    """Check numbers; of those that are being traced, give the conditions that they must meet."""
+def _check_probabilities(numbers: Iterable[Any], role: str, hint: str = "") -> list[Any]:
+    """Refuse what is no probability; of traced numbers give the conditions that they must meet."""
     conditions = []
     for number in numbers:
-        known = _known(number)
-        if known is None:
+        if is_traced(number) or not isinstance(number, (Value, Real)):
             conditions.append(_within(number, 0.0, 1.0))
-        elif not 0.0 <= known <= 1.0:
-            raise ValueError(f"a {role} must be a probability from 0 to 1, not {known}{hint}")
+        elif not 0.0 <= _known(number) <= 1.0:
+            raise ValueError(f"a {role} must be a probability from 0 to 1, not {_known(number)}{hint}")
     return conditions
 
 
-def _check_distribution(row: Sequence[Any], role: str, hint: str) -> list[Any]:
-    """Check the probabilities of all classes; if some are being traced, give the conditions that they must meet."""
+def _check_distribution(row: Sequence[Any], role: str, hint: str = "") -> list[Any]:
+    """Refuse what is no distribution; of traced numbers give the conditions that they must meet."""
     conditions = _check_probabilities(row, f"probability in {role}", hint)
     if conditions:
         return [*conditions, _within(sum(row), 1.0 - _ROUNDING, 1.0 + _ROUNDING)]
@@ -417,12 +411,16 @@ def _check_distribution(row: Sequence[Any], role: str, hint: str) -> list[Any]:
     return []
 
 
+def _known(number: Any) -> Any:
+    return number.data if isinstance(number, Value) else number
+
+
 def _within(number: Any, least: float, most: float) -> Any:
     return where(less(number, least), 0.0, less_equal(number, most))
 
 
 def _nan_unless(conditions: Iterable[Any], loss: Any) -> Any:
-    """Let nan tell of what is not as it must be, where nothing can be raised."""
+    """Make the loss nan where a condition is 0: compiled code can't raise."""
     for condition in conditions:
         loss = where(condition, loss, math.nan)
     return loss
@@ -436,7 +434,7 @@ def _weighted(weight: Any, function: Callable[[Any], Any], x: Any) -> Any:
 
 
 def _weighted_log(weight: Any, p: Any) -> Any:
-    """Weight * log(p), which is 0 where the weight is, also for p = 0, and so is its gradient."""
+    """Weight * log(p). Where the weight is 0 this is 0, and so is its gradient, also for p = 0."""
     if isinstance(weight, Real):
         return _weighted(weight, log, p)
     return weight * log(where(weight, p, 1.0))

@@ -7,11 +7,12 @@ from numbers import Real
 from typing import Any
 
 from autograd_mini import Value
-from nn.checks import batch, class_index, describe, is_row
+from autograd_mini.engine.checks import describe
+from nn.checks import check_batch, check_class, is_row
 
 
 def classification_error(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
-    """Give the part of the examples that are classified wrongly (S3, Classification Error).
+    """Give the part of the examples that are classified wrongly (CISC6000: Neural Networks, Classification Error).
 
     Parameters
     ----------
@@ -36,13 +37,13 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
 
     Examples
     --------
-    The first network of S3:
+    The first network of CISC6000: Neural Networks:
 
     >>> predictions = [[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]]
     >>> round(classification_error(predictions, [[1, 0], [0, 1], [1, 0]]), 2)
     0.33
     """
-    batch(predictions, targets)
+    check_batch(predictions, targets)
     wrong = [
         predicted_class(prediction, threshold) != _true_class(target, prediction, f"targets[{i}]")
         for i, (prediction, target) in enumerate(zip(predictions, targets))
@@ -109,7 +110,7 @@ def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
 def _true_class(target: Any, prediction: Any, role: str) -> int:
     if is_row(prediction):
         if not is_row(target):
-            return class_index(target, len(prediction), role)
+            return check_class(target, len(prediction), role)
         if len(target) != len(prediction):
             raise ValueError(f"{role} has {len(target)} entries for {len(prediction)} classes")
         return _largest(target)

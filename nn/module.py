@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value
-from nn.checks import describe, finite_array
+from autograd_mini.engine.checks import describe
+from nn.checks import finite_array
 
 
 class Module:
@@ -66,7 +67,9 @@ class Module:
         return _walk(self, "", set())
 
     def weights(self) -> list[Value]:
-        """List the parameters that are no biases, not called `b` or `bias`: those that L2 holds small (S4).
+        """List the parameters that L2 regularization holds small: all that are not called `b` or `bias`.
+
+        The biases stay free (Chapter 11: Neural Network, section 11.3).
 
         Examples
         --------
@@ -183,13 +186,8 @@ class Module:
             yield from _arrays_in(part, prefix + name)
 
 
-def _is_parameter(thing: Any) -> bool:
-    """Tell a parameter from a result or a constant that a module keeps."""
-    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
-
-
-def _parts(thing: Any) -> list[tuple[Any, Any]]:
-    """List what a container consists of, with the name or place of each part."""
+def parts_of(thing: Any) -> list[tuple[Any, Any]]:
+    """List what a module or a container consists of, with the attribute or place of each part."""
     if isinstance(thing, Module):
         return list(vars(thing).items())
     if isinstance(thing, Mapping):
@@ -197,25 +195,26 @@ def _parts(thing: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
 
 
+def is_parameter(thing: Any) -> bool:
+    """Tell a parameter from a result or a constant that a module keeps."""
+    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
+
+
 def _walk(thing: Any, path: str, seen: set[Value]) -> Iterator[tuple[str, Value]]:
-    if _is_parameter(thing) and thing not in seen:
+    if is_parameter(thing) and thing not in seen:
         seen.add(thing)
         yield path, thing
-    for name, part in _parts(thing):
+    for name, part in parts_of(thing):
         yield from _walk(part, f"{path}.{name}" if path else str(name), seen)
 
 
 def _arrays_in(thing: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(thing, Module):
         yield from thing._arrays(path + ".")
-    elif _is_parameter(thing):
-        array = np.empty((), dtype=object)
-        array[()] = thing
-        yield path, array
-    elif isinstance(thing, (list, tuple)) and thing and all(map(_is_parameter, thing)):
+    elif is_parameter(thing) or (isinstance(thing, (list, tuple)) and thing and all(map(is_parameter, thing))):
         yield path, np.array(thing, dtype=object)
     else:
-        for name, part in _parts(thing):
+        for name, part in parts_of(thing):
             yield from _arrays_in(part, f"{path}.{name}")
 
 

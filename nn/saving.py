@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import identity, softmax
+from autograd_mini.engine.checks import describe
 from nn.activations import ACTIVATIONS, Activation, activation_function
-from nn.checks import describe, finite_array
+from nn.checks import finite_array
 from nn.layer import Layer
-from nn.mlp import MLP
+from nn.mlp import MLP, layers_of
 from nn.module import Module
 from nn.neuron import Neuron
-from nn.show.views import layers_of
 
 Arrays = dict[str, NDArray[np.float64]]
 Tensors = tuple[NDArray[np.float64], NDArray[np.float64] | None]  # a layer's weight, and its bias

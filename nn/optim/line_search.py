@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from autograd_mini import Value, no_grad
-from nn.optim.optimizer import Closure, Optimiser, Schedule, fraction
+from nn.checks import check_fraction
+from nn.optim.optimizer import Closure, Optimizer, Schedule
 
 # The part of the first rate below which the search gives up: a smaller step is lost in rounding.
 _SMALLEST = 2.0**-50
 
 
-class LineSearch(Optimiser):
-    """Gradient descent whose learning rate is chosen anew in each step by a line search (S4, section 11.2).
+class LineSearch(Optimizer):
+    """Gradient descent whose learning rate is found anew in each step (Chapter 11: Neural Network, section 11.2).
 
     The search backtracks (Armijo 1966): starting with `lr` it shrinks the rate until the loss falls
     by at least `decrease` * rate * |gradient|**2. Where no rate does, the parameters stay.
@@ -36,17 +37,17 @@ class LineSearch(Optimiser):
     Raises
     ------
     ValueError
-        If a number is out of range; also as for `Optimiser`.
+        If a number is out of range; also as for `Optimizer`.
     TypeError
-        As for `Optimiser`.
+        As for `Optimizer`.
 
     Examples
     --------
     >>> from autograd_mini import Value
     >>> x = Value(3.0)
-    >>> optimiser = LineSearch([x])
-    >>> loss = optimiser.step(lambda: x * x)
-    >>> x.data, optimiser.chosen_lr
+    >>> optimizer = LineSearch([x])
+    >>> loss = optimizer.step(lambda: x * x)
+    >>> x.data, optimizer.chosen_lr
     (0.0, 0.5)
     """
 
@@ -54,8 +55,8 @@ class LineSearch(Optimiser):
         self, parameters: Iterable[Value], lr: float | Schedule = 1.0, *, decrease: float = 1e-4, shrink: float = 0.5
     ) -> None:
         super().__init__(parameters, lr)
-        self.decrease = fraction(decrease, "decrease")
-        self.shrink = fraction(shrink, "shrink")
+        self.decrease = check_fraction(decrease, "decrease")
+        self.shrink = check_fraction(shrink, "shrink")
         if not self.shrink:
             raise ValueError("shrink must be above 0")
         self.chosen_lr = 0.0

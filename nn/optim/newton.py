@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from autograd_mini import Value, hessian, topological_order
-from nn.optim.optimizer import Closure, Optimiser, Schedule
+from nn.optim.optimizer import Closure, Optimizer, Schedule
 
 
-class Newton(Optimiser):
-    """The Newton-Raphson method, w <- w - lr * H^-1 gradient, H the Hessian of the loss (S3; Bishop 2006, 4.3.3).
+class Newton(Optimizer):
+    """The Newton-Raphson method, w <- w - lr * H^-1 gradient, H the Hessian of the loss (Bishop 2006, 4.3.3).
 
     For convex losses of few parameters, such as that of logistic regression: a Hessian takes as
     many backward passes as there are parameters, and where a loss is not convex the method may
@@ -28,7 +28,7 @@ class Newton(Optimiser):
     Raises
     ------
     ValueError, TypeError
-        As for `Optimiser`.
+        As for `Optimizer`.
 
     Examples
     --------

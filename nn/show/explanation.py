@@ -30,8 +30,9 @@ from autograd_mini import (
     tanh,
     value_and_grad,
 )
+from autograd_mini.engine.checks import check_count, describe
 from nn.activations import Activation, activation_title
-from nn.checks import as_inputs, count, describe, is_row
+from nn.checks import as_array, as_inputs, as_numbers, is_row
 from nn.layer import Layer
 from nn.losses import (
     Loss,
@@ -44,11 +45,8 @@ from nn.losses import (
     loss_function,
     mean_squared_error,
 )
-from nn.mlp import MLP
+from nn.mlp import MLP, layers_of
 from nn.neuron import Neuron
-from nn.show.views import layers_of
-from nn.train.data import as_array
-from nn.train.evaluation import as_numbers
 
 Array = NDArray[np.float64]
 
@@ -243,7 +241,7 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         1 → y: ∂E/∂b = -0.125
     """
     layers, criterion = _stack(model), loss_function(loss)
-    count(limit, "limit")
+    check_count(limit, "limit")
     example = [_float(entry) for entry in as_inputs(x, len(layers[0].neurons[0].w))]
     wanted = as_array(target if is_row(target) else [target], "target").tolist()
     wanted = wanted if is_row(target) else wanted[0]

@@ -14,10 +14,11 @@ from typing import Any
 import graphviz
 
 from autograd_mini import Drawing, Value, no_grad
+from autograd_mini.engine.checks import check_count, describe
 from nn.activations import activation_title
-from nn.checks import as_inputs, count, describe
+from nn.checks import as_inputs
 from nn.layer import Layer
-from nn.show.views import layers_of
+from nn.mlp import layers_of
 
 # The colours of autograd_mini's drawings, which the colour-blind can tell apart.
 _POSITIVE, _NEGATIVE, _NAN, _ZERO = "#0072B2", "#C44E00", "#A0508A", "#BBBBBB"
@@ -90,7 +91,7 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
     layers = layers_of(model)
     if edges not in ("weights", "gradients"):
         raise ValueError(f"edges must be 'weights' or 'gradients', not {describe(edges)}")
-    if count(limit, "limit") < 3:
+    if check_count(limit, "limit") < 3:
         raise ValueError(f"limit must be at least 3, for a unit, an ellipsis and a unit, not {limit}")
     activations = None if x is None else _activations(layers, x)
     columns = _columns(layers, limit)

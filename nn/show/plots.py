@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value, no_grad, softmax, value_and_grad
+from autograd_mini.engine.checks import check_count, describe
 from nn.activations import Activation, activation_function, activation_title
-from nn.checks import class_index, count, describe, finite_array, is_row, sequence
+from nn.checks import check_class, check_sequence, finite_array, is_row
 from nn.metrics import predicted_class
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def plot_decision_regions(
     if not callable(model):
         raise TypeError(f"model must be a function of two features, not {describe(model)}")
     points = _points(X)
-    if count(resolution, "resolution") < 2:
+    if check_count(resolution, "resolution") < 2:
         raise ValueError("resolution must be at least 2, not 1")
     xs, ys = _ticks(points[:, 0], resolution), _ticks(points[:, 1], resolution)
     outputs = _outputs(model, [[a, b] for b in ys.tolist() for a in xs.tolist()])
@@ -246,7 +247,7 @@ def _plot_activation(axes: Axes, function: Activation, xs: NDArray[np.float64]) 
 
 def _curve(numbers: Any, role: str) -> NDArray[np.float64]:
     try:
-        curve = np.array(sequence(numbers, role), dtype=np.float64)
+        curve = np.array(check_sequence(numbers, role), dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{role} must be a sequence of numbers, not {describe(numbers)}") from None
     if curve.ndim != 1 or curve.size == 0:
@@ -283,7 +284,7 @@ def _numbers(output: Any) -> list[float]:
 
 
 def _labels(y: Any, examples: int, outputs: int) -> list[int]:
-    if len(sequence(y, "y")) != examples:
+    if len(check_sequence(y, "y")) != examples:
         raise ValueError(f"expected a class for each of the {examples} examples, but y has the length {len(y)}")
     return [_label(label, outputs, f"y[{i}]") for i, label in enumerate(np.asarray(y))]
 
@@ -295,7 +296,7 @@ def _label(label: Any, outputs: int, role: str) -> int:
         return predicted_class(label)
     if outputs == 1 and label == -1:
         return -1
-    return class_index(label, max(outputs, 2), role)
+    return check_class(label, max(outputs, 2), role)
 
 
 def _margins(outputs: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import math
+import operator
 import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from time import perf_counter
 from typing import Any, NoReturn
 
-from nn.checks import count, describe, look_up
+from autograd_mini.engine.checks import check_count, describe
+from nn.checks import check_not_negative, look_up
 from nn.initializers import random_generator
 from nn.losses import Loss, loss_function
 from nn.module import Module
 from nn.optim.adam import Adam
 from nn.optim.line_search import LineSearch
 from nn.optim.newton import Newton
-from nn.optim.optimizer import Optimiser, Schedule, not_negative
+from nn.optim.optimizer import Optimizer, Schedule
 from nn.optim.sgd import SGD
-from nn.train.compiled import check_jit
 from nn.train.data import DataSet, Examples, Stream, as_examples
 from nn.train.evaluation import METRICS, Metric, Output, check_model, metric_function
 from nn.train.history import History
-from nn.train.learners import GraphLearner, Task, learner_for
-from nn.train.progress import progress_bar
+from nn.train.learner import Learner, choose_objective
+from nn.train.objective import Array, GraphObjective, check_jit, parameters_of, structure_of
+from nn.train.progress import Tell, progress_bar
 from nn.train.stopping import Callback, StoppingRules
 
-OPTIMISERS: dict[str, Callable[..., Optimiser]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "adam": Adam,
     "line_search": LineSearch,
@@ -44,7 +44,7 @@ def fit(
     y: Any = None,
     *,
     loss: str | Loss,
-    optimizer: str | Optimiser = "adam",
+    optimizer: str | Optimizer = "adam",
     lr: float | Schedule | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -75,11 +75,11 @@ def fit(
     loss : str or callable
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets that gives the mean of
         the examples' losses.
-    optimizer : str or Optimiser, optional
-        `"sgd"`, `"adam"`, `"line_search"`, `"newton"`, or an optimiser of the model's parameters or
+    optimizer : str or Optimizer, optional
+        `"sgd"`, `"adam"`, `"line_search"`, `"newton"`, or an optimizer of the model's parameters or
         of some of them, which goes on from the state that it is in.
     lr : float or callable, optional
-        The learning rate of an optimiser given by name, or a schedule: a function of the number of
+        The learning rate of an optimizer given by name, or a schedule: a function of the number of
         steps done so far. Necessary for `"sgd"`.
     epochs : int, optional
         How many times to go through the data; no limit unless given.
@@ -129,10 +129,10 @@ def fit(
     ValueError
         If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a
         label is out of range, a name is unknown, an option out of range, nothing would ever end
-        training, or the optimiser has parameters that the model has not.
+        training, or the optimizer has parameters that the model has not.
     TypeError
         If there is something else than numbers in X or y, or an argument is of the wrong type; with
-        `jit=True` also if model, loss or optimiser can't go through jit.
+        `jit=True` also if model, loss or optimizer can't go through jit.
     ImportError
         With `jit=True`, if llvmlite is not installed.
     FloatingPointError
@@ -155,7 +155,7 @@ def fit(
     Through jit, model and loss run in Python only to be traced, and for the first batch to be
     compared with machine code. Of a model or loss that draws random numbers, changes its attributes
     or variables, branches on a number, or is no mean over the examples, the graph is computed
-    instead; so it is for `"newton"` and other optimisers with a `step` of their own. What can't be
+    instead; so it is for `"newton"` and other optimizers with a `step` of their own. What can't be
     seen from there needs `jit=False`: a loss that prints, or a plain number that the callback
     changes and the model or loss uses. `data` and `grad` of parameters are brought up to date before
     the callback, a metric that is a function, or an iterator X is called, and at the end.
@@ -188,28 +188,22 @@ def fit(
     check_model(model)
     check_jit(jit)
     measure = None if metric is None else metric_function(metric, loss)
-    strength, optimiser = not_negative(l2, "l2"), _optimiser(optimizer, lr, model)
-    task = Task(model, loss_function(loss), strength, optimiser, measure)
+    optimizer = _optimizer(optimizer, lr, model)
+    objective = GraphObjective(model, loss_function(loss), check_not_negative(l2, "l2"), measure is not None)
     rules = StoppingRules(epochs, tol, patience, max_seconds, callback)
     held_out = None if validation is None else _held_out(validation)
-    size = None if batch_size is None else count(batch_size, "batch_size")
-    graph = GraphLearner(task)
+    size = None if batch_size is None else check_count(batch_size, "batch_size")
+    history = History(metric if isinstance(metric, str) else "metric")
     data: DataSet | Stream
     if y is None:
-        steps = 100 if steps_per_epoch is None else count(steps_per_epoch, "steps_per_epoch")
+        steps = 100 if steps_per_epoch is None else check_count(steps_per_epoch, "steps_per_epoch")
         data = Stream(_check_stream(X), size or 1, steps)
     else:
         _check_rules_for_data(rules, steps_per_epoch)
-        examples = as_examples(X, y)
-        data = DataSet(examples, size, random_generator(seed) if shuffle else None)
-        graph.evaluate(examples, probe=True)
-    if held_out is not None:
-        graph.evaluate(held_out, probe=True)
-    history = History(metric if isinstance(metric, str) else "metric")
-    choose = partial(learner_for, task, jit)
-    training = _Training(graph, choose, data, held_out, rules, history)
-    with progress_bar(progress, epochs) as advance:
-        training.run(advance)
+        data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
+    with progress_bar(progress, epochs) as tell:
+        training = _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell)
+        training.run()
     return history
 
 
@@ -218,38 +212,39 @@ class _Training:
 
     def __init__(
         self,
-        graph: GraphLearner,
-        choose: Callable[[Examples], GraphLearner],
+        objective: GraphObjective,
+        optimizer: Optimizer,
+        jit: bool | None,
+        measure: Metric | None,
         data: DataSet | Stream,
         held_out: Examples | None,
         rules: StoppingRules,
         history: History,
+        tell: Tell,
     ) -> None:
-        self.learner = graph  # until there are examples to choose by
-        self.choose = choose
-        self.optimiser = graph.task.optimiser
-        self.measure = graph.task.measure
-        self.data: Any = data
-        self.held_out: Any = held_out
-        self.rules = rules
-        self.history = history
-        self.start = self.latest = graph.parameters()
-        self.best: Any = None
+        self.graph, self.optimizer, self.jit, self.measure = objective, optimizer, jit, measure
+        self.data, self.held_out, self.rules, self.history, self.tell = data, held_out, rules, history, tell
+        self.learner = Learner(objective, optimizer)  # until a first batch chooses another
+        self.is_chosen = False
+        self.start = self.latest = self.learner.numbers()
+        self.best: Array | None = None
         self.began = perf_counter()
-        # Whether functions of the user's, which run between epochs or observations, could look at the parameters.
-        self.is_watched = rules.callback is not None or (
-            self.measure is not None and history.metric_name not in METRICS
-        )
+        # Whether functions of the user's run between epochs or observations, and may look at the parameters.
         self.is_live = isinstance(data, Stream)
+        has_own_metric = measure is not None and history.metric_name not in METRICS
+        self.is_watched = self.is_live or has_own_metric or rules.callback is not None
+        for examples in (data.examples if isinstance(data, DataSet) else None, held_out):
+            if examples is not None:
+                self._check(examples)
 
-    def run(self, advance: Callable[[History], None]) -> None:
+    def run(self) -> None:
         """Train until a rule says stop, the data end, or Ctrl-C."""
         stopped = ""
         try:
             if isinstance(self.data, DataSet):
-                self._learn_with(self.choose(self.data.first_batch()))
+                self._choose(self.data.first_batch())
             while not stopped:
-                stopped = self._epoch(advance)
+                stopped = self._epoch()
         except KeyboardInterrupt:
             stopped = "interrupted by Ctrl-C"
             self.learner.restore(self.latest if self.best is None else self.best)
@@ -259,19 +254,25 @@ class _Training:
             self.learner.restore(self.best)
         self.history.stopped = stopped
 
-    def _learn_with(self, learner: GraphLearner) -> None:
-        self.began = perf_counter()
-        self.history.engine, self.history.why_plain = learner.engine, learner.why
-        self.start = self.latest = learner.parameters()
-        if self.held_out is not None:
-            self.held_out = learner.encode(self.held_out)
-        if isinstance(self.data, DataSet):
-            self.data = replace(self.data, examples=learner.encode(self.data.examples))
-        self.learner = learner
+    def _check(self, examples: Examples) -> None:
+        self.graph.check(examples)
+        if self.measure is not None:
+            self.measure(self.graph.outputs, examples.targets)
 
-    def _epoch(self, advance: Callable[[History], None]) -> str:
+    def _choose(self, batch: Examples) -> None:
+        """Choose along the graph or through jit, for the model as it is."""
+        objective, self.history.why_plain = choose_objective(self.graph, self.optimizer, self.jit, batch)
+        self.history.engine = objective.engine
+        self.learner = Learner(objective, self.optimizer)
+        self.structure = structure_of(objective.model)
+        self.is_chosen = True
+        self.tell(self.history, 0)
+        if not self.history:
+            self.began = perf_counter()
+
+    def _epoch(self) -> str:
         """Train for an epoch and record it; say why it was the last, if so."""
-        began, before = perf_counter(), self.learner.parameters()
+        began, before = perf_counter(), self.learner.numbers()
         figures = self._learn()
         if figures is None:
             if not self.history:
@@ -280,25 +281,29 @@ class _Training:
         loss, metric = figures
         validation_loss, validation_metric = None, None
         if self.held_out is not None:
-            validation_loss, validation_metric = self.learner.evaluate(self.held_out)
+            validation_loss, outputs = self.learner.evaluate(self.held_out)
+            validation_metric = None if self.measure is None else self.measure(outputs, self.held_out.targets)
         with interrupts_wait():  # for a history and best parameters that fit together
             self.history.record(
                 loss=loss,
                 metric=metric,
                 validation_loss=validation_loss,
                 validation_metric=validation_metric,
-                lr=_last_rate(self.optimiser),
+                lr=_last_rate(self.optimizer),
                 seconds=perf_counter() - began,
             )
             if self.history.best_epoch == len(self.history):
                 is_of_before = self.data.is_one_batch and self.held_out is None
-                self.best = before if is_of_before else self.learner.parameters()
-        advance(self.history)
+                self.best = before if is_of_before else self.learner.numbers()
+        self.tell(self.history, 1)
         try:
-            return self.rules.reason_to_stop(self.history, perf_counter() - self.began)
+            stopped = self.rules.reason_to_stop(self.history, perf_counter() - self.began)
         finally:
             if self.is_watched:
                 self.learner.read()
+        if self.is_watched and not stopped:
+            self._notice_changes()
+        return stopped
 
     def _learn(self) -> tuple[float, float | None] | None:
         """Go through the batches of an epoch; give its loss and metric, or None if there was no batch."""
@@ -306,8 +311,8 @@ class _Training:
         outputs: list[Output] = []
         targets: list[Any] = []
         for batch in self.data:
-            if not self.history.engine:
-                self._learn_with(self.choose(batch))
+            if not self.is_chosen:
+                self._choose(batch)
             loss, of_batch = self.learner.step(batch)
             if not math.isfinite(loss):
                 self._diverge(loss)
@@ -319,7 +324,7 @@ class _Training:
                 outputs += of_batch
                 targets += batch.targets
             if self.best is None:
-                self.latest = self.learner.parameters()
+                self.latest = self.learner.numbers()
             if self.rules.time_is_over(perf_counter() - self.began):
                 break
         if not seen:
@@ -328,6 +333,18 @@ class _Training:
             self.learner.write()
         return total / seen, None if self.measure is None else self.measure(outputs, targets)
 
+    def _notice_changes(self) -> None:
+        """Go on with the model as a callback has left it, or refuse that."""
+        parameters = parameters_of(self.graph.model)
+        if not _are_same(parameters, self.graph.parameters):
+            raise RuntimeError(
+                "the model has other parameters than those that this fit trains: a callback added, removed or "
+                "exchanged some. To train them let the callback return True, which ends this fit, and call fit again"
+            )
+        (parts, data), (parts_before, data_before) = structure_of(self.graph.model), self.structure
+        if self.history.engine == "jit" and not (_are_same(parts, parts_before) and data == data_before):
+            self.is_chosen = False  # the next batch compiles the model as it is
+
     def _diverge(self, loss: float) -> NoReturn:
         self.learner.restore(self.start if self.best is None else self.best)
         kept = "those from before" if self.best is None else f"the best, of epoch {self.history.best_epoch}"
@@ -335,6 +352,10 @@ class _Training:
             f"the loss became {loss} in epoch {len(self.history) + 1}; a lower learning rate may help, or inputs "
             f"scaled to about 1. The model's parameters are {kept}"
         )
+
+
+def _are_same(things: list[Any], others: list[Any]) -> bool:
+    return len(things) == len(others) and all(map(operator.is_, things, others))
 
 
 @contextmanager
@@ -354,28 +375,28 @@ def interrupts_wait() -> Iterator[None]:
             usual(*arrived[-1])
 
 
-def _optimiser(optimizer: str | Optimiser, lr: float | Schedule | None, model: Module) -> Optimiser:
+def _optimizer(optimizer: str | Optimizer, lr: float | Schedule | None, model: Module) -> Optimizer:
     parameters = model.parameters()
     if isinstance(optimizer, str):
-        make = look_up(OPTIMISERS, optimizer, "optimiser")
+        make = look_up(OPTIMIZERS, optimizer, "optimizer")
         if lr is not None:
             return make(parameters, lr)
         if make is SGD:
             raise ValueError("sgd needs a learning rate, such as lr=0.1")
         return make(parameters)
-    if not isinstance(optimizer, Optimiser):
-        raise TypeError(f"optimizer must be a name or an Optimiser, not {describe(optimizer)}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a name or an Optimizer, not {describe(optimizer)}")
     if lr is not None:
-        raise ValueError("lr is for an optimiser given by name; this one has a learning rate already, optimizer.lr")
+        raise ValueError("lr is for an optimizer given by name; this one has a learning rate already, optimizer.lr")
     if not set(optimizer.parameters) <= set(parameters):
-        raise ValueError("the optimiser was made for parameters that this model does not have")
+        raise ValueError("the optimizer was made for parameters that this model does not have")
     return optimizer
 
 
-def _last_rate(optimiser: Optimiser) -> float:
-    if isinstance(optimiser, LineSearch):
-        return optimiser.chosen_lr
-    return float(optimiser.lr(optimiser.steps - 1) if callable(optimiser.lr) else optimiser.lr)
+def _last_rate(optimizer: Optimizer) -> float:
+    if isinstance(optimizer, LineSearch):
+        return optimizer.chosen_lr
+    return float(optimizer.lr(optimizer.steps - 1) if callable(optimizer.lr) else optimizer.lr)
 
 
 def _held_out(validation: Any) -> Examples:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nn.checks import count, describe
-from nn.optim.optimizer import not_negative, positive
+from autograd_mini.engine.checks import check_count, describe
+from nn.checks import check_not_negative, check_positive
 from nn.train.history import History
 
 Callback = Callable[[History], Any]
@@ -41,14 +41,15 @@ class StoppingRules:
     callback: Callback | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs is not None:
-            count(self.epochs, "epochs")
-        if self.tol is not None:
-            not_negative(self.tol, "tol")
-        if self.patience is not None:
-            count(self.patience, "patience")
-        if self.max_seconds is not None:
-            positive(self.max_seconds, "max_seconds")
+        checks: dict[str, Callable[[Any, str], float]] = {
+            "epochs": check_count,
+            "tol": check_not_negative,
+            "patience": check_count,
+            "max_seconds": check_positive,
+        }
+        for name, check in checks.items():
+            if (rule := getattr(self, name)) is not None:
+                check(rule, name)
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be a function of the history, not {describe(self.callback)}")
 

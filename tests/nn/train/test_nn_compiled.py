@@ -21,7 +21,7 @@ from nn import (
     Layer,
     Module,
     Neuron,
-    Optimiser,
+    Optimizer,
     binary_cross_entropy,
     cross_entropy,
     cross_entropy_from_logits,
@@ -32,7 +32,7 @@ from nn import (
     score,
     step_decay,
 )
-from nn.train.compiled import CompiledLoss, CompiledModel
+from nn.train.objective import CompiledObjective
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
@@ -94,7 +94,7 @@ def train_both_ways(make, X, y, *, optimizer="sgd", engine="jit", **options):
     ],
 )
 @pytest.mark.parametrize("batch_size", [None, 4])
-def test_every_optimiser_leaves_the_same_figures_after_100_steps(optimizer, batch_size):
+def test_every_optimizer_leaves_the_same_figures_after_100_steps(optimizer, batch_size):
     options = {"batch_size": batch_size, "seed": 7, "epochs": 100 if batch_size is None else 34}
     train_both_ways(mlp, X, Y, loss="half_squared_error", optimizer=optimizer, l2=0.01, **options)
 
@@ -151,7 +151,7 @@ def test_the_same_epoch_is_the_best_and_its_parameters_come_back():
     assert kept == pytest.approx(history.validation_loss[history.best_epoch - 1], rel=1e-12)
 
 
-def test_parameters_that_the_optimiser_does_not_have_stay_and_their_gradients_add_up():
+def test_parameters_that_the_optimizer_does_not_have_stay_and_their_gradients_add_up():
     def last_layer(model):
         return SGD(reversed(model.layers[1].parameters()), lr=0.1)
 
@@ -217,8 +217,8 @@ def test_a_wrong_target_of_a_stream_is_refused_when_it_comes():
     assert [p.data for p in model.parameters()] == pytest.approx([p.data for p in by_hand.parameters()], rel=1e-12)
 
 
-def test_an_optimiser_of_ones_own_trains_through_jit():
-    class SignDescent(Optimiser):
+def test_an_optimizer_of_ones_own_trains_through_jit():
+    class SignDescent(Optimizer):
         def _update(self, rate):
             for parameter in self.parameters:
                 parameter.data -= rate * np.sign(parameter.grad)
@@ -508,7 +508,7 @@ def test_a_parameter_that_is_used_behind_the_models_back_is_noticed():
     train_both_ways(Hidden, X, Y, loss="half_squared_error", lr=0.01, epochs=20, engine="plain")
 
 
-def test_an_optimiser_that_needs_the_graph_has_it():
+def test_an_optimizer_that_needs_the_graph_has_it():
     unit = Neuron(3, nonlin=False, seed=1)
     history = fit(unit, X, Y, loss="half_squared_error", optimizer="newton", epochs=2)
     assert (history.engine, history.why_plain) == ("plain", "Newton works on the graph of the loss")

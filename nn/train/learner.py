@@ -1,0 +1,141 @@
+"""Learner: an optimizer at work on an objective; knows nothing of epochs and of when to stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograd_mini import Value
+from nn.optim.line_search import LineSearch
+from nn.optim.optimizer import Optimizer
+from nn.train.data import Examples
+from nn.train.objective import CompiledObjective, GraphObjective, foreign_part
+
+Array = NDArray[np.float64]
+
+
+class Learner:
+    """Does steps of training.
+
+    Compiled code and optimizers that compute with arrays share one array of all parameters between steps: then the
+    Values follow by `write`, and `read` takes over what others have done to them. For all other optimizers, and along
+    the graph, the Values are the parameters.
+
+    Parameters
+    ----------
+    objective : GraphObjective
+    optimizer : Optimizer
+    """
+
+    def __init__(self, objective: GraphObjective, optimizer: Optimizer) -> None:
+        self.objective, self.optimizer = objective, optimizer
+        self._by_arrays = objective.engine == "jit" and _computes_with_arrays(optimizer)
+        places = {parameter: i for i, parameter in enumerate(objective.parameters)}
+        chosen = [places[parameter] for parameter in optimizer.parameters]
+        self._chosen = None if chosen == list(range(len(places))) else np.array(chosen)
+        self._numbers = self._gradient = np.zeros(0)
+        self.read()
+
+    def step(self, batch: Examples) -> tuple[float, list[Any]]:
+        """Learn from a batch; give its loss before that, and the outputs that the objective keeps."""
+        if self._by_arrays:
+            loss, gradient = self.objective(self._numbers, batch)
+            self._move(gradient)
+            return loss, self.objective.outputs
+        outputs: list[Any] = []
+
+        def closure() -> Value:
+            node = self.objective.node(batch)
+            if not outputs:  # a line search comes here again, from where it tries to go
+                outputs.extend(self.objective.outputs)
+            return node
+
+        node: Any = self.optimizer.step(closure)
+        return node.data, outputs
+
+    def evaluate(self, batch: Examples) -> tuple[float, list[Any]]:
+        """Compute the loss of a batch, and the outputs that the objective keeps."""
+        return self.objective.evaluate(self.numbers(), batch), self.objective.outputs
+
+    def numbers(self) -> Array:
+        """Give the numbers of all parameters, which nobody may change, to `restore` them."""
+        return self._numbers if self._by_arrays else self._read("data")
+
+    def restore(self, numbers: Array) -> None:
+        """Set all parameters."""
+        self._numbers = numbers
+        self._write("data", numbers)
+
+    def read(self) -> None:
+        """Take over what others have done to the parameters."""
+        if self._by_arrays:
+            self._numbers, self._gradient = self._read("data"), self._read("grad")
+
+    def write(self) -> None:
+        """Let others see parameters and gradients."""
+        if self._by_arrays:
+            self._write("data", self._numbers)
+            self._write("grad", self._gradient)
+
+    def _move(self, gradient: Array) -> None:
+        numbers, chosen = self._numbers, self._chosen
+        if chosen is None:
+            numbers = self.optimizer.step_arrays(numbers, gradient)
+        else:  # the gradients of the others add up, since nobody sets them to zero
+            numbers, own = numbers.copy(), gradient[chosen]
+            numbers[chosen] = self.optimizer.step_arrays(numbers[chosen], own)
+            gradient = gradient + self._gradient
+            gradient[chosen] = own
+        self._numbers, self._gradient = numbers, gradient
+
+    def _read(self, name: str) -> Array:
+        return np.array([getattr(parameter, name) for parameter in self.objective.parameters])
+
+    def _write(self, name: str, numbers: Array) -> None:
+        for parameter, number in zip(self.objective.parameters, numbers.tolist()):
+            setattr(parameter, name, number)
+
+
+def choose_objective(
+    graph: GraphObjective, optimizer: Optimizer, jit: bool | None, first_batch: Examples
+) -> tuple[GraphObjective, str]:
+    """Choose between the graph and jit, as `fit` documents it.
+
+    Returns
+    -------
+    tuple of GraphObjective and str
+        The objective, and why it goes along the graph if `jit` is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `jit` is True, but the optimizer needs the graph, or a user's model or loss breaks the contract.
+    """
+    if jit is False:
+        return graph, ""
+    if type(optimizer).step not in (Optimizer.step, LineSearch.step):
+        why = f"{type(optimizer).__name__} works on the graph of the loss"
+        if jit:
+            raise TypeError(f"{why}, so it can't train with jit=True")
+        return graph, why
+    foreign = foreign_part(graph.model, graph.loss)
+    if foreign and jit is None:
+        return graph, f"{foreign} is not nn's own; jit=True compiles pure functions"
+    try:
+        compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
+    except ImportError as error:
+        if jit:
+            raise
+        return graph, str(error)
+    graph.check(first_batch)  # whose errors speak of numbers, and not of what jit traces
+    if foreign:
+        compiled.check_contract(first_batch)
+    compiled.compile(first_batch)
+    return compiled, ""
+
+
+def _computes_with_arrays(optimizer: Optimizer) -> bool:
+    kind = type(optimizer)
+    return kind.step is Optimizer.step and kind._update is Optimizer._update

@@ -1,0 +1,299 @@
+"""Objectives: functions (parameters, batch) -> (loss, gradient), along the graph or through jit.
+
+They know nothing of optimizers. Both kinds give the same numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import autograd_mini
+from autograd_mini import Value, jit, no_grad, operation, value_and_grad
+from autograd_mini.engine.checks import describe
+from nn.activations import activation_title
+from nn.checks import as_numbers, is_row
+from nn.layer import Layer
+from nn.losses import LOSSES, Loss, l2
+from nn.mlp import MLP
+from nn.module import Module, is_parameter, parts_of
+from nn.neuron import Neuron
+from nn.train.data import Examples, constants
+
+Array = NDArray[np.float64]
+
+# How far compiled numbers may be from the graph's: relative to the largest, and absolutely.
+_RELATIVE, _ABSOLUTE = 1e-10, 1e-13
+
+# On so many inputs compiled outputs of a user's model are compared with the model's own.
+_SAMPLE = 8
+
+
+class GraphObjective:
+    """The mean loss of a batch's examples, plus the L2 term, computed along the graph.
+
+    Parameters
+    ----------
+    model : Module
+    loss : callable
+        A function of outputs and targets.
+    strength : float, optional
+        The strength of the L2 term.
+    keeps_outputs : bool, optional
+        Whether to keep the outputs of the last batch, for a metric.
+
+    Attributes
+    ----------
+    parameters : list of Value
+    outputs : list of float, or of rows of them
+
+    Examples
+    --------
+    >>> from nn import Neuron, mean_squared_error
+    >>> from nn.train.data import as_examples
+    >>> objective = GraphObjective(Neuron(1, nonlin=False), mean_squared_error)
+    >>> objective(np.array([2.0, -1.0]), as_examples([[1.0], [3.0]], [0.0, 4.0]))
+    (1.0, array([4., 2.]))
+    """
+
+    engine = "plain"
+
+    def __init__(self, model: Module, loss: Loss, strength: float = 0.0, keeps_outputs: bool = False) -> None:
+        self.model, self.loss, self.strength, self.keeps_outputs = model, loss, strength, keeps_outputs
+        self.parameters = parameters_of(model)
+        self.outputs: list[Any] = []
+        self._weights = model.weights() if strength else []
+
+    def __call__(self, numbers: Array, batch: Examples) -> tuple[float, Array]:
+        """Compute the loss of a batch, and its derivative for each parameter."""
+        for parameter, number in zip(self.parameters, numbers.tolist()):
+            parameter.data = number
+            parameter.grad = 0.0
+        loss = self._graph(batch)
+        loss.backward()
+        return loss.data, np.array([parameter.grad for parameter in self.parameters])
+
+    def node(self, batch: Examples) -> Value:
+        """Compute the loss of a batch from the parameters as they are, as a Value that has their gradient."""
+        return self._graph(batch)
+
+    def evaluate(self, numbers: Array, batch: Examples) -> float:
+        """Compute the loss of a batch without its gradient."""
+        for parameter, number in zip(self.parameters, numbers.tolist()):
+            parameter.data = number
+        with no_grad():
+            loss = self._graph(batch)
+        return loss.data
+
+    def check(self, batch: Examples) -> None:
+        """Let the loss judge all targets of a batch, against the model's output for the first input."""
+        with no_grad():
+            predictions = [self.model(batch.inputs[0])] * len(batch.targets)
+            loss = self._total(predictions, batch.targets)
+            if not isinstance(loss, Value):
+                raise TypeError(f"the loss must give a Value, not {describe(loss)}")
+            self.outputs = list(map(as_numbers, predictions)) if self.keeps_outputs else []
+
+    def _graph(self, batch: Examples) -> Value:
+        predictions = [self.model(x) for x in batch.inputs]
+        loss: Value = self._total(predictions, batch.targets)
+        if self.keeps_outputs:
+            self.outputs = list(map(as_numbers, predictions))
+        return loss
+
+    def _total(self, predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
+        loss = self.loss(predictions, targets)
+        return loss + l2(self._weights, self.strength) if self._weights else loss
+
+
+class CompiledObjective(GraphObjective):
+    """The same objective through `autograd_mini.jit`; it is traced when it is first called.
+
+    A batch goes along the graph all the same where the loss is nan: there a loss says what is wrong with its
+    predictions, and `detect_anomaly` names the operation. So does a batch of a stream that is not shaped like the
+    first one.
+    """
+
+    engine = "jit"
+
+    def __init__(self, model: Module, loss: Loss, strength: float = 0.0, keeps_outputs: bool = False) -> None:
+        super().__init__(model, loss, strength, keeps_outputs)
+        places = {parameter: i for i, parameter in enumerate(self.parameters)}
+        self._weight_places = [places[weight] for weight in self._weights]
+        self._kernel = jit(value_and_grad(self._loss_of_example), in_axes=(None, 0, 0), reduce="mean")
+        self._outputs_of = compiled_outputs(model)
+        self._shapes: Any = None  # of the first batch
+        self._found = 0.0, np.zeros(0)
+        self._operation = operation(
+            "loss(*parameters)", lambda *numbers: self._found[0], lambda *numbers: self._found[1].tolist()
+        )
+
+    def __call__(self, numbers: Array, batch: Examples) -> tuple[float, Array]:
+        """Compute the loss of a batch, and its derivative for each parameter."""
+        return super().__call__(numbers, batch) if (found := self._run(numbers, batch)) is None else found
+
+    def node(self, batch: Examples) -> Value:
+        """Compute the loss of a batch from the parameters as they are, as a Value that has their gradient."""
+        found = self._run(np.array([parameter.data for parameter in self.parameters]), batch)
+        if found is None:
+            return super().node(batch)
+        self._found = found
+        return self._operation(*self.parameters)  # type: ignore[no-any-return]
+
+    def evaluate(self, numbers: Array, batch: Examples) -> float:
+        """Compute the loss of a batch."""
+        return super().evaluate(numbers, batch) if (found := self._run(numbers, batch)) is None else found[0]
+
+    def compile(self, batch: Examples) -> None:
+        """Compile for examples like the first one of a batch."""
+        self._run(np.array([parameter.data for parameter in self.parameters]), batch.take([0]))
+
+    def check_contract(self, batch: Examples) -> None:
+        """Compare loss and gradient of a batch with the graph's; what the parameters hold stays.
+
+        Raises
+        ------
+        ValueError
+            If they differ: model and loss are no pure functions, or the loss is no mean over the examples.
+        TracingError
+            If one can't be traced.
+        """
+        numbers, slopes = ([getattr(p, name) for p in self.parameters] for name in ("data", "grad"))
+        try:
+            expected = super().__call__(np.array(numbers), batch)
+            found = self._kernel(np.array(numbers), *_arrays(batch))
+        finally:
+            for parameter, slope in zip(self.parameters, slopes):
+                parameter.grad = slope
+        for what, ours, graphs in zip(("loss", "gradient"), found, expected):
+            _check_close(what, ours, graphs)
+
+    def _run(self, numbers: Array, batch: Examples) -> tuple[float, Array] | None:
+        """Run compiled code; give None if the graph has to say more."""
+        if batch.arrays is None:
+            return None
+        X, y = batch.arrays
+        shapes = X.shape[1:], y.shape[1:]
+        self._shapes = self._shapes or shapes
+        if shapes != self._shapes:
+            return None
+        loss, gradient = self._kernel(numbers, X, y)
+        if math.isnan(loss):
+            return None
+        if self.keeps_outputs:
+            self.outputs = self._outputs_of(numbers, X)
+        return loss, gradient
+
+    def _loss_of_example(self, parameters: Any, x: Any, target: Any) -> Any:
+        output = _with_parameters(self.model, parameters)(list(x))
+        loss = self.loss([output], [list(target) if is_row(target) else target])
+        return loss + l2([parameters[i] for i in self._weight_places], self.strength) if self._weights else loss
+
+
+def compiled_outputs(model: Module) -> Callable[[Array, Array], list[Any]]:
+    """Compile a model: make the function from parameters and inputs to the output, or row of outputs, of each example.
+
+    Examples
+    --------
+    >>> from nn import Neuron
+    >>> compiled_outputs(Neuron(1, nonlin=False))(np.array([2.0, -1.0]), np.array([[0.0], [3.0]]))
+    [-1.0, 5.0]
+    """
+
+    def output_of_example(parameters: Any, x: Any) -> Any:
+        output = _with_parameters(model, parameters)(list(x))
+        return list(output) if is_row(output) else output
+
+    run = jit(output_of_example, in_axes=(None, 0))
+
+    def outputs(numbers: Array, inputs: Array) -> list[Any]:
+        found = run(numbers, inputs)
+        return (np.stack(found, axis=1) if isinstance(found, list) else found).tolist()  # type: ignore[no-any-return]
+
+    return outputs
+
+
+def outputs_through_jit(model: Module, X: Array) -> list[Any]:
+    """Compute a model's outputs; compare the first ones of a user's model with those along the graph."""
+    numbers = np.array([parameter.data for parameter in parameters_of(model)])
+    found = compiled_outputs(model)(numbers, X)
+    if foreign_part(model):
+        expected = outputs_along_graph(model, X[:_SAMPLE])
+        _check_close("outputs", found[:_SAMPLE], expected)
+    return found
+
+
+def outputs_along_graph(model: Module, X: Array) -> list[Any]:
+    """Compute a model's outputs as plain numbers."""
+    with no_grad():
+        return [as_numbers(model(constants(row))) for row in X.tolist()]
+
+
+def parameters_of(model: Module) -> list[Value]:
+    """List the parameters that are Values; after `with_parameters` there may be numbers among them."""
+    return [parameter for parameter in model.parameters() if is_parameter(parameter)]
+
+
+def check_jit(jit: Any) -> None:
+    """Check the option that says whether to compute through jit."""
+    if not (jit is None or isinstance(jit, bool)):
+        raise TypeError(f"jit must be True, False or None, not {describe(jit)}")
+
+
+def foreign_part(model: Module, loss: Loss | None = None) -> str:
+    """Name what is not nn's own in a model and its loss; only the user knows whether that is a pure function."""
+    if not (loss is None or any(loss is own for own in LOSSES.values())):
+        return f"the loss {getattr(loss, '__name__', type(loss).__name__)}"
+    kind = type(model)
+    if kind not in (MLP, Layer, Neuron) or any(hasattr(kind, name) for name in vars(model)):
+        return f"this {kind.__name__}"
+    activation = getattr(model, "activation", autograd_mini.identity)
+    if not _is_own_function(activation):
+        return f"the activation {activation_title(activation)}"
+    parts = getattr(model, "layers", None) or getattr(model, "neurons", [])
+    return next(filter(None, map(foreign_part, parts)), "")
+
+
+def _is_own_function(function: Any) -> bool:
+    if isinstance(function, partial):
+        options = [*function.args, *function.keywords.values()]
+        return _is_own_function(function.func) and all(isinstance(option, Real) for option in options)
+    return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
+
+
+def structure_of(model: Module) -> tuple[list[Any], list[float]]:
+    """List all parts of a model, to be compared by identity, and the data of Values that are no parameters."""
+    found: list[Any] = []
+    waiting: list[Any] = [model]
+    while waiting:
+        part = waiting.pop()
+        found.append(part)
+        waiting.extend(inner for _, inner in parts_of(part))
+    return found, [part.data for part in found if isinstance(part, Value) and not is_parameter(part)]
+
+
+def _with_parameters(model: Module, values: Any) -> Module:
+    return copy.deepcopy(model, {id(old): new for old, new in zip(parameters_of(model), values)})
+
+
+def _arrays(batch: Examples) -> tuple[Array, Array]:
+    if batch.arrays is None:
+        raise ValueError("jit=True needs examples of one shape, but those of the first batch differ")
+    return batch.arrays
+
+
+def _check_close(what: str, found: Any, expected: Any) -> None:
+    expected = np.asarray(expected)
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    if not np.allclose(found, expected, rtol=0.0, atol=_RELATIVE * scale + _ABSOLUTE, equal_nan=True):
+        raise ValueError(
+            f"with jit=True the {what} of the first batch would differ from the graph's: model and loss must be pure "
+            "functions of parameters and examples, and the loss the mean over the examples"
+        )
