@@ -36,7 +36,7 @@ class History:
     engine : str
         How it was computed: `"jit"`, or `"plain"` along the graph; empty before the first step.
     why_plain : str
-        Why not through jit; empty if that was not asked for.
+        Why not through jit; empty if `fit` was told so.
     best_epoch : int
         The epoch, counted from 1, of the lowest validation loss, or without validation data of the
         lowest loss; 0 if there is none.
@@ -103,7 +103,7 @@ class History:
         return {name: list(getattr(self, name)) for name in names if getattr(self, name)}
 
     def plot(self, what: str = "loss", ax: Axes | None = None) -> Axes:
-        """Plot the curves of training and, if there are any, of validation, which part where a model overfits (S2).
+        """Plot the curves of training and, if there are any, of validation; they part where a model overfits.
 
         Parameters
         ----------
@@ -154,4 +154,5 @@ class History:
     def __repr__(self) -> str:
         epochs = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
         figures = f": {self.latest()}" if self.loss else ""
-        return f"History({epochs}{figures}; {self.stopped or 'in training'})"
+        along = f"; along the graph: {self.why_plain}" if self.why_plain else ""
+        return f"History({epochs}{figures}; {self.stopped or 'in training'}{along})"
