@@ -19,26 +19,40 @@ Array = NDArray[np.float64]
 
 
 class Examples(NamedTuple):
-    """Examples to compute with, for the graph and as arrays.
+    """Examples to compute with, for the graph or for compiled code.
 
     Attributes
     ----------
-    inputs : list of list of Value
-        Constants. They are made once, so that no step of training has to make them again.
     targets : list of float or int, or of rows of them
+    values : list of list of Value, or None
+        The inputs for the graph: constants, made once so that no step of training has to make them again.
     arrays : tuple of array, or None
-        The same numbers for compiled code: of shape (n, features), and (n,) or (n, outputs). None where the
-        examples of a stream differ in shape.
+        Inputs and targets for compiled code, of shape (n, features), and (n,) or (n, outputs).
     """
 
-    inputs: list[list[Value]]
     targets: list[Any]
+    values: list[list[Value]] | None
     arrays: tuple[Array, Array] | None
+
+    def inputs(self) -> list[list[Value]]:
+        """Give the inputs as Values, also of what was made for compiled code."""
+        if self.values is None and self.arrays is not None:
+            return [constants(row) for row in self.arrays[0].tolist()]
+        return self.values or []
 
     def take(self, places: Sequence[int]) -> Examples:
         """Choose examples."""
+        values = None if self.values is None else [self.values[i] for i in places]
         arrays = None if self.arrays is None else (self.arrays[0][places], self.arrays[1][places])
-        return Examples([self.inputs[i] for i in places], [self.targets[i] for i in places], arrays)
+        return Examples([self.targets[i] for i in places], values, arrays)
+
+    def for_graph(self) -> Examples:
+        """Keep what the graph needs."""
+        return Examples(self.targets, self.inputs(), None)
+
+    def for_jit(self) -> Examples:
+        """Keep what compiled code needs."""
+        return self if self.arrays is None else Examples(self.targets, None, self.arrays)
 
 
 def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Examples:
@@ -63,7 +77,7 @@ def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Example
     Examples
     --------
     >>> examples = as_examples([[1, 2], [3, 4]], [[0], [1]])
-    >>> [[x.data for x in row] for row in examples.inputs], examples.targets
+    >>> [[x.data for x in row] for row in examples.inputs()], examples.targets
     ([[1.0, 2.0], [3.0, 4.0]], [0, 1])
     """
     inputs, targets = as_rows(X, X_name), as_array(y, y_name)
@@ -75,7 +89,7 @@ def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Example
         )
     if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
-    return Examples(list(map(constants, inputs.tolist())), targets.tolist(), (inputs, targets.astype(np.float64)))
+    return Examples(targets.tolist(), list(map(constants, inputs.tolist())), (inputs, targets.astype(np.float64)))
 
 
 def as_rows(X: Any, name: str = "X") -> Array:
@@ -149,11 +163,12 @@ class DataSet:
             yield self.examples.take(places[start : start + self.batch_size])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stream:
     """Observations that are learned from as they arrive; an iteration is so many batches of them.
 
-    None is taken from the iterator before it is asked for, and none is kept.
+    None is taken from the iterator before it is asked for, and none is kept. Compiled code gets those that are shaped
+    like the first one.
 
     Attributes
     ----------
@@ -174,8 +189,8 @@ class Stream:
     observations: Iterator[Any]
     batch_size: int
     steps: int
-
     is_one_batch = False  # another epoch brings other observations
+    _shapes: Any = None
 
     def __iter__(self) -> Iterator[Examples]:
         for _ in range(self.steps):
@@ -183,11 +198,15 @@ class Stream:
             if not arrived:
                 return
             inputs, targets = [x for x, _ in arrived], [y for _, y in arrived]
-            try:
-                arrays = np.array(inputs, dtype=np.float64), np.array(targets, dtype=np.float64)
-            except ValueError:  # they differ in shape
-                arrays = None
-            yield Examples(list(map(constants, inputs)), targets, arrays)
+            yield Examples(targets, list(map(constants, inputs)), self._arrays(inputs, targets))
+
+    def _arrays(self, inputs: list[Any], targets: list[Any]) -> tuple[Array, Array] | None:
+        try:
+            X, y = np.array(inputs, dtype=np.float64), np.array(targets, dtype=np.float64)
+        except ValueError:  # the rows differ in length
+            return None
+        self._shapes = self._shapes or (X.shape[1:], y.shape[1:])
+        return (X, y) if (X.shape[1:], y.shape[1:]) == self._shapes else None
 
 
 def _observation(pair: Any) -> tuple[list[float], Any]:

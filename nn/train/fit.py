@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -26,7 +26,7 @@ from nn.train.data import DataSet, Examples, Stream, as_examples
 from nn.train.evaluation import METRICS, Metric, Output, check_model, metric_function
 from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
-from nn.train.objective import Array, GraphObjective, check_jit, parameters_of, structure_of
+from nn.train.objective import GraphObjective, Structure, check_jit, parameters_of
 from nn.train.progress import Tell, progress_bar
 from nn.train.stopping import Callback, StoppingRules
 
@@ -227,7 +227,7 @@ class _Training:
         self.learner = Learner(objective, optimizer)  # until a first batch chooses another
         self.is_chosen = False
         self.start = self.latest = self.learner.numbers()
-        self.best: Array | None = None
+        self.best: Any = None
         self.began = perf_counter()
         # Whether functions of the user's run between epochs or observations, and may look at the parameters.
         self.is_live = isinstance(data, Stream)
@@ -264,7 +264,12 @@ class _Training:
         objective, self.history.why_plain = choose_objective(self.graph, self.optimizer, self.jit, batch)
         self.history.engine = objective.engine
         self.learner = Learner(objective, self.optimizer)
-        self.structure = structure_of(objective.model)
+        if isinstance(self.data, DataSet):
+            self.data = replace(self.data, examples=objective.prepare(self.data.examples))
+        if self.held_out is not None:
+            self.held_out = objective.prepare(self.held_out)
+        if self.is_watched:
+            self.structure = Structure(objective.model)
         self.is_chosen = True
         self.tell(self.history, 0)
         if not self.history:
@@ -335,15 +340,16 @@ class _Training:
 
     def _notice_changes(self) -> None:
         """Go on with the model as a callback has left it, or refuse that."""
-        parameters = parameters_of(self.graph.model)
-        if not _are_same(parameters, self.graph.parameters):
+        model, parameters = self.graph.model, self.graph.parameters
+        if self.structure.is_of(model):
+            return
+        self.structure = Structure(model)
+        if list(map(id, parameters_of(model))) != list(map(id, parameters)):
             raise RuntimeError(
                 "the model has other parameters than those that this fit trains: a callback added, removed or "
                 "exchanged some. To train them let the callback return True, which ends this fit, and call fit again"
             )
-        (parts, data), (parts_before, data_before) = structure_of(self.graph.model), self.structure
-        if self.history.engine == "jit" and not (_are_same(parts, parts_before) and data == data_before):
-            self.is_chosen = False  # the next batch compiles the model as it is
+        self.is_chosen = self.history.engine == "plain"  # else the next batch compiles the model as it is
 
     def _diverge(self, loss: float) -> NoReturn:
         self.learner.restore(self.start if self.best is None else self.best)
@@ -352,10 +358,6 @@ class _Training:
             f"the loss became {loss} in epoch {len(self.history) + 1}; a lower learning rate may help, or inputs "
             f"scaled to about 1. The model's parameters are {kept}"
         )
-
-
-def _are_same(things: list[Any], others: list[Any]) -> bool:
-    return len(things) == len(others) and all(map(operator.is_, things, others))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Value
+from autograd_mini import Value, no_grad
 from nn.optim.line_search import LineSearch
 from nn.optim.optimizer import Optimizer
 from nn.train.data import Examples
@@ -57,27 +57,36 @@ class Learner:
 
     def evaluate(self, batch: Examples) -> tuple[float, list[Any]]:
         """Compute the loss of a batch, and the outputs that the objective keeps."""
-        return self.objective.evaluate(self.numbers(), batch), self.objective.outputs
+        if self._by_arrays:
+            loss, _ = self.objective(self._numbers, batch)
+        else:
+            with no_grad():
+                loss = self.objective.node(batch).data
+        return loss, self.objective.outputs
 
-    def numbers(self) -> Array:
+    def numbers(self) -> Any:
         """Give the numbers of all parameters, which nobody may change, to `restore` them."""
-        return self._numbers if self._by_arrays else self._read("data")
+        return self._numbers if self._by_arrays else [parameter.data for parameter in self.objective.parameters]
 
-    def restore(self, numbers: Array) -> None:
+    def restore(self, numbers: Any) -> None:
         """Set all parameters."""
-        self._numbers = numbers
-        self._write("data", numbers)
+        self._numbers = np.array(numbers)
+        for parameter, number in zip(self.objective.parameters, numbers):
+            parameter.data = float(number)
 
     def read(self) -> None:
         """Take over what others have done to the parameters."""
         if self._by_arrays:
-            self._numbers, self._gradient = self._read("data"), self._read("grad")
+            self._numbers = np.array([parameter.data for parameter in self.objective.parameters])
+            self._gradient = np.array([parameter.grad for parameter in self.objective.parameters])
 
     def write(self) -> None:
         """Let others see parameters and gradients."""
         if self._by_arrays:
-            self._write("data", self._numbers)
-            self._write("grad", self._gradient)
+            numbers, gradient = self._numbers.tolist(), self._gradient.tolist()
+            for parameter, number, slope in zip(self.objective.parameters, numbers, gradient):
+                parameter.data = number
+                parameter.grad = slope
 
     def _move(self, gradient: Array) -> None:
         numbers, chosen = self._numbers, self._chosen
@@ -89,13 +98,6 @@ class Learner:
             gradient = gradient + self._gradient
             gradient[chosen] = own
         self._numbers, self._gradient = numbers, gradient
-
-    def _read(self, name: str) -> Array:
-        return np.array([getattr(parameter, name) for parameter in self.objective.parameters])
-
-    def _write(self, name: str, numbers: Array) -> None:
-        for parameter, number in zip(self.objective.parameters, numbers.tolist()):
-            setattr(parameter, name, number)
 
 
 def choose_objective(

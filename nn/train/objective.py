@@ -84,25 +84,21 @@ class GraphObjective:
         """Compute the loss of a batch from the parameters as they are, as a Value that has their gradient."""
         return self._graph(batch)
 
-    def evaluate(self, numbers: Array, batch: Examples) -> float:
-        """Compute the loss of a batch without its gradient."""
-        for parameter, number in zip(self.parameters, numbers.tolist()):
-            parameter.data = number
-        with no_grad():
-            loss = self._graph(batch)
-        return loss.data
+    def prepare(self, examples: Examples) -> Examples:
+        """Keep of examples what this objective computes with."""
+        return examples.for_graph()
 
     def check(self, batch: Examples) -> None:
         """Let the loss judge all targets of a batch, against the model's output for the first input."""
         with no_grad():
-            predictions = [self.model(batch.inputs[0])] * len(batch.targets)
+            predictions = [self.model(batch.inputs()[0])] * len(batch.targets)
             loss = self._total(predictions, batch.targets)
             if not isinstance(loss, Value):
                 raise TypeError(f"the loss must give a Value, not {describe(loss)}")
             self.outputs = list(map(as_numbers, predictions)) if self.keeps_outputs else []
 
     def _graph(self, batch: Examples) -> Value:
-        predictions = [self.model(x) for x in batch.inputs]
+        predictions = [self.model(x) for x in batch.inputs()]
         loss: Value = self._total(predictions, batch.targets)
         if self.keeps_outputs:
             self.outputs = list(map(as_numbers, predictions))
@@ -116,9 +112,8 @@ class GraphObjective:
 class CompiledObjective(GraphObjective):
     """The same objective through `autograd_mini.jit`; it is traced when it is first called.
 
-    A batch goes along the graph all the same where the loss is nan: there a loss says what is wrong with its
-    predictions, and `detect_anomaly` names the operation. So does a batch of a stream that is not shaped like the
-    first one.
+    A batch goes along the graph all the same if its loss is nan: there the loss says what is wrong with its
+    predictions, and `detect_anomaly` names the operation. So does a batch without arrays.
     """
 
     engine = "jit"
@@ -129,11 +124,7 @@ class CompiledObjective(GraphObjective):
         self._weight_places = [places[weight] for weight in self._weights]
         self._kernel = jit(value_and_grad(self._loss_of_example), in_axes=(None, 0, 0), reduce="mean")
         self._outputs_of = compiled_outputs(model)
-        self._shapes: Any = None  # of the first batch
-        self._found = 0.0, np.zeros(0)
-        self._operation = operation(
-            "loss(*parameters)", lambda *numbers: self._found[0], lambda *numbers: self._found[1].tolist()
-        )
+        self._operation = operation("loss(*parameters)", self._value, self._local_derivatives)
 
     def __call__(self, numbers: Array, batch: Examples) -> tuple[float, Array]:
         """Compute the loss of a batch, and its derivative for each parameter."""
@@ -141,15 +132,15 @@ class CompiledObjective(GraphObjective):
 
     def node(self, batch: Examples) -> Value:
         """Compute the loss of a batch from the parameters as they are, as a Value that has their gradient."""
-        found = self._run(np.array([parameter.data for parameter in self.parameters]), batch)
-        if found is None:
+        self._batch = batch
+        try:
+            return self._operation(*self.parameters)  # type: ignore[no-any-return]
+        except FloatingPointError:
             return super().node(batch)
-        self._found = found
-        return self._operation(*self.parameters)  # type: ignore[no-any-return]
 
-    def evaluate(self, numbers: Array, batch: Examples) -> float:
-        """Compute the loss of a batch."""
-        return super().evaluate(numbers, batch) if (found := self._run(numbers, batch)) is None else found[0]
+    def prepare(self, examples: Examples) -> Examples:
+        """Keep of examples what this objective computes with."""
+        return examples.for_jit()
 
     def compile(self, batch: Examples) -> None:
         """Compile for examples like the first one of a batch."""
@@ -179,20 +170,25 @@ class CompiledObjective(GraphObjective):
         """Run compiled code; give None if the graph has to say more."""
         if batch.arrays is None:
             return None
-        X, y = batch.arrays
-        shapes = X.shape[1:], y.shape[1:]
-        self._shapes = self._shapes or shapes
-        if shapes != self._shapes:
-            return None
         try:
-            loss, gradient = self._kernel(numbers, X, y)
+            loss, gradient = self._kernel(numbers, *batch.arrays)
         except FloatingPointError:  # of detect_anomaly
             return None
         if math.isnan(loss):
             return None
         if self.keeps_outputs:
-            self.outputs = self._outputs_of(numbers, X)
+            self.outputs = self._outputs_of(numbers, batch.arrays[0])
         return loss, gradient
+
+    def _value(self, *numbers: float) -> float:
+        found = self._run(np.array(numbers), self._batch)
+        if found is None:
+            raise FloatingPointError("the graph has to say more")
+        loss, self._gradient = found
+        return loss
+
+    def _local_derivatives(self, loss: float, *numbers: float) -> list[float]:
+        return self._gradient.tolist()  # type: ignore[no-any-return]
 
     def _loss_of_example(self, parameters: Any, x: Any, target: Any) -> Any:
         output = _with_parameters(self.model, parameters)(list(x))
@@ -271,15 +267,36 @@ def _is_own_function(function: Any) -> bool:
     return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
 
 
-def structure_of(model: Module) -> tuple[list[Any], list[float]]:
-    """List all parts of a model, to be compared by identity, and the data of Values that are no parameters."""
-    found: list[Any] = []
-    waiting: list[Any] = [model]
-    while waiting:
-        part = waiting.pop()
-        found.append(part)
-        waiting.extend(inner for _, inner in parts_of(part))
-    return found, [part.data for part in found if isinstance(part, Value) and not is_parameter(part)]
+class Structure:
+    """What a model consisted of: all its parts by identity, and the data of Values that are no parameters.
+
+    Examples
+    --------
+    >>> model = MLP(2, [3, 1])
+    >>> structure = Structure(model)
+    >>> structure.is_of(model)
+    True
+    >>> model.layers[1] = Layer(3, 1)
+    >>> structure.is_of(model)
+    False
+    """
+
+    def __init__(self, model: Module) -> None:
+        self._parts: list[Any] = []  # kept, so that no other object gets the identity of one
+        waiting: list[Any] = [model]
+        while waiting:
+            part = waiting.pop()
+            self._parts.append(part)
+            if isinstance(part, (list, tuple)):
+                waiting.extend(part)
+            elif not isinstance(part, Value):
+                waiting.extend(inner for _, inner in parts_of(part))
+        constants = (part for part in self._parts if type(part) is Value and not is_parameter(part))
+        self._key = list(map(id, self._parts)), [constant.data for constant in constants]
+
+    def is_of(self, model: Module) -> bool:
+        """Tell whether a model still consists of the same."""
+        return self._key == Structure(model)._key
 
 
 def _with_parameters(model: Module, values: Any) -> Module:

@@ -30,11 +30,11 @@ def numbers(inputs):
     ],
 )
 def test_inputs_may_be_lists_tuples_and_arrays(same):
-    assert numbers(as_examples(same, Y).inputs) == X
+    assert numbers(as_examples(same, Y).inputs()) == X
 
 
 def test_inputs_are_constants():
-    assert not any(x.requires_grad for row in as_examples(X, Y).inputs for x in row)
+    assert not any(x.requires_grad for row in as_examples(X, Y).inputs() for x in row)
 
 
 def test_pandas_frames_and_series_are_taken():
@@ -42,9 +42,9 @@ def test_pandas_frames_and_series_are_taken():
     frame = pandas.DataFrame(
         {"age": [1, 3, 5], "income": [2.0, 4.0, 6.0], "high": [False, True, True]}, index=[7, 8, 9]
     )
-    inputs, targets, _ = as_examples(frame[["age", "income"]], frame["high"])
-    assert numbers(inputs) == X
-    assert targets == Y
+    examples = as_examples(frame[["age", "income"]], frame["high"])
+    assert numbers(examples.inputs()) == X
+    assert examples.targets == Y
     assert as_examples(frame[["age", "income"]], frame[["high"]]).targets == Y
     assert as_rows(frame).tolist() == [[1.0, 2.0, 0.0], [3.0, 4.0, 1.0], [5.0, 6.0, 1.0]]
 
@@ -147,7 +147,7 @@ def test_an_epoch_has_every_example_once_in_the_order_that_the_generator_draws(s
         assert sizes[:-1] == [size] * (len(epoch) - 1)
         assert 1 <= sizes[-1] <= size
         orders.append([t for batch in epoch for t in batch.targets])
-        assert [row[0].data for batch in epoch for row in batch.inputs] == orders[-1]
+        assert [row[0].data for batch in epoch for row in batch.inputs()] == orders[-1]
     assert orders == [twin.sample(range(n), n) for _ in range(3)]
 
 
@@ -178,7 +178,7 @@ def test_a_stream_takes_what_it_is_asked_for_and_no_more():
 def test_an_observations_target_is_a_number_or_a_row():
     stream = iter([([1.0], 2), (np.array([1.0]), np.float64(2.5)), ((1,), [3]), ([1.0], [0.0, 1.0])])
     [batch] = Stream(stream, batch_size=4, steps=1)
-    assert numbers(batch.inputs) == [[1.0]] * 4
+    assert numbers(batch.inputs()) == [[1.0]] * 4
     assert batch.targets == [2, 2.5, 3, [0.0, 1.0]]
 
 
