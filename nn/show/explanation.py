@@ -45,8 +45,9 @@ from nn.losses import (
     loss_function,
     mean_squared_error,
 )
-from nn.mlp import MLP, layers_of
+from nn.mlp import MLP
 from nn.neuron import Neuron
+from nn.show.views import layers_of
 
 Array = NDArray[np.float64]
 

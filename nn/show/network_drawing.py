@@ -18,7 +18,7 @@ from autograd_mini.engine.checks import check_count, describe
 from nn.activations import activation_title
 from nn.checks import as_inputs
 from nn.layer import Layer
-from nn.mlp import layers_of
+from nn.show.views import layers_of
 
 # The colours of autograd_mini's drawings, which the colour-blind can tell apart.
 _POSITIVE, _NEGATIVE, _NAN, _ZERO = "#0072B2", "#C44E00", "#A0508A", "#BBBBBB"

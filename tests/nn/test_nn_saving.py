@@ -396,7 +396,7 @@ def test_missing_folder_is_named(tmp_path):
 
 def test_a_folder_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ValueError, match="folder' is no file that could be replaced"):
+    with pytest.raises(IsADirectoryError, match="folder"):
         save(Neuron(2), tmp_path / "folder")
     assert os.listdir(tmp_path) == ["folder"]
 
