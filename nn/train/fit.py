@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -23,7 +23,7 @@ from nn.optim.newton import Newton
 from nn.optim.optimizer import Optimizer, Schedule
 from nn.optim.sgd import SGD
 from nn.train.data import DataSet, Examples, Stream, as_examples
-from nn.train.evaluation import METRICS, Metric, Output, check_model, metric_function
+from nn.train.evaluation import METRICS, Metric, check_model, metric_function
 from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
 from nn.train.objective import GraphObjective, Structure, check_jit, parameters_of
@@ -67,43 +67,40 @@ def fit(
     ----------
     model : Module
     X : array-like of shape (n, features), or iterator of pairs (x, y)
-        The inputs: lists, tuples, an array, a pandas frame. An iterator is learned from online:
-        each observation as it arrives, none is stored, and none is taken that is not learned from
-        (S4, section 11.2).
+        The inputs: lists, tuples, an array, a pandas frame. An iterator is learned from online: each observation as
+        it arrives, and none is stored (Chapter 11: Neural Network, section 11.2).
     y : array-like of shape (n,) or (n, outputs), optional
-        The targets, as the loss wants them; integers stay integers. Without them X is an iterator.
+        The targets, as the loss wants them; integers stay integers. Left out if X is an iterator.
     loss : str or callable
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets that gives the mean of
         the examples' losses.
     optimizer : str or Optimizer, optional
-        `"sgd"`, `"adam"`, `"line_search"`, `"newton"`, or an optimizer of the model's parameters or
-        of some of them, which goes on from the state that it is in.
+        A key of `nn.OPTIMIZERS`, or an optimizer of all or some of the model's parameters, which goes on from its
+        present state.
     lr : float or callable, optional
         The learning rate of an optimizer given by name, or a schedule: a function of the number of
         steps done so far. Necessary for `"sgd"`.
     epochs : int, optional
         How many times to go through the data; no limit unless given.
     batch_size : int, optional
-        How many examples each step learns from: 1 is stochastic, n mini-batch gradient descent
-        (S3). None, or more than there are, is batch gradient descent, for which an epoch is one
-        step. The last batch of an epoch may be smaller. For an iterator None is 1.
+        How many examples each step learns from; the last batch of an epoch may be smaller. None makes one batch of
+        all examples, or batches of 1 of an iterator.
     shuffle : bool, optional
         Whether an epoch of several batches takes the examples in a random order, drawn anew by
-        `generator.sample(range(n), n)`, or in that of the data.
+        `generator.sample(range(n), n)`, or in the order of the data.
     seed : int or random.Random, optional
         The generator of that order; Python's global one unless given.
     steps_per_epoch : int, optional
         For an iterator: after how many steps the history gets an entry and stopping rules are
         judged; 100 unless given.
     l2 : float, optional
-        The strength of the L2 term on weights, not biases: S4's lambda. The recorded losses
-        include it.
+        The strength of the L2 term on weights, not biases. The recorded losses include it.
     metric : str or callable, optional
-        What to record besides the loss, as for `score`.
+        A measure to record besides the loss, as for `score`.
     validation : pair of array-like, optional
         X and y to measure after each epoch, and not to learn from.
     tol : float, optional
-        Stop once the loss of an epoch differs from that of the one before by no more.
+        Stop once the loss of an epoch differs from the one before by no more.
     patience : int, optional
         Stop once the validation loss, or without validation data the loss, was no lower than
         its lowest for so many epochs.
@@ -112,12 +109,13 @@ def fit(
     callback : callable, optional
         Called with the history after each epoch; a true result stops.
     progress : bool, optional
-        Whether to show a bar (tqdm) where stderr is a terminal or a notebook. It begins with `jit`,
-        or with `plain` and why not through jit.
+        Whether to tell how training runs: by a bar (tqdm) where stderr is a terminal or a notebook. Elsewhere the
+        logger `"nn.fit"` says why training runs along the graph, if it does. `repr` of the history says so too.
     jit : bool, optional
-        True computes losses and gradients through `autograd_mini.jit`, False along the graph of
-        each batch, with the same results. Unless given, through jit where llvmlite is installed and
-        model and loss can be traced; `history.engine` tells.
+        Whether to compute through `autograd_mini.jit`, with the same results, or along the graph of each batch.
+        Unless given, through jit if model and loss are all nn's own. True compiles your own models and losses as
+        well. Its contract: they are pure functions of parameters and examples, with no randomness, no memory and
+        nothing else that changes, and the loss is the mean over the examples. This is checked on the first batch.
 
     Returns
     -------
@@ -127,42 +125,35 @@ def fit(
     Raises
     ------
     ValueError
-        If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a
-        label is out of range, a name is unknown, an option out of range, nothing would ever end
-        training, or the optimizer has parameters that the model has not.
+        If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a label is out of range,
+        a name is unknown, an option out of range, nothing would ever end training, or the optimizer has parameters
+        that the model has not; with `jit=True` also if loss or gradient of the first batch differ from the graph's.
     TypeError
         If there is something else than numbers in X or y, or an argument is of the wrong type; with
-        `jit=True` also if model, loss or optimizer can't go through jit.
-    ImportError
-        With `jit=True`, if llvmlite is not installed.
+        `jit=True` also if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
+    RuntimeError
+        If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
         If the loss becomes nan or infinite, as with too high a learning rate. The model then has
         the best parameters so far, or if no epoch is complete those from before.
 
     Notes
     -----
-    Data and options are checked before any parameter changes; for that the model is called for the
-    first input, and the loss and the metric judge all targets against that output.
+    Data and options are checked before any parameter changes. For that the model is called for the first input, and
+    the loss and the metric judge all targets against that output.
 
-    Ctrl-C ends training and gives the history. The model then has the best parameters so far: those
-    of the epoch `history.best_epoch`, or before the end of the first epoch those after the last
-    complete step. With `patience` it has the best parameters however training ends, otherwise the
-    last. Of a single batch an epoch's loss is that of the parameters before it, so these are what
-    is kept for it, unless there are validation data; otherwise they are those after it.
+    Ctrl-C ends training and gives the history. The model then has the best parameters so far: those of the epoch
+    `history.best_epoch`, or before the end of the first epoch those after the last complete step. With `patience` it
+    has the best parameters however training ends, otherwise the last. The loss of an epoch of one batch is measured
+    before the step, so without validation data its best parameters are those from before. Any other exception leaves
+    the parameters of the last complete step.
 
-    Any other exception, such as one from `callback`, leaves the parameters of the last complete step.
-
-    Through jit, model and loss run in Python only to be traced, and for the first batch to be
-    compared with machine code. Of a model or loss that draws random numbers, changes its attributes
-    or variables, branches on a number, or is no mean over the examples, the graph is computed
-    instead; so it is for `"newton"` and other optimizers with a `step` of their own. What can't be
-    seen from there needs `jit=False`: a loss that prints, or a plain number that the callback
-    changes and the model or loss uses. `data` and `grad` of parameters are brought up to date before
-    the callback, a metric that is a function, or an iterator X is called, and at the end.
+    A callback, a metric that is a function, and an iterator X may read `data` and `grad` of parameters. A callback may
+    also change them, and may change other parts of the model: training goes on with the model as it then is.
 
     Examples
     --------
-    The XOR problem of S2, section 1.4:
+    The XOR problem (Neural Networks, chapter 1, section 1.4):
 
     >>> from nn import MLP
     >>> X, y = [[1, 0], [0, 0], [0, 1], [1, 1]], [1, 0, 1, 0]
@@ -180,8 +171,6 @@ def fit(
     >>> model = Neuron(1, nonlin=False, init="zeros")
     >>> stream = (([i % 3 - 1], 2 * (i % 3 - 1) + 1) for i in count())
     >>> history = fit(model, stream, loss="half_squared_error", optimizer="sgd", lr=0.1, epochs=5)
-    >>> model
-    LinearNeuron(1)
     >>> round(model([10.0]).data, 6)
     21.0
     """
@@ -202,40 +191,38 @@ def fit(
         _check_rules_for_data(rules, steps_per_epoch)
         data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
     with progress_bar(progress, epochs) as tell:
-        training = _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell)
-        training.run()
+        _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell).run()
     return history
 
 
+@dataclass(eq=False)
 class _Training:
     """A training under way: what it has learned so far, and what it can go back to."""
 
-    def __init__(
-        self,
-        objective: GraphObjective,
-        optimizer: Optimizer,
-        jit: bool | None,
-        measure: Metric | None,
-        data: DataSet | Stream,
-        held_out: Examples | None,
-        rules: StoppingRules,
-        history: History,
-        tell: Tell,
-    ) -> None:
-        self.graph, self.optimizer, self.jit, self.measure = objective, optimizer, jit, measure
-        self.data, self.held_out, self.rules, self.history, self.tell = data, held_out, rules, history, tell
-        self.learner = Learner(objective, optimizer)  # until a first batch chooses another
+    graph: GraphObjective
+    optimizer: Optimizer
+    jit: bool | None
+    measure: Metric | None
+    data: DataSet | Stream
+    held_out: Examples | None
+    rules: StoppingRules
+    history: History
+    tell: Tell
+
+    def __post_init__(self) -> None:
+        for examples in (self.data.examples if isinstance(self.data, DataSet) else None, self.held_out):
+            if examples is not None:
+                self.graph.check(examples)
+                self._measure(self.graph.outputs, examples.targets)
+        self.learner = Learner(self.graph, self.optimizer)  # until a first batch chooses another
         self.is_chosen = False
         self.start = self.latest = self.learner.numbers()
         self.best: Any = None
         self.began = perf_counter()
         # Whether functions of the user's run between epochs or observations, and may look at the parameters.
-        self.is_live = isinstance(data, Stream)
-        has_own_metric = measure is not None and history.metric_name not in METRICS
-        self.is_watched = self.is_live or has_own_metric or rules.callback is not None
-        for examples in (data.examples if isinstance(data, DataSet) else None, held_out):
-            if examples is not None:
-                self._check(examples)
+        self.is_live = isinstance(self.data, Stream)
+        has_own_metric = self.measure is not None and self.history.metric_name not in METRICS
+        self.is_watched = self.is_live or has_own_metric or self.rules.callback is not None
 
     def run(self) -> None:
         """Train until a rule says stop, the data end, or Ctrl-C."""
@@ -254,10 +241,8 @@ class _Training:
             self.learner.restore(self.best)
         self.history.stopped = stopped
 
-    def _check(self, examples: Examples) -> None:
-        self.graph.check(examples)
-        if self.measure is not None:
-            self.measure(self.graph.outputs, examples.targets)
+    def _measure(self, outputs: list[Any], targets: list[Any]) -> float | None:
+        return None if self.measure is None else self.measure(outputs, targets)
 
     def _choose(self, batch: Examples) -> None:
         """Choose along the graph or through jit, for the model as it is."""
@@ -287,7 +272,7 @@ class _Training:
         validation_loss, validation_metric = None, None
         if self.held_out is not None:
             validation_loss, outputs = self.learner.evaluate(self.held_out)
-            validation_metric = None if self.measure is None else self.measure(outputs, self.held_out.targets)
+            validation_metric = self._measure(outputs, self.held_out.targets)
         with interrupts_wait():  # for a history and best parameters that fit together
             self.history.record(
                 loss=loss,
@@ -313,7 +298,7 @@ class _Training:
     def _learn(self) -> tuple[float, float | None] | None:
         """Go through the batches of an epoch; give its loss and metric, or None if there was no batch."""
         total, seen = 0.0, 0
-        outputs: list[Output] = []
+        outputs: list[Any] = []
         targets: list[Any] = []
         for batch in self.data:
             if not self.is_chosen:
@@ -336,7 +321,7 @@ class _Training:
             return None
         if self.is_watched:
             self.learner.write()
-        return total / seen, None if self.measure is None else self.measure(outputs, targets)
+        return total / seen, self._measure(outputs, targets)
 
     def _notice_changes(self) -> None:
         """Go on with the model as a callback has left it, or refuse that."""
