@@ -20,10 +20,10 @@ from nn.checks import find_function, is_row
 from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
+from nn.train.contract import foreign_part
 from nn.train.data import Array, as_examples, as_rows
-from nn.train.objective import check_jit, foreign_part, outputs_along_graph, outputs_through_jit
+from nn.train.objective import check_jit, outputs_along_graph, outputs_through_jit
 
-Output = float | list[float]
 Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": classification_error, **LOSSES}
@@ -189,7 +189,7 @@ def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
     return partial(_measure, function)
 
 
-def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Output]:
+def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Any]:
     check_model(model)
     check_jit(jit)
     if jit is None:

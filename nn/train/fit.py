@@ -22,11 +22,12 @@ from nn.optim.line_search import LineSearch
 from nn.optim.newton import Newton
 from nn.optim.optimizer import Optimizer, Schedule
 from nn.optim.sgd import SGD
+from nn.train.contract import Structure
 from nn.train.data import DataSet, Examples, Stream, as_examples
 from nn.train.evaluation import METRICS, Metric, check_model, metric_function
 from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
-from nn.train.objective import GraphObjective, Structure, check_jit, parameters_of
+from nn.train.objective import GraphObjective, check_jit, parameters_of
 from nn.train.progress import Tell, progress_bar
 from nn.train.stopping import Callback, StoppingRules
 

@@ -5,28 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autograd_mini import Value, no_grad
 from nn.optim.line_search import LineSearch
 from nn.optim.optimizer import Optimizer
-from nn.train.data import Examples
-from nn.train.objective import CompiledObjective, GraphObjective, foreign_part
-
-Array = NDArray[np.float64]
+from nn.train.contract import foreign_part
+from nn.train.data import Array, Examples
+from nn.train.objective import CompiledObjective, GraphObjective
 
 
 class Learner:
     """Does steps of training.
 
-    Compiled code and optimizers that compute with arrays share one array of all parameters between steps: then the
-    Values follow by `write`, and `read` takes over what others have done to them. For all other optimizers, and along
-    the graph, the Values are the parameters.
-
-    Parameters
-    ----------
-    objective : GraphObjective
-    optimizer : Optimizer
+    Compiled code and optimizers that compute with arrays keep all parameters in one array between steps: there `write`
+    sets the Values, and `read` takes over what others have done to them. For all other optimizers, and along the
+    graph, the Values are the parameters.
     """
 
     def __init__(self, objective: GraphObjective, optimizer: Optimizer) -> None:
@@ -103,18 +96,7 @@ class Learner:
 def choose_objective(
     graph: GraphObjective, optimizer: Optimizer, jit: bool | None, first_batch: Examples
 ) -> tuple[GraphObjective, str]:
-    """Choose between the graph and jit, as `fit` documents it.
-
-    Returns
-    -------
-    tuple of GraphObjective and str
-        The objective, and why it goes along the graph if `jit` is None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `jit` is True, but the optimizer needs the graph, or a user's model or loss breaks the contract.
-    """
+    """Choose between the graph and jit, as `fit` documents it; say why the graph, unless `jit` is False."""
     if jit is False:
         return graph, ""
     if type(optimizer).step not in (Optimizer.step, LineSearch.step):

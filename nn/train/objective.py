@@ -8,29 +8,17 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-import autograd_mini
 from autograd_mini import Value, jit, no_grad, operation, value_and_grad
 from autograd_mini.engine.checks import describe
-from nn.activations import activation_title
 from nn.checks import as_numbers, is_row
-from nn.layer import Layer
-from nn.losses import LOSSES, Loss, l2
-from nn.mlp import MLP
-from nn.module import Module, is_parameter, parts_of
-from nn.neuron import Neuron
-from nn.train.data import Examples, constants
-
-Array = NDArray[np.float64]
-
-# How far compiled numbers may be from the graph's: relative to the largest, and absolutely.
-_RELATIVE, _ABSOLUTE = 1e-10, 1e-13
+from nn.losses import Loss, l2
+from nn.module import Module, is_parameter
+from nn.train.contract import check_same, foreign_part
+from nn.train.data import Array, Examples, constants
 
 # On so many inputs compiled outputs of a user's model are compared with the model's own.
 _SAMPLE = 8
@@ -127,11 +115,10 @@ class CompiledObjective(GraphObjective):
         self._operation = operation("loss(*parameters)", self._value, self._local_derivatives)
 
     def __call__(self, numbers: Array, batch: Examples) -> tuple[float, Array]:
-        """Compute the loss of a batch, and its derivative for each parameter."""
-        return super().__call__(numbers, batch) if (found := self._run(numbers, batch)) is None else found
+        found = self._run(numbers, batch)
+        return super().__call__(numbers, batch) if found is None else found
 
     def node(self, batch: Examples) -> Value:
-        """Compute the loss of a batch from the parameters as they are, as a Value that has their gradient."""
         self._batch = batch
         try:
             return self._operation(*self.parameters)  # type: ignore[no-any-return]
@@ -139,7 +126,6 @@ class CompiledObjective(GraphObjective):
             return super().node(batch)
 
     def prepare(self, examples: Examples) -> Examples:
-        """Keep of examples what this objective computes with."""
         return examples.for_jit()
 
     def compile(self, batch: Examples) -> None:
@@ -147,24 +133,18 @@ class CompiledObjective(GraphObjective):
         self._run(np.array([parameter.data for parameter in self.parameters]), batch.take([0]))
 
     def check_contract(self, batch: Examples) -> None:
-        """Compare loss and gradient of a batch with the graph's; what the parameters hold stays.
-
-        Raises
-        ------
-        ValueError
-            If they differ: model and loss are no pure functions, or the loss is no mean over the examples.
-        TracingError
-            If one can't be traced.
-        """
+        """Compare loss and gradient of a batch with the graph's; the parameters stay as they are."""
+        if batch.arrays is None:
+            raise ValueError("jit=True needs examples of one shape, but in the first batch they differ")
         numbers, slopes = ([getattr(p, name) for p in self.parameters] for name in ("data", "grad"))
         try:
             expected = super().__call__(np.array(numbers), batch)
-            found = self._kernel(np.array(numbers), *_arrays(batch))
+            found = self._kernel(np.array(numbers), *batch.arrays)
         finally:
             for parameter, slope in zip(self.parameters, slopes):
                 parameter.grad = slope
         for what, ours, graphs in zip(("loss", "gradient"), found, expected):
-            _check_close(what, ours, graphs)
+            check_same(what, ours, graphs)
 
     def _run(self, numbers: Array, batch: Examples) -> tuple[float, Array] | None:
         """Run compiled code; give None if the graph has to say more."""
@@ -225,7 +205,7 @@ def outputs_through_jit(model: Module, X: Array) -> list[Any]:
     found = compiled_outputs(model)(numbers, X)
     if foreign_part(model):
         expected = outputs_along_graph(model, X[:_SAMPLE])
-        _check_close("outputs", found[:_SAMPLE], expected)
+        check_same("outputs", found[:_SAMPLE], expected)
     return found
 
 
@@ -246,74 +226,5 @@ def check_jit(jit: Any) -> None:
         raise TypeError(f"jit must be True, False or None, not {describe(jit)}")
 
 
-def foreign_part(model: Module, loss: Loss | None = None) -> str:
-    """Name what is not nn's own in a model and its loss; only the user knows whether that is a pure function."""
-    if not (loss is None or any(loss is own for own in LOSSES.values())):
-        return f"the loss {getattr(loss, '__name__', type(loss).__name__)}"
-    kind = type(model)
-    if kind not in (MLP, Layer, Neuron) or any(hasattr(kind, name) for name in vars(model)):
-        return f"this {kind.__name__}"
-    activation = getattr(model, "activation", autograd_mini.identity)
-    if not _is_own_function(activation):
-        return f"the activation {activation_title(activation)}"
-    parts = getattr(model, "layers", None) or getattr(model, "neurons", [])
-    return next(filter(None, map(foreign_part, parts)), "")
-
-
-def _is_own_function(function: Any) -> bool:
-    if isinstance(function, partial):
-        options = [*function.args, *function.keywords.values()]
-        return _is_own_function(function.func) and all(isinstance(option, Real) for option in options)
-    return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
-
-
-class Structure:
-    """What a model consisted of: all its parts by identity, and the data of Values that are no parameters.
-
-    Examples
-    --------
-    >>> model = MLP(2, [3, 1])
-    >>> structure = Structure(model)
-    >>> structure.is_of(model)
-    True
-    >>> model.layers[1] = Layer(3, 1)
-    >>> structure.is_of(model)
-    False
-    """
-
-    def __init__(self, model: Module) -> None:
-        self._parts: list[Any] = []  # kept, so that no other object gets the identity of one
-        waiting: list[Any] = [model]
-        while waiting:
-            part = waiting.pop()
-            self._parts.append(part)
-            if isinstance(part, (list, tuple)):
-                waiting.extend(part)
-            elif not isinstance(part, Value):
-                waiting.extend(inner for _, inner in parts_of(part))
-        constants = (part for part in self._parts if type(part) is Value and not is_parameter(part))
-        self._key = list(map(id, self._parts)), [constant.data for constant in constants]
-
-    def is_of(self, model: Module) -> bool:
-        """Tell whether a model still consists of the same."""
-        return self._key == Structure(model)._key
-
-
 def _with_parameters(model: Module, values: Any) -> Module:
     return copy.deepcopy(model, {id(old): new for old, new in zip(parameters_of(model), values)})
-
-
-def _arrays(batch: Examples) -> tuple[Array, Array]:
-    if batch.arrays is None:
-        raise ValueError("jit=True needs examples of one shape, but those of the first batch differ")
-    return batch.arrays
-
-
-def _check_close(what: str, found: Any, expected: Any) -> None:
-    expected = np.asarray(expected)
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
-    if not np.allclose(found, expected, rtol=0.0, atol=_RELATIVE * scale + _ABSOLUTE, equal_nan=True):
-        raise ValueError(
-            f"with jit=True the {what} would differ from the graph's: model and loss must be pure functions of "
-            "parameters and examples, and the loss the mean over the examples"
-        )
