@@ -136,21 +136,7 @@ class Layer(Module):
             b.data = float(number)
 
     def __call__(self, x: Any) -> Any:
-        """Compute the outputs for one example.
-
-        Parameters
-        ----------
-        x : sequence of Value or real number, of length nin
-
-        Returns
-        -------
-        list of Value, or a Value if there is one unit
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for a call of `Neuron`.
-        """
+        """Compute the outputs for one example, as `Neuron` does: a list of Values, or a Value if there is one unit."""
         outputs = self.forward(as_inputs(x, len(self.neurons[0].w)))
         return outputs[0] if len(outputs) == 1 else outputs
 

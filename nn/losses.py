@@ -42,7 +42,7 @@ def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
     Raises
     ------
     ValueError
-        If the batch is empty, or the shapes differ.
+        If the batch is empty, the shapes differ, or a loss finds a target or prediction out of its range.
     TypeError
         If something is neither a Value nor a real number.
 
@@ -59,25 +59,12 @@ def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
 def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Mean squared error, sum over outputs of (y - t)**2 (CISC6000: Neural Networks, Error Measure).
 
-    For several outputs this is PyTorch's `mse_loss` times their number: the mean is over examples alone.
-
-    Parameters
-    ----------
-    predictions, targets
-        As for `half_squared_error`.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `half_squared_error`.
+    For several outputs this is PyTorch's `mse_loss` times their number: the mean is over examples alone. Parameters,
+    result and errors are those of `half_squared_error`.
 
     Examples
     --------
-    The two networks of CISC6000: Neural Networks, Cross Entropy Loss:
+    Two networks (CISC6000: Neural Networks, Cross Entropy Loss):
 
     >>> targets = [[1, 0], [0, 1], [1, 0]]
     >>> round(mean_squared_error([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
@@ -94,7 +81,7 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
     """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (Lecture 11: Neural Networks).
 
     Infinite for a prediction of exactly 0 or 1 that is wrong; `binary_cross_entropy_from_logits`
-    stays finite.
+    stays finite. Result and errors are those of `half_squared_error`.
 
     Parameters
     ----------
@@ -102,17 +89,6 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
         Probabilities of the class 1, from a sigmoid.
     targets : sequence of real number, or of rows of them
         Classes 0 and 1, or probabilities.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a prediction or target is not from 0 to 1, the batch is empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
 
     Examples
     --------
@@ -130,7 +106,8 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
 def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Binary cross-entropy of sigmoid(z), from z, stable for every z (Chapter 11: Neural Network, section 11.2).
 
-    -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
+    -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z). Result and errors are those of
+    `half_squared_error`.
 
     Parameters
     ----------
@@ -138,17 +115,6 @@ def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequen
         Logits: a sigmoid would turn them into probabilities.
     targets : sequence of real number, or of rows of them
         Classes 0 and 1, or probabilities.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a target is not from 0 to 1, the batch is empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
 
     Examples
     --------
@@ -165,7 +131,7 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Cross-entropy of probabilities, -sum over classes of t_k log p_k (Chapter 11: Neural Network, eq. 11.4).
 
     Infinite where a probability of exactly 0 meets a target above 0; `cross_entropy_from_logits`
-    stays finite.
+    stays finite. Result and errors are those of `half_squared_error`.
 
     Parameters
     ----------
@@ -174,21 +140,9 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     targets : sequence of int, or of rows of real number
         For each example its class, counted from 0, or the probabilities that all classes should have.
 
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If predictions or targets are no distributions, a class is out of range, the batch is
-        empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
-    The two networks of CISC6000: Neural Networks, Cross Entropy Loss:
+    Two networks (CISC6000: Neural Networks, Cross Entropy Loss):
 
     >>> targets = [[1, 0], [0, 1], [1, 0]]
     >>> round(cross_entropy([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
@@ -209,24 +163,13 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k.
 
+    Targets are those of `cross_entropy`, result and errors those of `half_squared_error`.
+
     Parameters
     ----------
     predictions : sequence of rows of Value or real number
         For each example the logits of all classes: a softmax would turn them into probabilities.
-    targets
-        As for `cross_entropy`.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a target is no distribution, a class is out of range, the batch is empty, or the shapes
-        differ.
-    TypeError
-        If something is neither a Value nor a real number.
+    targets : sequence of int, or of rows of real number
 
     Examples
     --------
@@ -241,23 +184,14 @@ def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]
 def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Hinge loss, max(0, 1 - t s), of scores for the classes -1 and 1 (the loss of micrograd's demo).
 
+    Result and errors are those of `half_squared_error`.
+
     Parameters
     ----------
     predictions : sequence of Value or real number, or of rows of them
         Scores: positive for the class 1.
     targets : sequence of int, or of rows of them
         Classes, -1 or 1.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a target is neither -1 nor 1, the batch is empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
 
     Examples
     --------
@@ -292,10 +226,8 @@ def l2(weights: Iterable[Any], strength: float) -> Any:
 
     Raises
     ------
-    ValueError
-        If `strength` is negative, infinite or nan.
-    TypeError
-        If `strength` is no real number, or a weight neither that nor a Value.
+    ValueError, TypeError
+        If `strength` is no real number from 0 on.
 
     Examples
     --------

@@ -52,21 +52,7 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
 
 
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
-    """Give the part of the examples that are classified right.
-
-    Parameters
-    ----------
-    predictions, targets, threshold
-        As for `classification_error`.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `classification_error`.
+    """Give the part of the examples that are classified right, as `classification_error` gives the wrong ones.
 
     Examples
     --------
@@ -79,23 +65,13 @@ def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: floa
 
 
 def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
-    """Give the class that a model's output for one example says.
+    """Give the class that a model's output for one example says: 0 or 1 for one output, counted from 0 for a row.
 
     Parameters
     ----------
     prediction : Value or real number, or a row of them
     threshold : float, optional
         As for `classification_error`.
-
-    Returns
-    -------
-    int
-        0 or 1 for one output, counted from 0 for several.
-
-    Raises
-    ------
-    TypeError
-        If an output is neither a Value nor a real number.
 
     Examples
     --------

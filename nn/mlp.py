@@ -116,23 +116,7 @@ class MLP(Module):
         return model
 
     def __call__(self, x: Any) -> Any:
-        """Compute the outputs for one example.
-
-        Parameters
-        ----------
-        x : sequence of Value or real number, of length nin
-
-        Returns
-        -------
-        list of Value, or a Value if there is one output
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer inputs than the network takes.
-        TypeError
-            If an input is neither a Value nor a real number.
-        """
+        """Compute the outputs for one example, as `Neuron` does: a list of Values, or one Value for one output."""
         signals = as_inputs(x, len(self.layers[0].neurons[0].w))
         for layer in self.layers:
             signals = layer.forward(signals)
@@ -148,20 +132,6 @@ class MLP(Module):
 
 def layers_of(model: Any) -> list[Layer]:
     """See a neuron, a layer and an MLP as one thing: list the layers, which share the model's parameters.
-
-    Parameters
-    ----------
-    model : MLP, Layer or Neuron
-        A neuron counts as a layer of one unit.
-
-    Returns
-    -------
-    list of Layer
-
-    Raises
-    ------
-    TypeError
-        If `model` is something else.
 
     Examples
     --------

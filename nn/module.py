@@ -40,12 +40,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define __call__")
 
     def parameters(self) -> list[Value]:
-        """List what training may change.
-
-        Returns
-        -------
-        list of Value
-            Each once, also where two parts share it.
+        """List the parameters, which training may change: each once, also where two parts share it.
 
         Examples
         --------
@@ -97,12 +92,7 @@ class Module:
             parameter.grad = 0.0
 
     def state_dict(self) -> dict[str, NDArray[np.float64]]:
-        """Copy all parameters into arrays; a layer's are its matrix `weight` and vector `bias`.
-
-        Returns
-        -------
-        dict
-            From a path of attributes to an array.
+        """Copy all parameters into arrays, by the path of attributes; a layer has a matrix `weight` and a vector `bias`.
 
         Examples
         --------
@@ -113,11 +103,7 @@ class Module:
         return {name: _numbers(values) for name, values in self._arrays()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set all parameters from what `state_dict` gave; on any error none is changed.
-
-        Parameters
-        ----------
-        state : mapping from str to array
+        """Set all parameters from the arrays of a `state_dict`; on any error none is changed.
 
         Raises
         ------
@@ -150,8 +136,8 @@ class Module:
     def with_parameters(self, values: Sequence[Any]) -> Self:
         """Copy the module with other numbers or Values in the place of its parameters.
 
-        So a model becomes a function of its parameters, which `grad`, `hessian` and the like can
-        transform: `lambda values: loss(model.with_parameters(values))`.
+        So a model becomes a function of its parameters, which `grad` or `hessian` can transform:
+        `lambda values: loss(model.with_parameters(values))`.
 
         Parameters
         ----------

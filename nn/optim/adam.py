@@ -18,7 +18,7 @@ class Adam(Optimizer):
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable, optional
         The learning rate, or a schedule: a function of the number of steps done so far.
     betas : tuple of float, optional

@@ -21,7 +21,7 @@ class LineSearch(Optimizer):
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable, optional
         The rate to try first, or a schedule of it.
     decrease : float, optional
@@ -62,26 +62,10 @@ class LineSearch(Optimizer):
         self.chosen_lr = 0.0
 
     def step(self, closure: Closure | None = None) -> Value | None:
-        """Change the parameters once, by the gradient times the rate that the search finds.
+        """Change the parameters once, as for `Optimizer`, but always with a closure.
 
-        Parameters
-        ----------
-        closure : callable
-            Computes the loss, a Value, from the parameters. It is called for each rate that is
-            tried, and must give the same loss for the same parameters.
-
-        Returns
-        -------
-        Value
-            The loss before the step.
-
-        Raises
-        ------
-        TypeError
-            If there is no closure, or it gives no Value.
+        The closure is called for each rate that is tried, and must give the same loss for the same parameters.
         """
-        if closure is None:
-            raise TypeError("LineSearch.step needs a closure that computes the loss, to try learning rates with")
         first = rate = self._rate()
         loss = self._backpropagate(closure)
         start = [parameter.data for parameter in self.parameters]

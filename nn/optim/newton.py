@@ -14,14 +14,13 @@ from nn.optim.optimizer import Closure, Optimizer, Schedule
 class Newton(Optimizer):
     """The Newton-Raphson method, w <- w - lr * H^-1 gradient, H the Hessian of the loss (Bishop 2006, 4.3.3).
 
-    For convex losses of few parameters, such as that of logistic regression: a Hessian takes as
-    many backward passes as there are parameters, and where a loss is not convex the method may
-    climb to a saddle.
+    For convex losses of few parameters, as in logistic regression: a Hessian takes as many backward passes as there are
+    parameters, and where a loss is not convex the method may climb to a saddle.
 
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable, optional
         The part of Newton's step to take, or a schedule of it.
 
@@ -43,28 +42,14 @@ class Newton(Optimizer):
         super().__init__(parameters, lr)
 
     def step(self, closure: Closure | None = None) -> Value | None:
-        """Change the parameters once.
-
-        Parameters
-        ----------
-        closure : callable
-            Computes the loss, a Value, from the parameters.
-
-        Returns
-        -------
-        Value
-            The loss before the step.
+        """Change the parameters once, as for `Optimizer`, but always with a closure.
 
         Raises
         ------
-        TypeError
-            If there is no closure, or it gives no Value.
         ValueError
             If the Hessian is singular, as where the data leave a parameter undetermined, or not
             finite; the parameters stay as they are.
         """
-        if closure is None:
-            raise TypeError("Newton.step needs a closure that computes the loss, for its second derivatives")
         rate = self._rate()
         loss = self._backpropagate(closure)
         curvature = np.array(hessian(_replay(loss, self.parameters))([p.data for p in self.parameters]))

@@ -17,12 +17,15 @@ Array = NDArray[np.float64]
 
 
 class Optimizer:
-    """Base class: changes parameters, given their gradients; a subclass says how, in `_update` or `_moved`.
+    """Base class: changes parameters by their gradients.
+
+    A subclass says how, in `_update(rate)`, which changes the parameters, or in `_moved(data, gradient, rate)`, which
+    computes with arrays of all parameters.
 
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable
         The learning rate, or a function that gives it for the number of steps done so far.
 
@@ -73,8 +76,8 @@ class Optimizer:
         Parameters
         ----------
         closure : callable, optional
-            Computes the loss, a Value. With it the step begins by computing the gradients of that
-            loss; without it they are what `backward()` has left in the parameters.
+            Computes the loss, a Value, whose gradients the step then computes. Without it they are the gradients that
+            `backward()` has left in the parameters.
 
         Returns
         -------
@@ -95,18 +98,7 @@ class Optimizer:
         return loss
 
     def step_arrays(self, data: Array, gradient: Array) -> Array:
-        """Do a step with numbers that are kept elsewhere than in the parameters.
-
-        Parameters
-        ----------
-        data, gradient : array
-            The number and the derivative of each parameter.
-
-        Returns
-        -------
-        array
-            The new numbers.
-        """
+        """Do a step with the numbers and derivatives of all parameters in arrays; give the new numbers."""
         rate = self._rate()
         with np.errstate(all="ignore"):
             moved = self._moved(data, gradient, rate)
@@ -131,8 +123,10 @@ class Optimizer:
         rate = self.lr(self.steps) if callable(self.lr) else self.lr
         return check_not_negative(rate, f"the learning rate of step {self.steps}")
 
-    def _backpropagate(self, closure: Closure) -> Value:
+    def _backpropagate(self, closure: Closure | None) -> Value:
         """Compute the loss and its gradients, whatever gradients there were."""
+        if closure is None:
+            raise TypeError(f"{type(self).__name__}.step needs a closure that computes the loss")
         loss = closure()
         if not isinstance(loss, Value):
             raise TypeError(f"the closure must give the loss, a Value, not {describe(loss)}")

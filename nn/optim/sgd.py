@@ -19,7 +19,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable
         The learning rate, or a schedule: a function of the number of steps done so far.
     momentum : float, optional

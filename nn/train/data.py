@@ -56,23 +56,7 @@ class Examples(NamedTuple):
 
 
 def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Examples:
-    """Check a data set and convert it.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, features)
-        Lists, tuples, an array, a pandas frame.
-    y : array-like of shape (n,), (n, 1) or (n, outputs)
-        Integers stay integers; a column becomes the list of its numbers.
-    X_name, y_name : str, optional
-        What messages call them.
-
-    Raises
-    ------
-    ValueError
-        If a shape is wrong, there is no example, the lengths differ, or there is a nan or an inf.
-    TypeError
-        If there is something else than numbers.
+    """Check a data set and convert it; a column of targets becomes the list of its numbers.
 
     Examples
     --------
@@ -93,16 +77,7 @@ def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Example
 
 
 def as_rows(X: Any, name: str = "X") -> Array:
-    """Check the inputs of a data set, and convert them to an array with a row for each example.
-
-    Examples
-    --------
-    >>> as_rows([1, 2, 3])
-    Traceback (most recent call last):
-        ...
-    ValueError: X must have a row for each example, the shape (n, features), but has (3,); for a single feature use \
-np.reshape(X, (-1, 1))
-    """
+    """Check the inputs of a data set, and convert them to an array with a row for each example."""
     array = as_array(X, name)
     if array.ndim != 2:
         hint = f"; for a single feature use np.reshape({name}, (-1, 1))" if array.ndim == 1 and array.size else ""

@@ -18,11 +18,6 @@ Callback = Callable[[History], Any]
 class StoppingRules:
     """The rules of one training, as `fit` documents them; None where there is none.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a rule is out of range or of the wrong type.
-
     Examples
     --------
     >>> rules, history = StoppingRules(epochs=3, tol=0.01), History()
