@@ -95,7 +95,7 @@ def is_row(thing: Any) -> bool:
 
 
 def is_traced(number: Any) -> bool:
-    """Tell a number of a function that jit is tracing: what it will be is not known."""
+    """Tell a number of a function that jit is tracing: its value is not known."""
     return isinstance(number, Scalar) and (not isinstance(number, Value) or number.is_traced)
 
 
@@ -109,7 +109,7 @@ def as_numbers(output: Any) -> Any:
     """
     if is_row(output):
         return [as_numbers(entry) for entry in output]
-    return output.data if isinstance(output, Value) else float(output)
+    return output.data if isinstance(output, Value) else as_float(output, "a prediction")
 
 
 def as_inputs(x: Any, nin: int) -> list[Any]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
-from autograd_mini import Value
 from autograd_mini.engine.checks import describe
-from nn.checks import check_batch, check_class, is_row
+from nn.checks import as_numbers, check_batch, check_class, is_row
 
 
 def classification_error(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
@@ -80,7 +79,7 @@ def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
     """
     if is_row(prediction):
         return _largest(prediction)
-    return int(_number(prediction) > threshold)
+    return int(as_numbers(prediction) > threshold)
 
 
 def _true_class(target: Any, prediction: Any, role: str) -> int:
@@ -98,13 +97,5 @@ def _true_class(target: Any, prediction: Any, role: str) -> int:
 
 
 def _largest(row: Any) -> int:
-    numbers = [_number(entry) for entry in row]
+    numbers: list[float] = as_numbers(row)
     return numbers.index(max(numbers))
-
-
-def _number(entry: Any) -> float:
-    if isinstance(entry, Value):
-        return entry.data
-    if not isinstance(entry, Real):
-        raise TypeError(f"a prediction must be a number or a Value, not {describe(entry)}")
-    return float(entry)

@@ -92,7 +92,7 @@ class Module:
             parameter.grad = 0.0
 
     def state_dict(self) -> dict[str, NDArray[np.float64]]:
-        """Copy all parameters into arrays, by the path of attributes; a layer has a matrix `weight` and a vector `bias`.
+        """Copy all parameters into arrays, by path; a layer has a matrix `weight` and a vector `bias`.
 
         Examples
         --------

@@ -123,10 +123,13 @@ class Optimizer:
         rate = self.lr(self.steps) if callable(self.lr) else self.lr
         return check_not_negative(rate, f"the learning rate of step {self.steps}")
 
-    def _backpropagate(self, closure: Closure | None) -> Value:
-        """Compute the loss and its gradients, whatever gradients there were."""
+    def _required(self, closure: Closure | None) -> Closure:
         if closure is None:
             raise TypeError(f"{type(self).__name__}.step needs a closure that computes the loss")
+        return closure
+
+    def _backpropagate(self, closure: Closure) -> Value:
+        """Compute the loss and its gradients, whatever gradients there were."""
         loss = closure()
         if not isinstance(loss, Value):
             raise TypeError(f"the closure must give the loss, a Value, not {describe(loss)}")

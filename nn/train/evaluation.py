@@ -104,9 +104,7 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
     Raises
     ------
     ValueError
-        If the loss is another one, whose outputs are no probabilities; also as for `predict`.
-    TypeError, ImportError
-        As for `predict`.
+        If the loss is another one, whose outputs are no probabilities. All other errors are those of `predict`.
 
     Examples
     --------
@@ -157,9 +155,7 @@ def score(
     ------
     ValueError
         If lengths differ, a label is out of range, a name is unknown, or the loss does not say where one class
-        ends; also as for `predict`.
-    TypeError, ImportError
-        As for `predict`.
+        ends. All other errors are those of `predict`.
 
     Examples
     --------
