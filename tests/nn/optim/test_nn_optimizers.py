@@ -92,7 +92,7 @@ def test_the_learning_rate_may_be_changed_between_steps():
     assert x.data == 0.5
 
 
-# Line search (F20, S4 section 11.2).
+# Line search (F20).
 
 
 def test_line_search_takes_the_first_rate_of_sufficient_decrease():
@@ -172,7 +172,7 @@ def test_an_error_in_a_trial_leaves_the_parameters():
     assert x.data == 1.0
 
 
-# Newton-Raphson (F18, S3).
+# Newton-Raphson (F18).
 
 
 def test_newton_solves_a_quadratic_in_one_step():
