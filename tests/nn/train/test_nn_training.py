@@ -593,7 +593,7 @@ def test_what_is_no_model_is_refused():
 # The lecture notes.
 
 
-def test_f6_fit_reaches_the_weights_of_s2():
+def test_f6_fit_reaches_the_weights_of_the_notes():
     hidden = Layer.from_matrix([[3, 4, 2], [2, 3, 4]], activation="relu")
     output = Layer.from_matrix([[5, 5, 2]], activation="relu")
     model = MLP.from_layers([hidden, output])
