@@ -100,13 +100,7 @@ def is_traced(number: Any) -> bool:
 
 
 def as_numbers(output: Any) -> Any:
-    """Read the number of an output, or the numbers of a row of outputs.
-
-    Examples
-    --------
-    >>> as_numbers([Value(1.0), Value(2.0)])
-    [1.0, 2.0]
-    """
+    """Read the number of an output, or the numbers of a row of outputs."""
     if is_row(output):
         return [as_numbers(entry) for entry in output]
     return output.data if isinstance(output, Value) else as_float(output, "a prediction")
@@ -133,15 +127,7 @@ def _as_input(x: Any, i: int) -> Any:
 
 
 def as_array(numbers: Any, role: str) -> NDArray[Any]:
-    """Convert nested numbers to an array of finite numbers, of integers if all are; or say which entry is wrong.
-
-    Examples
-    --------
-    >>> as_array([[1.0, "MS"]], "X")
-    Traceback (most recent call last):
-        ...
-    TypeError: X must be an array of numbers, but X[0, 1] is 'MS' (str)
-    """
+    """Convert nested numbers to an array of finite numbers, of integers if all are; or say which entry is wrong."""
     array = _finite(numbers, role)
     if array.ndim == 0:
         raise TypeError(f"{role} must be an array of numbers, not {describe(numbers)}")

@@ -50,14 +50,7 @@ INITIALIZERS: dict[str, Callable[[int, int], Draw]] = {
 
 
 def weight_initializer(init: str | Draw, nin: int, nout: int) -> Draw:
-    """Find the function that draws a weight of a layer of `nin` inputs and `nout` units.
-
-    Examples
-    --------
-    >>> import random
-    >>> abs(weight_initializer("xavier", 3, 3)(random.Random(0))) <= 1.0
-    True
-    """
+    """Find the function that draws a weight of a layer of `nin` inputs and `nout` units."""
     if isinstance(init, str):
         return look_up(INITIALIZERS, init, "initializer")(nin, nout)
     if not callable(init):
@@ -66,13 +59,7 @@ def weight_initializer(init: str | Draw, nin: int, nout: int) -> Draw:
 
 
 def random_generator(seed: int | random.Random | None) -> random.Random:
-    """Give the generator that `seed` stands for; without one Python's global generator, as micrograd uses.
-
-    Examples
-    --------
-    >>> random_generator(7).random() == random_generator(7).random()
-    True
-    """
+    """Give the generator that `seed` stands for; without one Python's global generator, as micrograd uses."""
     global_generator: Any = random  # the module's functions are that generator's methods
     if seed is None or seed is global_generator:
         return global_generator  # type: ignore[no-any-return]

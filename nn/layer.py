@@ -35,10 +35,8 @@ class Layer(Module):
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As for `Neuron`, and for the softmax of a single unit.
-    TypeError
-        As for `Neuron`.
 
     Examples
     --------

@@ -131,15 +131,7 @@ class MLP(Module):
 
 
 def layers_of(model: Any) -> list[Layer]:
-    """See a neuron, a layer and an MLP as one thing: list the layers, which share the model's parameters.
-
-    Examples
-    --------
-    >>> neuron = Neuron(2)
-    >>> [layer] = layers_of(neuron)
-    >>> layer.neurons[0] is neuron
-    True
-    """
+    """See a neuron, a layer and an MLP as one thing: list the layers, which share the model's parameters."""
     if isinstance(model, MLP):
         return model.layers
     if isinstance(model, Layer):

@@ -30,10 +30,8 @@ class Adam(Optimizer):
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If a number is out of range; also as for `Optimizer`.
-    TypeError
-        As for `Optimizer`.
 
     Examples
     --------

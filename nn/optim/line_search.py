@@ -36,10 +36,8 @@ class LineSearch(Optimizer):
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If a number is out of range; also as for `Optimizer`.
-    TypeError
-        As for `Optimizer`.
 
     Examples
     --------

@@ -10,23 +10,7 @@ from nn.optim.optimizer import Schedule
 
 
 def constant(lr: float) -> Schedule:
-    """Give the same learning rate for every step.
-
-    Parameters
-    ----------
-    lr : float
-
-    Returns
-    -------
-    callable
-        The schedule, for the `lr` of an optimizer.
-
-    Raises
-    ------
-    ValueError
-        If `lr` is not positive and finite.
-    TypeError
-        If it is no real number.
+    """Give the same learning rate for every step; errors are those of `step_decay`.
 
     Examples
     --------
@@ -47,6 +31,11 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     every : int
         How many steps it stays the same.
     factor : float, optional
+
+    Returns
+    -------
+    callable
+        The schedule, for the `lr` of an optimizer.
 
     Raises
     ------

@@ -32,11 +32,8 @@ class SGD(Optimizer):
 
     Raises
     ------
-    ValueError
-        If a number is out of range, or Nesterov's method is asked for without momentum; also as
-        for `Optimizer`.
-    TypeError
-        As for `Optimizer`.
+    ValueError, TypeError
+        If a number is out of range, or Nesterov's method has no momentum; also as for `Optimizer`.
 
     Examples
     --------

@@ -43,18 +43,7 @@ def _is_own_function(function: Any) -> bool:
 
 
 class Structure:
-    """What a model consisted of: all its parts by identity, and the data of Values that are no parameters.
-
-    Examples
-    --------
-    >>> model = MLP(2, [3, 1])
-    >>> structure = Structure(model)
-    >>> structure.is_of(model)
-    True
-    >>> model.layers[1] = Layer(3, 1)
-    >>> structure.is_of(model)
-    False
-    """
+    """The parts that a model consists of, by identity, and the data of Values that are no parameters."""
 
     def __init__(self, model: Module) -> None:
         self._parts: list[Any] = []  # kept, so that no other object gets the identity of one

@@ -56,14 +56,7 @@ class Examples(NamedTuple):
 
 
 def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Examples:
-    """Check a data set and convert it; a column of targets becomes the list of its numbers.
-
-    Examples
-    --------
-    >>> examples = as_examples([[1, 2], [3, 4]], [[0], [1]])
-    >>> [[x.data for x in row] for row in examples.inputs()], examples.targets
-    ([[1.0, 2.0], [3.0, 4.0]], [0, 1])
-    """
+    """Check a data set and convert it; a column of targets becomes the list of its numbers."""
     inputs, targets = as_rows(X, X_name), as_array(y, y_name)
     if targets.ndim > 2:
         raise ValueError(f"{y_name} must have the shape (n,) or (n, outputs), but has {targets.shape}")
@@ -96,22 +89,9 @@ def constants(row: Sequence[float]) -> list[Value]:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Examples that each epoch goes through once, in batches; an iteration is an epoch.
+    """Examples that each epoch goes through once, in batches, in an order that the generator draws.
 
-    Attributes
-    ----------
-    examples : Examples
-    batch_size : int or None
-        The last batch may be smaller. None, or as many as there are or more, makes a single one,
-        in the order of the data.
-    generator : random.Random or None
-        Draws the order of n examples, `generator.sample(range(n), n)`; None keeps that of the data.
-
-    Examples
-    --------
-    >>> data = DataSet(as_examples([[1], [2], [3]], [1, 2, 3]), batch_size=2)
-    >>> [batch.targets for batch in data]
-    [[1, 2], [3]]
+    An iteration is an epoch. A batch size of None makes a single batch in the order of the data.
     """
 
     examples: Examples
@@ -140,25 +120,10 @@ class DataSet:
 
 @dataclass
 class Stream:
-    """Observations that are learned from as they arrive; an iteration is so many batches of them.
+    """Pairs (x, y) that are learned from as they arrive; an iteration is an epoch of so many steps.
 
-    None is taken from the iterator before it is asked for, and none is kept. Compiled code gets those that are shaped
-    like the first one.
-
-    Attributes
-    ----------
-    observations : iterator of pairs (x, y)
-    batch_size : int
-    steps : int
-        The number of batches.
-
-    Examples
-    --------
-    >>> observations = iter([([1.0], 2.0), ([3.0], 4.0), ([5.0], 6.0)])
-    >>> [batch.targets for batch in Stream(observations, batch_size=1, steps=2)]
-    [[2.0], [4.0]]
-    >>> next(observations)
-    ([5.0], 6.0)
+    No pair is taken from the iterator before it is asked for, and none is kept. Compiled code gets the batches that
+    are shaped like the first one.
     """
 
     observations: Iterator[Any]

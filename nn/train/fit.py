@@ -250,10 +250,11 @@ class _Training:
         objective, self.history.why_plain = choose_objective(self.graph, self.optimizer, self.jit, batch)
         self.history.engine = objective.engine
         self.learner = Learner(objective, self.optimizer)
+        keep = Examples.for_jit if objective.engine == "jit" else Examples.for_graph
         if isinstance(self.data, DataSet):
-            self.data = replace(self.data, examples=objective.prepare(self.data.examples))
+            self.data = replace(self.data, examples=keep(self.data.examples))
         if self.held_out is not None:
-            self.held_out = objective.prepare(self.held_out)
+            self.held_out = keep(self.held_out)
         if self.is_watched:
             self.structure = Structure(objective.model)
         self.is_chosen = True

@@ -27,20 +27,7 @@ _SAMPLE = 8
 class GraphObjective:
     """The mean loss of a batch's examples, plus the L2 term, computed along the graph.
 
-    Parameters
-    ----------
-    model : Module
-    loss : callable
-        A function of outputs and targets.
-    strength : float, optional
-        The strength of the L2 term.
-    keeps_outputs : bool, optional
-        Whether to keep the outputs of the last batch, for a metric.
-
-    Attributes
-    ----------
-    parameters : list of Value
-    outputs : list of float, or of rows of them
+    For a metric it keeps the outputs of the last batch.
 
     Examples
     --------
@@ -64,17 +51,17 @@ class GraphObjective:
         for parameter, number in zip(self.parameters, numbers.tolist()):
             parameter.data = number
             parameter.grad = 0.0
-        loss = self._graph(batch)
+        loss = GraphObjective.node(self, batch)
         loss.backward()
         return loss.data, np.array([parameter.grad for parameter in self.parameters])
 
     def node(self, batch: Examples) -> Value:
         """Compute the loss of a batch from the parameters as they are, as a Value that has their gradient."""
-        return self._graph(batch)
-
-    def prepare(self, examples: Examples) -> Examples:
-        """Keep of examples what this objective computes with."""
-        return examples.for_graph()
+        predictions = [self.model(x) for x in batch.inputs()]
+        loss: Value = self._total(predictions, batch.targets)
+        if self.keeps_outputs:
+            self.outputs = list(map(as_numbers, predictions))
+        return loss
 
     def check(self, batch: Examples) -> None:
         """Let the loss judge all targets of a batch, against the model's output for the first input."""
@@ -84,13 +71,6 @@ class GraphObjective:
             if not isinstance(loss, Value):
                 raise TypeError(f"the loss must give a Value, not {describe(loss)}")
             self.outputs = list(map(as_numbers, predictions)) if self.keeps_outputs else []
-
-    def _graph(self, batch: Examples) -> Value:
-        predictions = [self.model(x) for x in batch.inputs()]
-        loss: Value = self._total(predictions, batch.targets)
-        if self.keeps_outputs:
-            self.outputs = list(map(as_numbers, predictions))
-        return loss
 
     def _total(self, predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
         loss = self.loss(predictions, targets)
@@ -124,9 +104,6 @@ class CompiledObjective(GraphObjective):
             return self._operation(*self.parameters)  # type: ignore[no-any-return]
         except FloatingPointError:
             return super().node(batch)
-
-    def prepare(self, examples: Examples) -> Examples:
-        return examples.for_jit()
 
     def compile(self, batch: Examples) -> None:
         """Compile for examples like the first one of a batch."""
@@ -177,14 +154,7 @@ class CompiledObjective(GraphObjective):
 
 
 def compiled_outputs(model: Module) -> Callable[[Array, Array], list[Any]]:
-    """Compile a model: make the function from parameters and inputs to the output, or row of outputs, of each example.
-
-    Examples
-    --------
-    >>> from nn import Neuron
-    >>> compiled_outputs(Neuron(1, nonlin=False))(np.array([2.0, -1.0]), np.array([[0.0], [3.0]]))
-    [-1.0, 5.0]
-    """
+    """Compile a model: make the function from parameters and inputs to each example's output, or row of outputs."""
 
     def output_of_example(parameters: Any, x: Any) -> Any:
         output = _with_parameters(model, parameters)(list(x))

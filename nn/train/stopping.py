@@ -16,18 +16,7 @@ Callback = Callable[[History], Any]
 
 @dataclass(frozen=True)
 class StoppingRules:
-    """The rules of one training, as `fit` documents them; None where there is none.
-
-    Examples
-    --------
-    >>> rules, history = StoppingRules(epochs=3, tol=0.01), History()
-    >>> history.record(loss=0.7, lr=0.1, seconds=0.02)
-    >>> rules.reason_to_stop(history, elapsed=0.02)
-    ''
-    >>> history.record(loss=0.695, lr=0.1, seconds=0.02)
-    >>> rules.reason_to_stop(history, elapsed=0.04)
-    'the loss changed by no more than tol = 0.01'
-    """
+    """The rules of one training, as `fit` documents them; None where there is none."""
 
     epochs: int | None = None
     tol: float | None = None
