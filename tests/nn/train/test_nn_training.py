@@ -471,6 +471,7 @@ def test_an_error_in_the_callback_leaves_the_last_parameters():
     model, seen = linear(), []
 
     def callback(history):
+        model.w[0].data += 1.0
         seen.append(data_of(model))
         if len(history) == 3:
             raise RuntimeError("mine")
