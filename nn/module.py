@@ -100,7 +100,7 @@ class Module:
         >>> {name: array.shape for name, array in MLP(2, [3, 1]).state_dict().items()}
         {'layers.0.weight': (3, 2), 'layers.0.bias': (3,), 'layers.1.weight': (1, 3), 'layers.1.bias': (1,)}
         """
-        return {name: _numbers(values) for name, values in self._arrays()}
+        return {name: read_numbers(values) for name, values in self._arrays()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set all parameters from the arrays of a `state_dict`; on any error none is changed.
@@ -130,8 +130,7 @@ class Module:
             raise KeyError(f"state does not fit: missing {missing or 'nothing'}, unexpected {unexpected or 'nothing'}")
         arrays = {name: finite_array(state[name], name, values.shape) for name, values in places.items()}
         for name, values in places.items():
-            for value, number in zip(values.flat, arrays[name].flat):
-                value.data = float(number)
+            write_numbers(values, arrays[name])
 
     def with_parameters(self, values: Sequence[Any]) -> Self:
         """Copy the module with other numbers or Values in the place of its parameters.
@@ -204,5 +203,12 @@ def _arrays_in(thing: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
             yield from _arrays_in(part, f"{path}.{name}")
 
 
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+def read_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Copy the data of an array of Values."""
     return np.array([value.data for value in values.flat], dtype=np.float64).reshape(values.shape)
+
+
+def write_numbers(values: NDArray[Any], numbers: NDArray[np.float64]) -> None:
+    """Set the data of an array of Values."""
+    for value, number in zip(values.flat, numbers.flat):
+        value.data = float(number)
