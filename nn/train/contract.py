@@ -42,23 +42,26 @@ def _is_own_function(function: Any) -> bool:
     return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
 
 
+def all_parts(model: Module) -> list[Any]:
+    """List a model, its parts, their parts and so on."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        part = waiting.pop()
+        found.append(part)
+        if isinstance(part, Value) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
+    return found
+
+
 class Structure:
     """The parts that a model consists of, by identity, and the data of Values that are no parameters."""
 
     def __init__(self, model: Module) -> None:
-        self._parts: list[Any] = []  # kept, so that no other object gets the identity of one
-        seen: set[int] = set()
-        waiting: list[Any] = [model]
-        while waiting:
-            part = waiting.pop()
-            self._parts.append(part)
-            if id(part) in seen:
-                continue
-            seen.add(id(part))
-            if isinstance(part, (list, tuple)):
-                waiting.extend(part)
-            elif not isinstance(part, Value):
-                waiting.extend(inner for _, inner in parts_of(part))
+        self._parts = all_parts(model)  # kept, so that no other object gets the identity of one
         constants = (part for part in self._parts if isinstance(part, Value) and not is_parameter(part))
         self._key = list(map(id, self._parts)), [constant.data for constant in constants]
 

@@ -17,7 +17,7 @@ from autograd_mini.engine.checks import describe
 from nn.checks import as_numbers, is_row
 from nn.losses import Loss, l2
 from nn.module import Module, is_parameter
-from nn.train.contract import check_same, foreign_part
+from nn.train.contract import all_parts, check_same, foreign_part
 from nn.train.data import Array, Examples, constants
 
 # On so many inputs compiled outputs of a user's model are compared with the model's own.
@@ -197,4 +197,6 @@ def check_jit(jit: Any) -> None:
 
 
 def _with_parameters(model: Module, values: Any) -> Module:
-    return copy.deepcopy(model, {id(old): new for old, new in zip(parameters_of(model), values)})
+    """Copy the model with traced numbers in the place of its parameters; it shares all other Values."""
+    memo: dict[int, Any] = {id(part): part for part in all_parts(model) if isinstance(part, Value)}
+    return copy.deepcopy(model, memo | {id(old): new for old, new in zip(parameters_of(model), values)})
