@@ -101,6 +101,8 @@ def is_traced(number: Any) -> bool:
 
 def as_numbers(output: Any) -> Any:
     """Read the number of an output, or the numbers of a row of outputs."""
+    if type(output) is float:
+        return output
     if is_row(output):
         return [as_numbers(entry) for entry in output]
     return output.data if isinstance(output, Value) else as_float(output, "a prediction")
