@@ -3,15 +3,15 @@
 >>> from nn import MLP, SGD, half_squared_error
 >>> model = MLP(2, [4, 1], activation="tanh", seed=1)
 >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
->>> optimiser = SGD(model.parameters(), lr=0.5)
+>>> optimizer = SGD(model.parameters(), lr=0.5)
 >>> for _ in range(500):
-...     loss = optimiser.step(lambda: half_squared_error([model(x) for x in X], y))
+...     loss = optimizer.step(lambda: half_squared_error([model(x) for x in X], y))
 >>> [round(model(x).data) for x in X]
 [0, 1, 1, 0]
 """
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title
-from nn.initializers import INITIALISERS
+from nn.initializers import INITIALIZERS
 from nn.layer import Layer
 from nn.losses import (
     LOSSES,
@@ -32,7 +32,7 @@ from nn.neuron import Neuron
 from nn.optim.adam import Adam
 from nn.optim.line_search import LineSearch
 from nn.optim.newton import Newton
-from nn.optim.optimizer import Optimiser
+from nn.optim.optimizer import Optimizer
 from nn.optim.schedules import constant, cosine_decay, exponential_decay, step_decay
 from nn.optim.sgd import SGD
 from nn.saving import load, load_into, save
@@ -40,16 +40,16 @@ from nn.show.explanation import LayerExplanation, NetworkExplanation, explain_ne
 from nn.show.network_drawing import draw_network
 from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
 from nn.train.evaluation import METRICS, predict, predict_proba, score
-from nn.train.fit import OPTIMISERS, fit
+from nn.train.fit import OPTIMIZERS, fit
 from nn.train.history import History
 
 __all__ = [
     "ACTIVATIONS",
-    "INITIALISERS",
+    "INITIALIZERS",
     "LOSSES",
     "METRICS",
     "MLP",
-    "OPTIMISERS",
+    "OPTIMIZERS",
     "SGD",
     "Adam",
     "History",
@@ -60,7 +60,7 @@ __all__ = [
     "NetworkExplanation",
     "Neuron",
     "Newton",
-    "Optimiser",
+    "Optimizer",
     "accuracy",
     "activation_function",
     "activation_title",

@@ -1,7 +1,4 @@
-"""Activation functions by name, each from the lecture note or paper that the engine's table cites.
-
-A unit's activation takes one Value and gives one; `softmax` alone takes the outputs of a whole layer.
-"""
+"""Activation functions by name. Each takes one Value; `softmax` alone takes the outputs of a whole layer."""
 
 from __future__ import annotations
 
@@ -10,22 +7,22 @@ from functools import partial
 from typing import Any
 
 from autograd_mini import elu, gelu, identity, leaky_relu, relu, sigmoid, silu, softmax, softplus, tanh
-from nn.checks import describe, look_up
+from nn.checks import find_function
 
 Activation = Callable[[Any], Any]
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": identity,  # a linear unit (S2, section 1.1)
+    "identity": identity,  # a linear unit
     "linear": identity,
-    "sigmoid": sigmoid,  # 1 / (1 + e**-x) (S0, section 1)
-    "tanh": tanh,  # = 2 sigmoid(2x) - 1 (S0, equation 1; S1)
-    "relu": relu,  # max(0, x) (S0, equation 2)
-    "leaky_relu": leaky_relu,  # x, or 0.01 x below 0 (S0, equation 3)
-    "softplus": softplus,  # log(1 + e**x) (S0, equation 4)
-    "elu": elu,  # x, or e**x - 1 below 0 (S0, equation 5)
-    "softmax": softmax,  # e**x_i / (e**x_1 + ... + e**x_n) (S3)
-    "silu": silu,  # x sigmoid(x) (Elfwing et al. 2018)
-    "gelu": gelu,  # x P(N(0, 1) <= x) (Hendrycks and Gimpel 2016)
+    "sigmoid": sigmoid,  # 1 / (1 + e**-x)
+    "tanh": tanh,  # 2 sigmoid(2x) - 1
+    "relu": relu,  # max(0, x)
+    "leaky_relu": leaky_relu,  # x, or 0.01 x below 0
+    "softplus": softplus,  # log(1 + e**x)
+    "elu": elu,  # x, or e**x - 1 below 0
+    "softmax": softmax,  # e**x_i / (e**x_1 + ... + e**x_n)
+    "silu": silu,  # x sigmoid(x)
+    "gelu": gelu,  # x P(N(0, 1) <= x)
 }
 
 _TITLES = {
@@ -44,8 +41,8 @@ def activation_function(activation: str | Activation) -> Activation:
     Parameters
     ----------
     activation : str or callable
-        A key of `ACTIVATIONS`, or any function of a Value. For a parameter other than the usual
-        one, `functools.partial(leaky_relu, slope=0.1)` (the slope of S3).
+        A key of `ACTIVATIONS`, or any function of a Value. For another parameter than the usual
+        one, `functools.partial(leaky_relu, slope=0.1)` (CISC6000: Neural Networks has this slope).
 
     Returns
     -------
@@ -62,17 +59,8 @@ def activation_function(activation: str | Activation) -> Activation:
     --------
     >>> activation_function("leaky_relu")(-2.0)
     -0.02
-    >>> activation_function("rely")
-    Traceback (most recent call last):
-        ...
-    ValueError: unknown activation 'rely'; known are: elu, gelu, identity, leaky_relu, linear, relu, sigmoid, \
-silu, softmax, softplus, tanh
     """
-    if isinstance(activation, str):
-        return look_up(ACTIVATIONS, activation, "activation")
-    if not callable(activation):
-        raise TypeError(f"activation must be a name or a function, not {describe(activation)}")
-    return activation
+    return find_function(ACTIVATIONS, activation, "activation")
 
 
 def activation_title(activation: Activation) -> str:

@@ -1,4 +1,4 @@
-"""How weights start: small random numbers (S0, Backpropagation, step 1), from several distributions."""
+"""Initializers: the distributions that weights start from, and the generator that they are drawn with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from nn.checks import describe, look_up
+from autograd_mini.engine.checks import describe
+from nn.checks import look_up
 
 Draw = Callable[[random.Random], float]
 
@@ -35,11 +36,11 @@ def he(nin: int, nout: int) -> Draw:
 
 
 def zeros(nin: int, nout: int) -> Draw:
-    """Give 0: all units of a layer then stay equal to each other for ever (the question at the end of S3)."""
+    """Give 0: all units of a layer then stay equal for ever (CISC6000: Neural Networks, last question)."""
     return lambda generator: 0.0
 
 
-INITIALISERS: dict[str, Callable[[int, int], Draw]] = {
+INITIALIZERS: dict[str, Callable[[int, int], Draw]] = {
     "uniform": uniform,
     "normal": normal,
     "xavier": xavier,
@@ -48,49 +49,17 @@ INITIALISERS: dict[str, Callable[[int, int], Draw]] = {
 }
 
 
-def weight_initialiser(init: str | Draw, nin: int, nout: int) -> Draw:
-    """Find how to draw a weight of a layer.
-
-    Parameters
-    ----------
-    init : str or callable
-        A key of `INITIALISERS`; or a function of a `random.Random` that gives one weight.
-    nin, nout : int
-        The number of inputs and of units of the layer.
-
-    Returns
-    -------
-    callable
-        Takes a `random.Random`, gives a weight.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-    TypeError
-        If `init` is neither a name nor a function.
-
-    Examples
-    --------
-    >>> import random
-    >>> abs(weight_initialiser("xavier", 3, 3)(random.Random(0))) <= 1.0
-    True
-    """
+def weight_initializer(init: str | Draw, nin: int, nout: int) -> Draw:
+    """Find the function that draws a weight of a layer of `nin` inputs and `nout` units."""
     if isinstance(init, str):
-        return look_up(INITIALISERS, init, "initialiser")(nin, nout)
+        return look_up(INITIALIZERS, init, "initializer")(nin, nout)
     if not callable(init):
         raise TypeError(f"init must be a name or a function of a random.Random, not {describe(init)}")
     return init
 
 
 def random_generator(seed: int | random.Random | None) -> random.Random:
-    """Give the generator that `seed` stands for; without one Python's global generator, as micrograd uses.
-
-    Examples
-    --------
-    >>> random_generator(7).random() == random_generator(7).random()
-    True
-    """
+    """Give the generator that `seed` stands for; without one Python's global generator, as micrograd uses."""
     global_generator: Any = random  # the module's functions are that generator's methods
     if seed is None or seed is global_generator:
         return global_generator  # type: ignore[no-any-return]

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value, identity, softmax
+from autograd_mini.engine.checks import check_count
 from nn.activations import Activation, activation_title
-from nn.checks import as_inputs, count, finite_array
-from nn.initializers import Draw, random_generator, weight_initialiser
-from nn.module import Module
+from nn.checks import as_inputs, finite_array
+from nn.initializers import Draw, random_generator, weight_initializer
+from nn.module import Module, read_numbers, write_numbers
 from nn.neuron import Neuron, unit_activation
 
 
 class Layer(Module):
-    """A fully connected layer, h = activation(W x + b) (S2, equation 1.1).
+    """A fully connected layer, h = activation(W x + b) (Neural Networks, chapter 1, eq. 1.1).
 
     Parameters
     ----------
@@ -34,10 +35,8 @@ class Layer(Module):
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As for `Neuron`, and for the softmax of a single unit.
-    TypeError
-        As for `Neuron`.
 
     Examples
     --------
@@ -60,23 +59,23 @@ class Layer(Module):
         init: str | Draw = "uniform",
         seed: int | random.Random | None = None,
     ) -> None:
-        nin, nout = count(nin, "nin"), count(nout, "nout")
+        nin, nout = check_count(nin, "nin"), check_count(nout, "nout")
         self.activation = unit_activation(nonlin, activation)
         if self.activation is softmax and nout == 1:
             raise ValueError("the softmax of a single unit is always 1; use activation='sigmoid' for one probability")
         of_unit = identity if self.activation is softmax else self.activation
-        draw = weight_initialiser(init, nin, nout)
+        draw = weight_initializer(init, nin, nout)
         generator = random_generator(seed)
         self.neurons = [Neuron(nin, activation=of_unit, bias=bias, init=draw, seed=generator) for _ in range(nout)]
 
     @classmethod
     def from_matrix(cls, matrix: Any, *, activation: str | Activation | None = None, bias: bool = True) -> Self:
-        """Make a layer from the weight matrix of the lecture notes.
+        """Make a layer from a matrix of its weights and biases (Neural Networks, chapter 1, section 1.2).
 
         Parameters
         ----------
         matrix : nested sequences or array of real number, shape (nout, nin + 1)
-            One row for each unit; the last column is the bias (S2, section 1.2).
+            One row for each unit; the last column is the bias.
         activation : str or callable, optional
             As for `Layer`.
         bias : bool, optional
@@ -91,14 +90,14 @@ class Layer(Module):
 
         Examples
         --------
-        The hidden layer of S2, section 1.4:
+        The hidden layer of section 1.4:
 
         >>> layer = Layer.from_matrix([[3, 4, 2], [2, 3, 4]])
         >>> [h.data for h in layer([1, 0])]
         [5.0, 6.0]
         """
         numbers = finite_array(matrix, "matrix")
-        nout, nin = numbers.shape[0] if numbers.ndim else 0, numbers.shape[-1] - bias if numbers.ndim == 2 else 0
+        nout, nin = (numbers.shape[0], numbers.shape[1] - bias) if numbers.ndim == 2 else (0, 0)
         if nout < 1 or nin < 1:
             columns = "the weights, then the bias" if bias else "the weights"
             raise ValueError(f"matrix must have a row for each unit, {columns}, but has the shape {numbers.shape}")
@@ -111,45 +110,28 @@ class Layer(Module):
     @property
     def weight(self) -> NDArray[np.float64]:
         """The matrix W, shape (nout, nin): a read-only copy; assign a whole matrix to change the weights."""
-        return _read_only([[w.data for w in neuron.w] for neuron in self.neurons])
+        return _read_only(dict(self._arrays())["weight"])
 
     @weight.setter
     def weight(self, matrix: Any) -> None:
-        rows = finite_array(matrix, "weight", (len(self.neurons), len(self.neurons[0].w)))
-        for neuron, row in zip(self.neurons, rows):
-            for w, number in zip(neuron.w, row):
-                w.data = float(number)
+        values = dict(self._arrays())["weight"]
+        write_numbers(values, finite_array(matrix, "weight", values.shape))
 
     @property
     def bias(self) -> NDArray[np.float64] | None:
         """The vector b, shape (nout,): a read-only copy; None for a layer without."""
-        biases = [neuron.b for neuron in self.neurons]
-        return None if biases[0] is None else _read_only([b.data for b in biases if b is not None])
+        values = dict(self._arrays()).get("bias")
+        return None if values is None else _read_only(values)
 
     @bias.setter
     def bias(self, vector: Any) -> None:
-        biases = [neuron.b for neuron in self.neurons if neuron.b is not None]
-        if not biases:
+        values = dict(self._arrays()).get("bias")
+        if values is None:
             raise ValueError("this layer was made with bias=False, so it has no bias to set")
-        for b, number in zip(biases, finite_array(vector, "bias", (len(self.neurons),))):
-            b.data = float(number)
+        write_numbers(values, finite_array(vector, "bias", values.shape))
 
     def __call__(self, x: Any) -> Any:
-        """Compute the outputs for one example.
-
-        Parameters
-        ----------
-        x : sequence of Value or real number, of length nin
-
-        Returns
-        -------
-        list of Value, or a Value if there is one unit
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for a call of `Neuron`.
-        """
+        """Compute the outputs for one example, as `Neuron` does: a list of Values, or a Value if there is one unit."""
         outputs = self.forward(as_inputs(x, len(self.neurons[0].w)))
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -172,8 +154,8 @@ class Layer(Module):
         return f"{prefix}Layer of [{', '.join(map(str, self.neurons))}]"
 
 
-def _read_only(numbers: list[Any]) -> NDArray[np.float64]:
-    """Make an array that refuses `weight[0, 0] = ...`, which would change a copy and no weight."""
-    array = np.array(numbers, dtype=np.float64)
+def _read_only(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Copy numbers into an array that refuses `weight[0, 0] = ...`, which would change no weight."""
+    array = read_numbers(values)
     array.flags.writeable = False
     return array

@@ -1,11 +1,11 @@
-"""Losses: how wrong a batch of predictions is, as one Value to minimise.
+"""Losses: how wrong a batch of predictions is, as one Value to minimize; knows nothing of models and training.
 
-Every loss takes the outputs of a model for the examples of a batch, one for each example, and as
-many targets, and gives the mean over the examples of what the notes define for one. So the
-gradient of a batch is the mean of its examples' gradients (S2, section 1.4), and a batch of one is
-a single example. An output is a number or Value, or a row of them for a model of several outputs,
-over which a loss sums. Losses compute with Values and numbers alike. While `jit` traces them
-nothing is known that could be refused: then invalid predictions give nan.
+Every loss takes the outputs of a model for the examples of a batch, and as many targets. An output is a number or
+Value, or a row of them. A loss sums over the outputs of an example, and gives the mean over the examples: so the
+gradient of a batch is the mean of its examples' gradients (Neural Networks, chapter 1, section 1.4).
+
+Losses compute with numbers and Values. While `jit` traces them, predictions and targets are not known, and none can
+be refused. Compiled code then gives nan for invalid ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numbers import Real
 from typing import Any
 
 from autograd_mini import Value, dot, less, less_equal, log, logsumexp, relu, softplus, sum, where
-from nn.checks import batch, class_index, describe, is_row, look_up
+from autograd_mini.engine.checks import describe
+from nn.checks import check_batch, check_class, check_not_negative, find_function, is_row, is_traced
 
 Loss = Callable[[Sequence[Any], Sequence[Any]], Any]
 
@@ -25,7 +26,7 @@ _ROUNDING = 1e-6
 
 
 def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Half the squared error, sum over outputs of (y - t)**2 / 2 (S0, equation 12; S2, section 1.4).
+    """Half the squared error, sum over outputs of (y - t)**2 / 2 (From Logistic Regression to Neural Network, eq. 12).
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
     Raises
     ------
     ValueError
-        If the batch is empty, or the shapes differ.
+        If the batch is empty, the shapes differ, or a loss finds a target or prediction out of its range.
     TypeError
         If something is neither a Value nor a real number.
 
@@ -56,28 +57,14 @@ def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
 
 
 def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Mean squared error, sum over outputs of (y - t)**2 (S3, Error Measure).
+    """Mean squared error, sum over outputs of (y - t)**2 (CISC6000: Neural Networks, Error Measure).
 
-    For several outputs that is PyTorch's `mse_loss` times their number: the notes take the mean
-    over examples alone.
-
-    Parameters
-    ----------
-    predictions, targets
-        As for `half_squared_error`.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `half_squared_error`.
+    For several outputs this is PyTorch's `mse_loss` times their number: the mean is over examples alone. Parameters,
+    result and errors are those of `half_squared_error`.
 
     Examples
     --------
-    The two networks of S3 (slides on cross-entropy loss):
+    Two networks (CISC6000: Neural Networks, Cross Entropy Loss):
 
     >>> targets = [[1, 0], [0, 1], [1, 0]]
     >>> round(mean_squared_error([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
@@ -91,10 +78,10 @@ def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
 
 
 def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (S1).
+    """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (Lecture 11: Neural Networks).
 
     Infinite for a prediction of exactly 0 or 1 that is wrong; `binary_cross_entropy_from_logits`
-    stays finite.
+    stays finite. Result and errors are those of `half_squared_error`.
 
     Parameters
     ----------
@@ -103,52 +90,31 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
     targets : sequence of real number, or of rows of them
         Classes 0 and 1, or probabilities.
 
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a prediction or target is not from 0 to 1, the batch is empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
     >>> round(binary_cross_entropy([0.9, 0.4], [1, 1]), 4)
     0.5108
     """
     pairs = _pairs(predictions, targets)
-    _check_probabilities((t for _, t in pairs), "target", "")
     hint = "; for logits use binary_cross_entropy_from_logits"
-    conditions = _check_probabilities((p for p, _ in pairs), "prediction", hint)
+    conditions = _check_probabilities((t for _, t in pairs), "target")
+    conditions += _check_probabilities((p for p, _ in pairs), "prediction", hint)
     terms = [_weighted_log(t, p) + _weighted_log(1.0 - t, 1.0 - p) for p, t in pairs]
     return _nan_unless(conditions, -sum(terms) / len(predictions))
 
 
 def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Binary cross-entropy of sigmoid(z), from z, stable for every z (S1; S4, section 11.2).
+    """Binary cross-entropy of sigmoid(z), from z, stable for every z (Chapter 11: Neural Network, section 11.2).
 
-    -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
+    -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z). Result and errors are those of
+    `half_squared_error`.
 
     Parameters
     ----------
     predictions : sequence of Value or real number, or of rows of them
-        Logits: what a sigmoid would turn into probabilities.
+        Logits: a sigmoid would turn them into probabilities.
     targets : sequence of real number, or of rows of them
         Classes 0 and 1, or probabilities.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a target is not from 0 to 1, the batch is empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
 
     Examples
     --------
@@ -156,16 +122,16 @@ def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequen
     1000.0
     """
     pairs = _pairs(predictions, targets)
-    _check_probabilities((t for _, t in pairs), "target", "")
+    conditions = _check_probabilities((t for _, t in pairs), "target")
     terms = [_weighted(t, softplus, -z) + _weighted(1.0 - t, softplus, z) for z, t in pairs]
-    return sum(terms) / len(predictions)
+    return _nan_unless(conditions, sum(terms) / len(predictions))
 
 
 def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Cross-entropy of probabilities, -sum over classes of t_k log p_k (S3, Cross Entropy Loss; S4, equation 11.4).
+    """Cross-entropy of probabilities, -sum over classes of t_k log p_k (Chapter 11: Neural Network, eq. 11.4).
 
     Infinite where a probability of exactly 0 meets a target above 0; `cross_entropy_from_logits`
-    stays finite.
+    stays finite. Result and errors are those of `half_squared_error`.
 
     Parameters
     ----------
@@ -174,21 +140,9 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     targets : sequence of int, or of rows of real number
         For each example its class, counted from 0, or the probabilities that all classes should have.
 
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If predictions or targets are no distributions, a class is out of range, the batch is
-        empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
-    The two networks of S3:
+    Two networks (CISC6000: Neural Networks, Cross Entropy Loss):
 
     >>> targets = [[1, 0], [0, 1], [1, 0]]
     >>> round(cross_entropy([[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]], targets), 2)
@@ -196,8 +150,7 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     >>> round(cross_entropy([[0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], [0, 1, 0]), 2)
     1.06
     """
-    rows = _rows(predictions, targets)
-    conditions: list[Any] = []
+    rows, conditions = _rows(predictions, targets)
     for i, (row, _) in enumerate(rows):
         conditions += _check_distribution(row, f"predictions[{i}]", "; for logits use cross_entropy_from_logits")
     terms = [
@@ -208,39 +161,30 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 
 
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k (S4, equation 11.4).
+    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k.
+
+    Targets are those of `cross_entropy`, result and errors those of `half_squared_error`.
 
     Parameters
     ----------
     predictions : sequence of rows of Value or real number
-        For each example the logits of all classes: what a softmax would turn into probabilities.
-    targets
-        As for `cross_entropy`.
-
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a target is no distribution, a class is out of range, the batch is empty, or the shapes
-        differ.
-    TypeError
-        If something is neither a Value nor a real number.
+        For each example the logits of all classes: a softmax would turn them into probabilities.
+    targets : sequence of int, or of rows of real number
 
     Examples
     --------
     >>> cross_entropy_from_logits([[1000.0, 0.0]], [1])
     1000.0
     """
-    rows = _rows(predictions, targets)
+    rows, conditions = _rows(predictions, targets)
     terms = [logsumexp(row) - (row[target] if isinstance(target, int) else dot(target, row)) for row, target in rows]
-    return sum(terms) / len(rows)
+    return _nan_unless(conditions, sum(terms) / len(rows))
 
 
 def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Hinge loss, max(0, 1 - t s), of scores for the classes -1 and 1 (the loss of micrograd's demo).
+
+    Result and errors are those of `half_squared_error`.
 
     Parameters
     ----------
@@ -249,40 +193,32 @@ def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     targets : sequence of int, or of rows of them
         Classes, -1 or 1.
 
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If a target is neither -1 nor 1, the batch is empty, or the shapes differ.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
     >>> hinge([0.5, -3.0], [1, -1])
     0.25
     """
     pairs = _pairs(predictions, targets)
+    conditions = []
     for _, t in pairs:
-        if isinstance(t, Real) and t not in (-1, 1):
+        if is_traced(t):
+            conditions.append(_within(t * t, 1.0, 1.0))
+        elif isinstance(t, Real) and t not in (-1, 1):
             raise ValueError(f"the hinge loss needs targets -1 and 1, but got {describe(t)}; for 0 and 1 give 2*t - 1")
-    return sum([relu(1.0 - t * s) for s, t in pairs]) / len(predictions)
+    return _nan_unless(conditions, sum([relu(1.0 - t * s) for s, t in pairs]) / len(predictions))
 
 
 def l2(weights: Iterable[Any], strength: float) -> Any:
-    """L2 regularisation, strength / 2 times the sum of w**2, to be added to a loss (S4, section 11.3).
+    """L2 regularization, strength / 2 times the sum of w**2 (Chapter 11: Neural Network, section 11.3).
 
-    Its gradient is strength * w.
+    It is added to a loss. Its gradient is strength * w.
 
     Parameters
     ----------
     weights : iterable of Value or real number
-        `model.weights()`: the notes leave the biases free.
+        `model.weights()`: biases stay free.
     strength : float
-        The notes' lambda, 0 or more.
+        Lambda, 0 or more.
 
     Returns
     -------
@@ -290,22 +226,16 @@ def l2(weights: Iterable[Any], strength: float) -> Any:
 
     Raises
     ------
-    ValueError
-        If `strength` is negative, infinite or nan.
-    TypeError
-        If `strength` is no real number, or a weight neither that nor a Value.
+    ValueError, TypeError
+        If `strength` is no real number from 0 on.
 
     Examples
     --------
     >>> l2([3.0, 4.0], strength=0.1)
     1.25
     """
-    if not isinstance(strength, Real):
-        raise TypeError(f"strength must be a real number, not {describe(strength)}")
-    if not 0.0 <= strength < float("inf"):
-        raise ValueError(f"strength must be 0 or more and finite, not {strength}")
-    listed = list(weights)
-    return dot(listed, listed) * (strength / 2.0)
+    half, listed = check_not_negative(strength, "strength") / 2.0, list(weights)
+    return dot(listed, listed) * half
 
 
 LOSSES: dict[str, Loss] = {
@@ -343,16 +273,12 @@ def loss_function(loss: str | Loss) -> Loss:
     >>> loss_function("hinge")([2.0], [-1])
     3.0
     """
-    if isinstance(loss, str):
-        return look_up(LOSSES, loss, "loss")
-    if not callable(loss):
-        raise TypeError(f"loss must be a name or a function, not {describe(loss)}")
-    return loss
+    return find_function(LOSSES, loss, "loss")
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     """Pair every output of every example with its target."""
-    batch(predictions, targets)
+    check_batch(predictions, targets)
     pairs: list[tuple[Any, Any]] = []
     for i, (output, target) in enumerate(zip(predictions, targets)):
         if is_row(output) != is_row(target) or (is_row(output) and len(output) != len(target)):
@@ -366,10 +292,14 @@ def _pairs(predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _rows(predictions: Any, targets: Any) -> list[tuple[list[Any], int | list[Any]]]:
-    """Pair every example's row of outputs with its class, or with the distribution it should have."""
-    batch(predictions, targets)
+def _rows(predictions: Any, targets: Any) -> tuple[list[tuple[list[Any], int | list[Any]]], list[Any]]:
+    """Pair every example's row of outputs with its class, or with the distribution it should have.
+
+    Also give the conditions that traced targets must meet.
+    """
+    check_batch(predictions, targets)
     rows: list[tuple[list[Any], int | list[Any]]] = []
+    conditions: list[Any] = []
     for i, (output, target) in enumerate(zip(predictions, targets)):
         if not is_row(output) or len(output) < 2:
             raise ValueError(
@@ -380,34 +310,30 @@ def _rows(predictions: Any, targets: Any) -> list[tuple[list[Any], int | list[An
         if is_row(target):
             if len(target) != len(row):
                 raise ValueError(f"targets[{i}] has {len(target)} probabilities for {len(row)} classes")
-            _check_distribution(target, f"targets[{i}]", "")
+            conditions += _check_distribution(target, f"targets[{i}]")
             rows.append((row, list(target)))
+        elif is_traced(target):
+            indicators = [_within(target, k, k) for k in range(len(row))]
+            conditions.append(sum(indicators))
+            rows.append((row, indicators))
         else:
-            rows.append((row, class_index(target, len(row), f"targets[{i}]")))
-    return rows
+            rows.append((row, check_class(target, len(row), f"targets[{i}]")))
+    return rows, conditions
 
 
-def _known(number: Any) -> Any:
-    """Give a number that can be judged; None for what is being traced."""
-    if isinstance(number, Value):
-        return None if number.is_traced else number.data
-    return number if isinstance(number, Real) else None
-
-
-def _check_probabilities(numbers: Iterable[Any], role: str, hint: str) -> list[Any]:
-    """Check numbers; of those that are being traced, give the conditions that they must meet."""
+def _check_probabilities(numbers: Iterable[Any], role: str, hint: str = "") -> list[Any]:
+    """Refuse what is no probability; of traced numbers give the conditions that they must meet."""
     conditions = []
     for number in numbers:
-        known = _known(number)
-        if known is None:
+        if is_traced(number) or not isinstance(number, (Value, Real)):
             conditions.append(_within(number, 0.0, 1.0))
-        elif not 0.0 <= known <= 1.0:
-            raise ValueError(f"a {role} must be a probability from 0 to 1, not {known}{hint}")
+        elif not 0.0 <= _known(number) <= 1.0:
+            raise ValueError(f"a {role} must be a probability from 0 to 1, not {_known(number)}{hint}")
     return conditions
 
 
-def _check_distribution(row: Sequence[Any], role: str, hint: str) -> list[Any]:
-    """Check the probabilities of all classes; if some are being traced, give the conditions that they must meet."""
+def _check_distribution(row: Sequence[Any], role: str, hint: str = "") -> list[Any]:
+    """Refuse what is no distribution; of traced numbers give the conditions that they must meet."""
     conditions = _check_probabilities(row, f"probability in {role}", hint)
     if conditions:
         return [*conditions, _within(sum(row), 1.0 - _ROUNDING, 1.0 + _ROUNDING)]
@@ -417,12 +343,16 @@ def _check_distribution(row: Sequence[Any], role: str, hint: str) -> list[Any]:
     return []
 
 
+def _known(number: Any) -> Any:
+    return number.data if isinstance(number, Value) else number
+
+
 def _within(number: Any, least: float, most: float) -> Any:
     return where(less(number, least), 0.0, less_equal(number, most))
 
 
 def _nan_unless(conditions: Iterable[Any], loss: Any) -> Any:
-    """Let nan tell of what is not as it must be, where nothing can be raised."""
+    """Make the loss nan where a condition is 0: compiled code can't raise."""
     for condition in conditions:
         loss = where(condition, loss, math.nan)
     return loss
@@ -436,7 +366,7 @@ def _weighted(weight: Any, function: Callable[[Any], Any], x: Any) -> Any:
 
 
 def _weighted_log(weight: Any, p: Any) -> Any:
-    """Weight * log(p), which is 0 where the weight is, also for p = 0, and so is its gradient."""
+    """Weight * log(p). Where the weight is 0 this is 0, and so is its gradient, also for p = 0."""
     if isinstance(weight, Real):
         return _weighted(weight, log, p)
     return weight * log(where(weight, p, 1.0))

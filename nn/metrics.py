@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
-from autograd_mini import Value
-from nn.checks import batch, class_index, describe, is_row
+from autograd_mini.engine.checks import describe
+from nn.checks import as_numbers, check_batch, check_class, is_row
 
 
 def classification_error(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
-    """Give the part of the examples that are classified wrongly (S3, Classification Error).
+    """Give the part of the examples that are classified wrongly (CISC6000: Neural Networks, Classification Error).
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
 
     Examples
     --------
-    The first network of S3:
+    The first network of CISC6000: Neural Networks:
 
     >>> predictions = [[0.9, 0.1], [0.1, 0.9], [0.4, 0.6]]
     >>> round(classification_error(predictions, [[1, 0], [0, 1], [1, 0]]), 2)
     0.33
     """
-    batch(predictions, targets)
+    check_batch(predictions, targets)
     wrong = [
         predicted_class(prediction, threshold) != _true_class(target, prediction, f"targets[{i}]")
         for i, (prediction, target) in enumerate(zip(predictions, targets))
@@ -51,21 +51,7 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
 
 
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: float = 0.5) -> float:
-    """Give the part of the examples that are classified right.
-
-    Parameters
-    ----------
-    predictions, targets, threshold
-        As for `classification_error`.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `classification_error`.
+    """Give the part of the examples that are classified right, as `classification_error` gives the wrong ones.
 
     Examples
     --------
@@ -78,23 +64,13 @@ def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: floa
 
 
 def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
-    """Give the class that a model's output for one example says.
+    """Give the class that a model's output for one example says: 0 or 1 for one output, counted from 0 for a row.
 
     Parameters
     ----------
     prediction : Value or real number, or a row of them
     threshold : float, optional
         As for `classification_error`.
-
-    Returns
-    -------
-    int
-        0 or 1 for one output, counted from 0 for several.
-
-    Raises
-    ------
-    TypeError
-        If an output is neither a Value nor a real number.
 
     Examples
     --------
@@ -103,13 +79,13 @@ def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
     """
     if is_row(prediction):
         return _largest(prediction)
-    return int(_number(prediction) > threshold)
+    return int(as_numbers(prediction) > threshold)
 
 
 def _true_class(target: Any, prediction: Any, role: str) -> int:
     if is_row(prediction):
         if not is_row(target):
-            return class_index(target, len(prediction), role)
+            return check_class(target, len(prediction), role)
         if len(target) != len(prediction):
             raise ValueError(f"{role} has {len(target)} entries for {len(prediction)} classes")
         return _largest(target)
@@ -121,13 +97,5 @@ def _true_class(target: Any, prediction: Any, role: str) -> int:
 
 
 def _largest(row: Any) -> int:
-    numbers = [_number(entry) for entry in row]
+    numbers: list[float] = as_numbers(row)
     return numbers.index(max(numbers))
-
-
-def _number(entry: Any) -> float:
-    if isinstance(entry, Value):
-        return entry.data
-    if not isinstance(entry, Real):
-        raise TypeError(f"a prediction must be a number or a Value, not {describe(entry)}")
-    return float(entry)

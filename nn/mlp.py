@@ -8,15 +8,17 @@ from itertools import pairwise
 from typing import Any, Self
 
 from autograd_mini import Value
+from autograd_mini.engine.checks import check_count, describe
 from nn.activations import Activation
-from nn.checks import as_inputs, count, describe, sequence
+from nn.checks import as_inputs, check_sequence
 from nn.initializers import Draw, random_generator
 from nn.layer import Layer
 from nn.module import Module
+from nn.neuron import Neuron
 
 
 class MLP(Module):
-    """A multi-layer perceptron, or feedforward network (S0, section 1.2).
+    """A multi-layer perceptron, or feedforward network (From Logistic Regression to Neural Network, section 1.2).
 
     Parameters
     ----------
@@ -65,7 +67,8 @@ class MLP(Module):
         init: str | Draw = "uniform",
         seed: int | random.Random | None = None,
     ) -> None:
-        sizes = [count(nin, "nin"), *(count(n, "a layer's size in nouts") for n in sequence(nouts, "nouts"))]
+        layers = check_sequence(nouts, "nouts")
+        sizes = [check_count(nin, "nin"), *(check_count(n, "a layer's size in nouts") for n in layers)]
         if len(sizes) < 2:
             raise ValueError("nouts must name the size of at least one layer, but is empty")
         generator = random_generator(seed)
@@ -92,7 +95,7 @@ class MLP(Module):
 
         Examples
         --------
-        The network of S2, section 1.4, before training:
+        The network of Neural Networks, chapter 1, section 1.4, before training:
 
         >>> model = MLP.from_layers([Layer.from_matrix([[3, 4, 2], [2, 3, 4]]), Layer.from_matrix([[5, 5, 2]])])
         >>> model([1, 0]).data
@@ -113,23 +116,7 @@ class MLP(Module):
         return model
 
     def __call__(self, x: Any) -> Any:
-        """Compute the outputs for one example.
-
-        Parameters
-        ----------
-        x : sequence of Value or real number, of length nin
-
-        Returns
-        -------
-        list of Value, or a Value if there is one output
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer inputs than the network takes.
-        TypeError
-            If an input is neither a Value nor a real number.
-        """
+        """Compute the outputs for one example, as `Neuron` does: a list of Values, or one Value for one output."""
         signals = as_inputs(x, len(self.layers[0].neurons[0].w))
         for layer in self.layers:
             signals = layer.forward(signals)
@@ -141,3 +128,16 @@ class MLP(Module):
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"
+
+
+def layers_of(model: Any) -> list[Layer]:
+    """See a neuron, a layer and an MLP as one thing: list the layers, which share the model's parameters."""
+    if isinstance(model, MLP):
+        return model.layers
+    if isinstance(model, Layer):
+        return [model]
+    if isinstance(model, Neuron):
+        layer = Layer(len(model.w), 1, activation=model.activation, init="zeros")
+        layer.neurons = [model]
+        return [layer]
+    raise TypeError(f"expected an MLP, a Layer or a Neuron, not {describe(model)}")

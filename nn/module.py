@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value
-from nn.checks import describe, finite_array
+from autograd_mini.engine.checks import describe
+from nn.checks import finite_array
 
 
 class Module:
@@ -39,12 +40,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define __call__")
 
     def parameters(self) -> list[Value]:
-        """List what training may change.
-
-        Returns
-        -------
-        list of Value
-            Each once, also where two parts share it.
+        """List the parameters, which training may change: each once, also where two parts share it.
 
         Examples
         --------
@@ -66,7 +62,9 @@ class Module:
         return _walk(self, "", set())
 
     def weights(self) -> list[Value]:
-        """List the parameters that are no biases, not called `b` or `bias`: those that L2 holds small (S4).
+        """List the parameters that L2 regularization holds small: all that are not called `b` or `bias`.
+
+        The biases stay free (Chapter 11: Neural Network, section 11.3).
 
         Examples
         --------
@@ -94,12 +92,7 @@ class Module:
             parameter.grad = 0.0
 
     def state_dict(self) -> dict[str, NDArray[np.float64]]:
-        """Copy all parameters into arrays; a layer's are its matrix `weight` and vector `bias`.
-
-        Returns
-        -------
-        dict
-            From a path of attributes to an array.
+        """Copy all parameters into arrays, by path; a layer has a matrix `weight` and a vector `bias`.
 
         Examples
         --------
@@ -107,14 +100,10 @@ class Module:
         >>> {name: array.shape for name, array in MLP(2, [3, 1]).state_dict().items()}
         {'layers.0.weight': (3, 2), 'layers.0.bias': (3,), 'layers.1.weight': (1, 3), 'layers.1.bias': (1,)}
         """
-        return {name: _numbers(values) for name, values in self._arrays()}
+        return {name: read_numbers(values) for name, values in self._arrays()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set all parameters from what `state_dict` gave; on any error none is changed.
-
-        Parameters
-        ----------
-        state : mapping from str to array
+        """Set all parameters from the arrays of a `state_dict`; on any error none is changed.
 
         Raises
         ------
@@ -141,14 +130,13 @@ class Module:
             raise KeyError(f"state does not fit: missing {missing or 'nothing'}, unexpected {unexpected or 'nothing'}")
         arrays = {name: finite_array(state[name], name, values.shape) for name, values in places.items()}
         for name, values in places.items():
-            for value, number in zip(values.flat, arrays[name].flat):
-                value.data = float(number)
+            write_numbers(values, arrays[name])
 
     def with_parameters(self, values: Sequence[Any]) -> Self:
         """Copy the module with other numbers or Values in the place of its parameters.
 
-        So a model becomes a function of its parameters, which `grad`, `hessian` and the like can
-        transform: `lambda values: loss(model.with_parameters(values))`.
+        So a model becomes a function of its parameters, which `grad` or `hessian` can transform:
+        `lambda values: loss(model.with_parameters(values))`.
 
         Parameters
         ----------
@@ -183,13 +171,8 @@ class Module:
             yield from _arrays_in(part, prefix + name)
 
 
-def _is_parameter(thing: Any) -> bool:
-    """Tell a parameter from a result or a constant that a module keeps."""
-    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
-
-
-def _parts(thing: Any) -> list[tuple[Any, Any]]:
-    """List what a container consists of, with the name or place of each part."""
+def parts_of(thing: Any) -> list[tuple[Any, Any]]:
+    """List what a module or a container consists of, with the attribute or place of each part."""
     if isinstance(thing, Module):
         return list(vars(thing).items())
     if isinstance(thing, Mapping):
@@ -197,27 +180,35 @@ def _parts(thing: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
 
 
+def is_parameter(thing: Any) -> bool:
+    """Tell a parameter from a result or a constant that a module keeps."""
+    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
+
+
 def _walk(thing: Any, path: str, seen: set[Value]) -> Iterator[tuple[str, Value]]:
-    if _is_parameter(thing) and thing not in seen:
+    if is_parameter(thing) and thing not in seen:
         seen.add(thing)
         yield path, thing
-    for name, part in _parts(thing):
+    for name, part in parts_of(thing):
         yield from _walk(part, f"{path}.{name}" if path else str(name), seen)
 
 
 def _arrays_in(thing: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(thing, Module):
         yield from thing._arrays(path + ".")
-    elif _is_parameter(thing):
-        array = np.empty((), dtype=object)
-        array[()] = thing
-        yield path, array
-    elif isinstance(thing, (list, tuple)) and thing and all(map(_is_parameter, thing)):
+    elif is_parameter(thing) or (isinstance(thing, (list, tuple)) and thing and all(map(is_parameter, thing))):
         yield path, np.array(thing, dtype=object)
     else:
-        for name, part in _parts(thing):
+        for name, part in parts_of(thing):
             yield from _arrays_in(part, f"{path}.{name}")
 
 
-def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+def read_numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Copy the data of an array of Values."""
     return np.array([value.data for value in values.flat], dtype=np.float64).reshape(values.shape)
+
+
+def write_numbers(values: NDArray[Any], numbers: NDArray[np.float64]) -> None:
+    """Set the data of an array of Values."""
+    for value, number in zip(values.flat, numbers.flat):
+        value.data = float(number)

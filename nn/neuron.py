@@ -6,16 +6,18 @@ import random
 from typing import Any
 
 from autograd_mini import Value, dot, identity, softmax
+from autograd_mini.engine.checks import check_count
 from nn.activations import Activation, activation_function, activation_title
-from nn.checks import as_inputs, count
-from nn.initializers import Draw, random_generator, weight_initialiser
+from nn.checks import as_inputs
+from nn.initializers import Draw, random_generator, weight_initializer
 from nn.module import Module
 
 
 class Neuron(Module):
-    """One unit of a network: a weighted sum of its inputs, and an activation (S0, section 1.1).
+    """One unit of a network: a weighted sum of its inputs, and an activation.
 
-    In the graph it is two nodes, a `dot` and the activation; a linear one is the `dot` alone.
+    In the graph it is two nodes, a `dot` and the activation; a linear one is the `dot` alone (From Logistic
+    Regression to Neural Network, section 1.1).
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ class Neuron(Module):
     bias : bool, optional
         Whether there is a bias, which starts at 0.
     init : str or callable, optional
-        How weights are drawn: a name in `nn.INITIALISERS`, or a function of a `random.Random`.
+        How weights are drawn: a name in `nn.INITIALIZERS`, or a function of a `random.Random`.
     seed : int or random.Random, optional
         Makes the weights reproducible. Without it they come from Python's global generator, in
         micrograd's order: after the same `random.seed` they are micrograd's.
@@ -69,11 +71,11 @@ class Neuron(Module):
         init: str | Draw = "uniform",
         seed: int | random.Random | None = None,
     ) -> None:
-        nin = count(nin, "nin")
+        nin = check_count(nin, "nin")
         self.activation = unit_activation(nonlin, activation)
         if self.activation is softmax:
             raise ValueError("softmax needs the outputs of a whole layer; use Layer(nin, nout, activation='softmax')")
-        draw = weight_initialiser(init, nin, 1)
+        draw = weight_initializer(init, nin, 1)
         generator = random_generator(seed)
         self.w = [Value(draw(generator)) for _ in range(nin)]
         self.b = Value(0.0) if bias else None

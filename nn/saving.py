@@ -1,7 +1,7 @@
-"""Keeping a model: safetensors files in PyTorch's layout, written in full or not at all.
+"""Saving and loading models: safetensors files in PyTorch's layout.
 
-A file holds the tensors of the `torch.nn.Sequential` that has the same layers. Of the architecture
-only what the tensors don't tell stands beside them, as JSON: the kind of model, and its activations.
+A file holds the tensors of the `torch.nn.Sequential` that has the same layers. JSON beside them names the kind of
+model and its activations, which the tensors don't tell.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import json
 import math
 import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import identity, softmax
+from autograd_mini.engine.checks import describe
+from autograd_mini.show.files import write_file
 from nn.activations import ACTIVATIONS, Activation, activation_function
-from nn.checks import describe, finite_array
+from nn.checks import finite_array
 from nn.layer import Layer
-from nn.mlp import MLP
+from nn.mlp import MLP, layers_of
 from nn.module import Module
 from nn.neuron import Neuron
-from nn.show.views import layers_of
 
 Arrays = dict[str, NDArray[np.float64]]
 Tensors = tuple[NDArray[np.float64], NDArray[np.float64] | None]  # a layer's weight, and its bias
@@ -58,11 +57,11 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        If a parameter is nan or infinite, there is none, or `path` is something else than a file.
+        If a parameter is nan or infinite, or there is none.
     TypeError
         If `model` is no Module.
-    FileNotFoundError
-        If there is no such folder.
+    OSError
+        If the file can't be written, for example because there is no such folder.
     ImportError
         If safetensors is not installed.
 
@@ -86,7 +85,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     if not arrays:
         raise ValueError(f"this {type(model).__name__} has no parameters to save")
     architecture = {"version": _VERSION, "model": type(model).__name__, "activations": _activations(model)}
-    _write(Path(path), safetensors.numpy.save(arrays, {_METADATA: json.dumps(architecture)}))
+    write_file(Path(path), safetensors.numpy.save(arrays, {_METADATA: json.dumps(architecture)}))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -183,7 +182,7 @@ def _safetensors() -> Any:
     return safetensors
 
 
-# From a model to names, arrays and activations, and back.
+# Tensors and models.
 
 
 def _is_sequential(model: Module) -> bool:
@@ -199,39 +198,15 @@ def _named_arrays(model: Module) -> Arrays:
     arrays: Arrays = {}
     index = 0
     for layer in layers_of(model):
-        arrays[f"{index}.weight"] = layer.weight
-        if layer.bias is not None:
-            arrays[f"{index}.bias"] = layer.bias
+        arrays |= {f"{index}.{name}": array for name, array in layer.state_dict().items()}
         index += 1 if layer.activation is identity else 2
     return arrays
 
 
-def _assign(model: Module, arrays: Arrays, architecture: Mapping[str, Any] | None) -> None:
-    if not _is_sequential(model):
-        try:
-            return model.load_state_dict(arrays)
-        except KeyError as error:
-            raise ValueError(error.args[0]) from None
-    layers = layers_of(model)
-    found, wanted = _by_layer(arrays), [(layer.weight, layer.bias) for layer in layers]
-    if _outline(found) != _outline(wanted):
-        raise ValueError(f"the file holds {_outline(found)}, but the model has {_outline(wanted)}")
-    _check_activations(_activations(model), architecture)
-    for layer, (weight, bias) in zip(layers, found):
-        _set_layer(layer, weight, bias)
-
-
-def _set_layer(layer: Layer, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> None:
-    layer.weight = weight
-    if bias is not None:
-        layer.bias = bias
-
-
 def _by_layer(arrays: Arrays) -> list[Tensors]:
     """Sort the tensors of a `Sequential` by their place in it; check that they are those of `Linear`s."""
-    places = sorted({_place(name) for name in arrays})
     layers = []
-    for place in places:
+    for place in sorted({_place(name) for name in arrays}):
         weight, bias = arrays.get(f"{place}.weight"), arrays.get(f"{place}.bias")
         if weight is None:
             raise ValueError(f"there is a {place}.bias, but no {place}.weight")
@@ -251,14 +226,72 @@ def _place(name: str) -> int:
 
 
 def _outline(layers: Sequence[Tensors]) -> str:
-    """Describe layers by what must agree."""
+    """Write the shapes of layers: `"3x2, 1x3 without bias"`."""
     return ", ".join(
         "x".join(map(str, weight.shape)) + (" without bias" if bias is None else "") for weight, bias in layers
     )
 
 
+def _assign(model: Module, arrays: Arrays, architecture: Mapping[str, Any] | None) -> None:
+    if not _is_sequential(model):
+        try:
+            return model.load_state_dict(arrays)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+    layers = layers_of(model)
+    found, wanted = _by_layer(arrays), [(layer.weight, layer.bias) for layer in layers]
+    if _outline(found) != _outline(wanted):
+        raise ValueError(f"the file holds {_outline(found)}, but the model has {_outline(wanted)}")
+    theirs = None if architecture is None else architecture["activations"]
+    for i, (our, their) in enumerate(zip(_activations(model) or [], theirs or [])):
+        if our != their:
+            raise ValueError(f"layer {i} was saved with the activation {their!r}, but the model has {our!r}")
+    for layer, (weight, bias) in zip(layers, found):
+        _fill(layer, weight, bias)
+
+
+def _rebuild(arrays: Arrays, architecture: Mapping[str, Any] | None) -> Module:
+    if architecture is None:
+        raise ValueError(
+            "it holds tensors alone, without the architecture that save() adds; "
+            "make a model of the same shape and call load_into(model, path)"
+        )
+    kind, activations = architecture["model"], architecture["activations"]
+    if activations is None:
+        raise ValueError(
+            f"it was saved from a {kind} that is a class of its own, shares parameters, or has an activation without "
+            "a name in nn.ACTIVATIONS; make the model as it was made then, and call load_into(model, path)"
+        )
+    tensors = _by_layer(arrays)
+    if len(tensors) != len(activations):
+        raise ValueError(f"it has {len(tensors)} layers, but {len(activations)} activations")
+    layers = []
+    for (weight, bias), described in zip(tensors, activations):
+        nout, nin = weight.shape
+        layer = Layer(nin, nout, activation=_described(described), bias=bias is not None, init="zeros")
+        layers.append(_fill(layer, weight, bias))
+    match kind, MLP.from_layers(layers), layers:
+        case "MLP", network, _:
+            return network
+        case "Layer", _, [layer]:
+            return layer
+        case "Neuron", _, [Layer(neurons=[neuron])]:
+            return neuron
+    raise ValueError(f"its tensors, {_outline(tensors)}, are not those of a {kind}")
+
+
+def _fill(layer: Layer, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> Layer:
+    layer.weight = weight
+    if bias is not None:
+        layer.bias = bias
+    return layer
+
+
+# Activations and their descriptions.
+
+
 def _activations(model: Module) -> list[Any] | None:
-    """Describe each layer's activation; None where `load` could not make the same model of that."""
+    """Describe each layer's activation; give None where `load` could not make the same model of the descriptions."""
     if not _is_sequential(model):
         return None
     layers = layers_of(model)
@@ -268,13 +301,13 @@ def _activations(model: Module) -> list[Any] | None:
 
 
 def _is_uniform(layer: Layer) -> bool:
-    """Tell whether the units compute what the layer's activation says, and none was changed alone."""
+    """Tell whether every unit has the activation that the layer says."""
     of_unit = identity if layer.activation is softmax else layer.activation
     return all(neuron.activation is of_unit for neuron in layer.neurons)
 
 
 def _description(activation: Activation) -> Any:
-    """Describe an activation by its name, with the parameters where it has some of its own; None without a name."""
+    """Describe an activation: its name, or name and parameters; None without a name."""
     function, parameters = activation, {}
     if isinstance(activation, partial) and not activation.args:
         function = activation.func
@@ -287,9 +320,9 @@ def _description(activation: Activation) -> Any:
 
 def _described(description: Any) -> Activation:
     """Find the activation that a file describes; it may describe anything."""
-    if isinstance(description, str):
-        return activation_function(description)
     match description:
+        case str(name):
+            return activation_function(name)
         case [str(name), dict(parameters)] if all(map(_is_finite, parameters.values())):
             activation = partial(activation_function(name), **parameters)
             try:
@@ -304,49 +337,7 @@ def _is_finite(number: Any) -> bool:
     return isinstance(number, float) and math.isfinite(number)
 
 
-def _rebuild(arrays: Arrays, architecture: Mapping[str, Any] | None) -> Module:
-    if architecture is None:
-        raise ValueError(
-            "it holds tensors alone, without the architecture that save() adds; "
-            "make a model of the same shape and call load_into(model, path)"
-        )
-    kind, described = architecture["model"], architecture["activations"]
-    if described is None:
-        raise ValueError(
-            f"it was saved from a {kind} that is a class of its own, shares parameters, or has an activation without "
-            "a name in nn.ACTIVATIONS; make the model as it was made then, and call load_into(model, path)"
-        )
-    tensors = _by_layer(arrays)
-    if len(tensors) != len(described):
-        raise ValueError(f"it has {len(tensors)} layers, but {len(described)} activations")
-    network = MLP.from_layers([_layer(*pair, _described(name)) for pair, name in zip(tensors, described)])
-    match kind, network.layers:
-        case "MLP", _:
-            return network
-        case "Layer", [layer]:
-            return layer
-        case "Neuron", [Layer(neurons=[neuron])]:
-            return neuron
-    raise ValueError(f"its tensors, {_outline(tensors)}, are not those of a {kind}")
-
-
-def _layer(weight: NDArray[np.float64], bias: NDArray[np.float64] | None, activation: Activation) -> Layer:
-    nout, nin = weight.shape
-    layer = Layer(nin, nout, activation=activation, bias=bias is not None, init="zeros")
-    _set_layer(layer, weight, bias)
-    return layer
-
-
-def _check_activations(ours: list[Any] | None, architecture: Mapping[str, Any] | None) -> None:
-    theirs = None if architecture is None else architecture["activations"]
-    if ours is None or theirs is None:
-        return  # nothing is known of one of them
-    for i, (our, their) in enumerate(zip(ours, theirs)):
-        if our != their:
-            raise ValueError(f"layer {i} was saved with the activation {their!r}, but the model has {our!r}")
-
-
-# Reading and writing.
+# Files.
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
@@ -354,54 +345,32 @@ def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
     safetensors = _safetensors()
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")
+    arrays: Arrays = {}
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            return dict(_tensors(file)), file.metadata() or {}
+            for name in file.keys():  # noqa: SIM118  (no mapping, in spite of its keys)
+                dtype = file.get_slice(name).get_dtype()
+                if dtype not in _FLOATS:
+                    raise ValueError(f"{name} has the type {dtype}; expected floats: {', '.join(_FLOATS)}")
+                arrays[name] = finite_array(file.get_tensor(name), name)
+            return arrays, file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise ValueError(f"{os.fspath(path)!r} is truncated, damaged or no safetensors file: {error}") from error
     except ValueError as error:
         raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
 
 
-def _tensors(file: Any) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    for name in file.keys():  # noqa: SIM118  (no mapping, in spite of its keys)
-        dtype = file.get_slice(name).get_dtype()
-        if dtype not in _FLOATS:
-            raise ValueError(f"{name} has the type {dtype}; expected floats: {', '.join(_FLOATS)}")
-        yield name, finite_array(file.get_tensor(name), name)
-
-
 def _architecture(metadata: Mapping[str, str]) -> dict[str, Any] | None:
-    """Read what `save` has written beside the tensors; None if the file is another program's."""
+    """Read the JSON that `save` has written beside the tensors; None if the file is another program's."""
     if _METADATA not in metadata:
         return None
     try:
         architecture = json.loads(metadata[_METADATA])
     except (ValueError, RecursionError):
-        raise ValueError("its description of the architecture is damaged") from None
+        architecture = None
     match architecture:
         case {"version": int(version)} if version != _VERSION:
             raise ValueError(f"it has version {version} of the format, and this package reads version {_VERSION}")
         case {"version": int(), "model": str(), "activations": list() | None}:
             return dict(architecture)
     raise ValueError("its description of the architecture is damaged")
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Write a file in full or not at all."""
-    final = Path(os.path.realpath(target))  # a link keeps pointing to what it points to
-    if not final.parent.is_dir():
-        raise FileNotFoundError(f"no such folder: {str(target.parent)!r}")
-    if final.exists() and not final.is_file():
-        raise ValueError(f"{str(target)!r} is no file that could be replaced")
-    draft = final.with_name(f".{uuid4().hex}.draft")  # in the same folder, so that it can take the other's place
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # else the name might reach the disk before the content
-        if final.exists():
-            shutil.copymode(final, draft)
-        draft.replace(final)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -8,16 +8,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from autograd_mini import Value
-from nn.optim.optimizer import Array, Optimiser, Schedule, fraction, not_negative, positive
+from nn.checks import check_fraction, check_not_negative, check_positive
+from nn.optim.optimizer import Array, Optimizer, Schedule
 
 
-class Adam(Optimiser):
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015, algorithm 1), as `torch.optim.Adam` has it.
 
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable, optional
         The learning rate, or a schedule: a function of the number of steps done so far.
     betas : tuple of float, optional
@@ -25,21 +26,19 @@ class Adam(Optimiser):
     eps : float, optional
         Added to the root of the mean square, which may be 0.
     weight_decay : float, optional
-        Added to each gradient, times the parameter, biases included; S4 spares those: see `nn.l2`.
+        Added to each gradient, times the parameter, biases included; `nn.l2` leaves them free.
 
     Raises
     ------
-    ValueError
-        If a number is out of range; also as for `Optimiser`.
-    TypeError
-        As for `Optimiser`.
+    ValueError, TypeError
+        If a number is out of range; also as for `Optimizer`.
 
     Examples
     --------
     >>> from autograd_mini import Value
     >>> x = Value(3.0)
-    >>> optimiser = Adam([x], lr=0.1)
-    >>> loss = optimiser.step(lambda: x * x)
+    >>> optimizer = Adam([x], lr=0.1)
+    >>> loss = optimizer.step(lambda: x * x)
     >>> round(x.data, 6)
     2.9
     """
@@ -54,9 +53,9 @@ class Adam(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        self.betas = fraction(betas[0], "betas[0]"), fraction(betas[1], "betas[1]")
-        self.eps = positive(eps, "eps")
-        self.weight_decay = not_negative(weight_decay, "weight_decay")
+        self.betas = check_fraction(betas[0], "betas[0]"), check_fraction(betas[1], "betas[1]")
+        self.eps = check_positive(eps, "eps")
+        self.weight_decay = check_not_negative(weight_decay, "weight_decay")
         self._means = np.zeros(len(self.parameters))
         self._mean_squares = np.zeros(len(self.parameters))
 

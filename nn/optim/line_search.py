@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from autograd_mini import Value, no_grad
-from nn.optim.optimizer import Closure, Optimiser, Schedule, fraction
+from nn.checks import check_fraction
+from nn.optim.optimizer import Closure, Optimizer, Schedule
 
 # The part of the first rate below which the search gives up: a smaller step is lost in rounding.
 _SMALLEST = 2.0**-50
 
 
-class LineSearch(Optimiser):
-    """Gradient descent whose learning rate is chosen anew in each step by a line search (S4, section 11.2).
+class LineSearch(Optimizer):
+    """Gradient descent whose learning rate is found anew in each step (Chapter 11: Neural Network, section 11.2).
 
     The search backtracks (Armijo 1966): starting with `lr` it shrinks the rate until the loss falls
     by at least `decrease` * rate * |gradient|**2. Where no rate does, the parameters stay.
@@ -20,7 +21,7 @@ class LineSearch(Optimiser):
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable, optional
         The rate to try first, or a schedule of it.
     decrease : float, optional
@@ -35,18 +36,16 @@ class LineSearch(Optimiser):
 
     Raises
     ------
-    ValueError
-        If a number is out of range; also as for `Optimiser`.
-    TypeError
-        As for `Optimiser`.
+    ValueError, TypeError
+        If a number is out of range; also as for `Optimizer`.
 
     Examples
     --------
     >>> from autograd_mini import Value
     >>> x = Value(3.0)
-    >>> optimiser = LineSearch([x])
-    >>> loss = optimiser.step(lambda: x * x)
-    >>> x.data, optimiser.chosen_lr
+    >>> optimizer = LineSearch([x])
+    >>> loss = optimizer.step(lambda: x * x)
+    >>> x.data, optimizer.chosen_lr
     (0.0, 0.5)
     """
 
@@ -54,33 +53,18 @@ class LineSearch(Optimiser):
         self, parameters: Iterable[Value], lr: float | Schedule = 1.0, *, decrease: float = 1e-4, shrink: float = 0.5
     ) -> None:
         super().__init__(parameters, lr)
-        self.decrease = fraction(decrease, "decrease")
-        self.shrink = fraction(shrink, "shrink")
+        self.decrease = check_fraction(decrease, "decrease")
+        self.shrink = check_fraction(shrink, "shrink")
         if not self.shrink:
             raise ValueError("shrink must be above 0")
         self.chosen_lr = 0.0
 
     def step(self, closure: Closure | None = None) -> Value | None:
-        """Change the parameters once, by the gradient times the rate that the search finds.
+        """Change the parameters once, as for `Optimizer`, but always with a closure.
 
-        Parameters
-        ----------
-        closure : callable
-            Computes the loss, a Value, from the parameters. It is called for each rate that is
-            tried, and must give the same loss for the same parameters.
-
-        Returns
-        -------
-        Value
-            The loss before the step.
-
-        Raises
-        ------
-        TypeError
-            If there is no closure, or it gives no Value.
+        The closure is called for each rate that is tried, and must give the same loss for the same parameters.
         """
-        if closure is None:
-            raise TypeError("LineSearch.step needs a closure that computes the loss, to try learning rates with")
+        closure = self._required(closure)
         first = rate = self._rate()
         loss = self._backpropagate(closure)
         start = [parameter.data for parameter in self.parameters]

@@ -8,27 +8,26 @@ from typing import Any
 import numpy as np
 
 from autograd_mini import Value, hessian, topological_order
-from nn.optim.optimizer import Closure, Optimiser, Schedule
+from nn.optim.optimizer import Closure, Optimizer, Schedule
 
 
-class Newton(Optimiser):
-    """The Newton-Raphson method, w <- w - lr * H^-1 gradient, H the Hessian of the loss (S3; Bishop 2006, 4.3.3).
+class Newton(Optimizer):
+    """The Newton-Raphson method, w <- w - lr * H^-1 gradient, H the Hessian of the loss (Bishop 2006, 4.3.3).
 
-    For convex losses of few parameters, such as that of logistic regression: a Hessian takes as
-    many backward passes as there are parameters, and where a loss is not convex the method may
-    climb to a saddle.
+    For convex losses of few parameters, as in logistic regression: a Hessian takes as many backward passes as there are
+    parameters, and where a loss is not convex the method may climb to a saddle.
 
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable, optional
         The part of Newton's step to take, or a schedule of it.
 
     Raises
     ------
     ValueError, TypeError
-        As for `Optimiser`.
+        As for `Optimizer`.
 
     Examples
     --------
@@ -43,30 +42,16 @@ class Newton(Optimiser):
         super().__init__(parameters, lr)
 
     def step(self, closure: Closure | None = None) -> Value | None:
-        """Change the parameters once.
-
-        Parameters
-        ----------
-        closure : callable
-            Computes the loss, a Value, from the parameters.
-
-        Returns
-        -------
-        Value
-            The loss before the step.
+        """Change the parameters once, as for `Optimizer`, but always with a closure.
 
         Raises
         ------
-        TypeError
-            If there is no closure, or it gives no Value.
         ValueError
             If the Hessian is singular, as where the data leave a parameter undetermined, or not
             finite; the parameters stay as they are.
         """
-        if closure is None:
-            raise TypeError("Newton.step needs a closure that computes the loss, for its second derivatives")
         rate = self._rate()
-        loss = self._backpropagate(closure)
+        loss = self._backpropagate(self._required(closure))
         curvature = np.array(hessian(_replay(loss, self.parameters))([p.data for p in self.parameters]))
         gradient = np.array([parameter.grad for parameter in self.parameters])
         direction = _solve(curvature, gradient)

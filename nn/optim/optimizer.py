@@ -1,30 +1,31 @@
-"""Optimiser: what all of them have in common, their parameters and learning rate."""
+"""Optimizer: the base of all optimizers; it holds parameters, learning rate and the number of steps."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value
-from nn.checks import describe
+from autograd_mini.engine.checks import describe
+from nn.checks import check_not_negative, check_positive
 
 Schedule = Callable[[int], float]
 Closure = Callable[[], Value]
 Array = NDArray[np.float64]
 
 
-class Optimiser:
-    """Base class: changes parameters, given their gradients; a subclass says how, in `_update` or `_moved`.
+class Optimizer:
+    """Base class: changes parameters by their gradients.
+
+    A subclass says how, in `_update(rate)`, which changes the parameters, or in `_moved(data, gradient, rate)`, which
+    computes with arrays of all parameters.
 
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable
         The learning rate, or a function that gives it for the number of steps done so far.
 
@@ -47,13 +48,13 @@ class Optimiser:
     Examples
     --------
     >>> from autograd_mini import Value
-    >>> class SignDescent(Optimiser):
+    >>> class SignDescent(Optimizer):
     ...     def _update(self, rate):
     ...         for parameter in self.parameters:
-    ...             parameter.data -= math.copysign(rate, parameter.grad)
+    ...             parameter.data -= rate if parameter.grad > 0 else -rate
     >>> x = Value(3.0)
-    >>> optimiser = SignDescent([x], lr=0.5)
-    >>> optimiser.step(lambda: x * x)
+    >>> optimizer = SignDescent([x], lr=0.5)
+    >>> optimizer.step(lambda: x * x)
     Value(data=9.0, grad=1.0)
     >>> x.data
     2.5
@@ -61,7 +62,7 @@ class Optimiser:
 
     def __init__(self, parameters: Iterable[Value], lr: float | Schedule) -> None:
         self.parameters = _check_parameters(parameters)
-        self.lr = lr if callable(lr) else positive(lr, "lr")
+        self.lr = lr if callable(lr) else check_positive(lr, "lr")
         self.steps = 0
 
     def zero_grad(self) -> None:
@@ -75,8 +76,8 @@ class Optimiser:
         Parameters
         ----------
         closure : callable, optional
-            Computes the loss, a Value. With it the step begins by computing the gradients of that
-            loss; without it they are what `backward()` has left in the parameters.
+            Computes the loss, a Value, whose gradients the step then computes. Without it they are the gradients that
+            `backward()` has left in the parameters.
 
         Returns
         -------
@@ -97,18 +98,7 @@ class Optimiser:
         return loss
 
     def step_arrays(self, data: Array, gradient: Array) -> Array:
-        """Do a step with numbers that are kept elsewhere than in the parameters.
-
-        Parameters
-        ----------
-        data, gradient : array
-            The number and the derivative of each parameter.
-
-        Returns
-        -------
-        array
-            The new numbers.
-        """
+        """Do a step with the numbers and derivatives of all parameters in arrays; give the new numbers."""
         rate = self._rate()
         with np.errstate(all="ignore"):
             moved = self._moved(data, gradient, rate)
@@ -131,7 +121,12 @@ class Optimiser:
     def _rate(self) -> float:
         """Give the learning rate of this step; a schedule may also give 0."""
         rate = self.lr(self.steps) if callable(self.lr) else self.lr
-        return not_negative(rate, f"the learning rate of step {self.steps}")
+        return check_not_negative(rate, f"the learning rate of step {self.steps}")
+
+    def _required(self, closure: Closure | None) -> Closure:
+        if closure is None:
+            raise TypeError(f"{type(self).__name__}.step needs a closure that computes the loss")
+        return closure
 
     def _backpropagate(self, closure: Closure) -> Value:
         """Compute the loss and its gradients, whatever gradients there were."""
@@ -143,44 +138,17 @@ class Optimiser:
         return loss
 
 
-def positive(number: Any, role: str) -> float:
-    """Check a finite number above 0."""
-    if not 0.0 < _real(number, role) < math.inf:
-        raise ValueError(f"{role} must be positive and finite, not {number}")
-    return float(number)
-
-
-def not_negative(number: Any, role: str) -> float:
-    """Check a finite number, 0 or more."""
-    if not 0.0 <= _real(number, role) < math.inf:
-        raise ValueError(f"{role} must be 0 or more and finite, not {number}")
-    return float(number)
-
-
-def fraction(number: Any, role: str) -> float:
-    """Check a number from 0 up to, but not including, 1."""
-    if not 0.0 <= _real(number, role) < 1.0:
-        raise ValueError(f"{role} must be at least 0 and less than 1, not {number}")
-    return float(number)
-
-
-def _real(number: Any, role: str) -> float:
-    if not isinstance(number, Real):
-        raise TypeError(f"{role} must be a real number, not {describe(number)}")
-    return float(number)
-
-
 def _check_parameters(parameters: Iterable[Value]) -> list[Value]:
     if not isinstance(parameters, Iterable):
         raise TypeError(f"parameters must be Values, as model.parameters() gives them, not {describe(parameters)}")
     listed = list(parameters)
     if not listed:
-        raise ValueError("there is no parameter to optimise")
+        raise ValueError("there is no parameter to optimize")
     for i, parameter in enumerate(listed):
         if not isinstance(parameter, Value):
             raise TypeError(f"parameter {i} must be a Value, not {describe(parameter)}")
         if not parameter.is_leaf or not parameter.requires_grad:
-            raise TypeError(f"parameter {i} was computed or detached, {parameter!r}; an optimiser changes Values given")
+            raise TypeError(f"parameter {i} was computed or detached, {parameter!r}; an optimizer changes Values given")
     if len(set(listed)) != len(listed):
         raise ValueError("a parameter is there twice, and would be changed twice in each step")
     return listed

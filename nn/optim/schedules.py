@@ -1,37 +1,23 @@
-"""Learning rates that change: functions of the number of steps done so far, for an optimiser's `lr`."""
+"""Schedules: learning rates that change, as functions of the number of steps done so far."""
 
 from __future__ import annotations
 
 import math
 
-from nn.checks import count
-from nn.optim.optimizer import Schedule, not_negative, positive
+from autograd_mini.engine.checks import check_count
+from nn.checks import check_not_negative, check_positive
+from nn.optim.optimizer import Schedule
 
 
 def constant(lr: float) -> Schedule:
-    """Give the same learning rate for every step.
-
-    Parameters
-    ----------
-    lr : float
-
-    Returns
-    -------
-    callable
-
-    Raises
-    ------
-    ValueError
-        If `lr` is not positive and finite.
-    TypeError
-        If it is no real number.
+    """Give the same learning rate for every step; errors are those of `step_decay`.
 
     Examples
     --------
     >>> constant(0.1)(1000)
     0.1
     """
-    start = positive(lr, "lr")
+    start = check_positive(lr, "lr")
     return lambda step: start
 
 
@@ -49,6 +35,7 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     Returns
     -------
     callable
+        The schedule, for the `lr` of an optimizer.
 
     Raises
     ------
@@ -63,37 +50,21 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     >>> schedule(0), schedule(9), schedule(10), schedule(25)
     (0.8, 0.8, 0.4, 0.2)
     """
-    start, every, factor = positive(lr, "lr"), count(every, "every"), positive(factor, "factor")
+    start, every, factor = check_positive(lr, "lr"), check_count(every, "every"), check_positive(factor, "factor")
     return lambda step: start * factor ** (step // every)
 
 
 def exponential_decay(lr: float, factor: float) -> Schedule:
     """Multiply the learning rate by a factor after each step (PyTorch's ExponentialLR).
 
-    Parameters
-    ----------
-    lr : float
-        The learning rate of the first step.
-    factor : float
-
-    Returns
-    -------
-    callable
-
-    Raises
-    ------
-    ValueError
-        If `lr` or `factor` is not positive and finite.
-    TypeError
-        If one is no real number.
+    Parameters and errors are those of `step_decay`.
 
     Examples
     --------
     >>> exponential_decay(0.8, factor=0.5)(3)
     0.1
     """
-    start, factor = positive(lr, "lr"), positive(factor, "factor")
-    return lambda step: start * factor**step
+    return step_decay(lr, 1, factor)
 
 
 def cosine_decay(lr: float, steps: int, floor: float = 0.0) -> Schedule:
@@ -108,10 +79,6 @@ def cosine_decay(lr: float, steps: int, floor: float = 0.0) -> Schedule:
     floor : float, optional
         The lowest rate.
 
-    Returns
-    -------
-    callable
-
     Raises
     ------
     ValueError
@@ -125,7 +92,7 @@ def cosine_decay(lr: float, steps: int, floor: float = 0.0) -> Schedule:
     >>> schedule(0), round(schedule(50), 12), schedule(100), schedule(200)
     (1.0, 0.5, 0.0, 0.0)
     """
-    start, steps, floor = positive(lr, "lr"), count(steps, "steps"), not_negative(floor, "floor")
+    start, steps, floor = check_positive(lr, "lr"), check_count(steps, "steps"), check_not_negative(floor, "floor")
     if floor > start:
         raise ValueError(f"floor must not be above lr, but is {floor}, and lr {lr}")
     return lambda step: floor + (start - floor) * (1.0 + math.cos(math.pi * min(step / steps, 1.0))) / 2.0

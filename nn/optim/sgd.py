@@ -7,18 +7,19 @@ from collections.abc import Iterable
 import numpy as np
 
 from autograd_mini import Value
-from nn.optim.optimizer import Array, Optimiser, Schedule, fraction, not_negative
+from nn.checks import check_fraction, check_not_negative
+from nn.optim.optimizer import Array, Optimizer, Schedule
 
 
-class SGD(Optimiser):
-    """Gradient descent, w <- w - lr * gradient (S0, equation 15); stochastic if the gradients are.
+class SGD(Optimizer):
+    """Gradient descent, w <- w - lr * gradient (From Logistic Regression to Neural Network, eq. 15).
 
     With momentum, and with weight decay, it does what `torch.optim.SGD` does.
 
     Parameters
     ----------
     parameters : iterable of Value
-        What to change: `model.parameters()`.
+        `model.parameters()`, or some of them.
     lr : float or callable
         The learning rate, or a schedule: a function of the number of steps done so far.
     momentum : float, optional
@@ -27,23 +28,20 @@ class SGD(Optimiser):
     nesterov : bool, optional
         Go along gradient + momentum * v instead (Nesterov 1983, as Sutskever et al. 2013 write it).
     weight_decay : float, optional
-        Added to each gradient, times the parameter, biases included; S4 spares those: see `nn.l2`.
+        Added to each gradient, times the parameter, biases included; `nn.l2` leaves them free.
 
     Raises
     ------
-    ValueError
-        If a number is out of range, or Nesterov's method is asked for without momentum; also as
-        for `Optimiser`.
-    TypeError
-        As for `Optimiser`.
+    ValueError, TypeError
+        If a number is out of range, or Nesterov's method has no momentum; also as for `Optimizer`.
 
     Examples
     --------
     >>> from autograd_mini import Value
     >>> x = Value(3.0)
-    >>> optimiser = SGD([x], lr=0.25)
+    >>> optimizer = SGD([x], lr=0.25)
     >>> for _ in range(3):
-    ...     loss = optimiser.step(lambda: x * x)
+    ...     loss = optimizer.step(lambda: x * x)
     >>> x.data
     0.375
     """
@@ -58,9 +56,9 @@ class SGD(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        self.momentum = fraction(momentum, "momentum")
+        self.momentum = check_fraction(momentum, "momentum")
         self.nesterov = nesterov
-        self.weight_decay = not_negative(weight_decay, "weight_decay")
+        self.weight_decay = check_not_negative(weight_decay, "weight_decay")
         if nesterov and not momentum:
             raise ValueError("Nesterov's method needs a momentum above 0")
         self._velocities = np.zeros(len(self.parameters))

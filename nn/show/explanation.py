@@ -20,14 +20,12 @@ from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.format import bracketed, columns, number
 from nn.activations import ACTIVATIONS, Activation, activation_title
-from nn.checks import as_inputs, is_row
+from nn.checks import as_array, as_inputs, as_numbers, is_row
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss, loss_function
-from nn.mlp import MLP
+from nn.mlp import MLP, layers_of
 from nn.neuron import Neuron
-from nn.show.views import layers_of, unit_names
-from nn.train.data import as_array
-from nn.train.evaluation import as_numbers
+from nn.show.views import unit_names
 
 Array = NDArray[np.float64]
 

@@ -13,9 +13,8 @@ from autograd_mini import no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.format import COLORS, tinted
 from nn.activations import Activation, activation_function, activation_title
-from nn.checks import class_index, finite_array, is_row, sequence
+from nn.checks import as_numbers, check_class, check_sequence, finite_array, is_row
 from nn.metrics import predicted_class
-from nn.train.evaluation import as_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,7 +249,7 @@ def _plot_activation(axes: Axes, function: Activation, xs: NDArray[np.float64]) 
 
 def _curve(numbers: Any, role: str) -> NDArray[np.float64]:
     try:
-        curve = np.array(sequence(numbers, role), dtype=np.float64)
+        curve = np.array(check_sequence(numbers, role), dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"{role} must be a sequence of numbers, not {describe(numbers)}") from None
     if curve.ndim != 1 or curve.size == 0:
@@ -282,7 +281,7 @@ def _outputs(model: Callable[[Any], Any], points: Iterable[list[float]]) -> NDAr
 
 
 def _labels(y: Any, examples: int, outputs: int) -> list[int]:
-    if len(sequence(y, "y")) != examples:
+    if len(check_sequence(y, "y")) != examples:
         raise ValueError(f"expected a class for each of the {examples} examples, but y has the length {len(y)}")
     return [_label(label, outputs, f"y[{i}]") for i, label in enumerate(np.asarray(y))]
 
@@ -294,7 +293,7 @@ def _label(label: Any, outputs: int, role: str) -> int:
         return predicted_class(label)
     if outputs == 1 and label == -1:
         return -1
-    return class_index(label, max(outputs, 2), role)
+    return check_class(label, max(outputs, 2), role)
 
 
 def _margins(outputs: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:

@@ -3,49 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from autograd_mini.engine.checks import describe
 from nn.layer import Layer
-from nn.mlp import MLP
-from nn.neuron import Neuron
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def layers_of(model: Any) -> list[Layer]:
-    """List the layers of a model; they share its parameters.
-
-    Parameters
-    ----------
-    model : MLP, Layer or Neuron
-        A neuron counts as a layer of one unit.
-
-    Returns
-    -------
-    list of Layer
-
-    Raises
-    ------
-    TypeError
-        If `model` is something else.
-
-    Examples
-    --------
-    >>> neuron = Neuron(2)
-    >>> [layer] = layers_of(neuron)
-    >>> layer.neurons[0] is neuron
-    True
-    """
-    if isinstance(model, MLP):
-        return model.layers
-    if isinstance(model, Layer):
-        return [model]
-    if isinstance(model, Neuron):
-        layer = Layer(len(model.w), 1, activation=model.activation, init="zeros")
-        layer.neurons = [model]
-        return [layer]
-    raise TypeError(f"expected an MLP, a Layer or a Neuron, not {describe(model)}")
 
 
 def unit_names(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
@@ -53,6 +14,7 @@ def unit_names(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
 
     Examples
     --------
+    >>> from nn import MLP
     >>> unit_names(MLP(2, [2, 1]).layers)
     [('x1', 'x2'), ('h1', 'h2'), ('y',)]
     >>> unit_names(MLP(1, [1, 1, 2]).layers)

@@ -1,7 +1,7 @@
-"""What a model's outputs mean, and how good they are: evaluation, which records no graph.
+"""Evaluation: a model's outputs, the classes and probabilities that they say, and how good they are.
 
-The loss that a model was trained with says what its outputs are: numbers, scores, logits or
-probabilities (S4, section 11.2: each loss has its link).
+The loss that a model was trained with says what its outputs are: numbers, scores, logits or probabilities
+(Chapter 11: Neural Network, section 11.2). No graph is recorded.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Value, no_grad, sigmoid, softmax
-from nn.checks import describe, is_row, look_up
+from autograd_mini import Value, sigmoid, softmax
+from autograd_mini.engine.checks import describe
+from nn.checks import find_function, is_row
 from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
-from nn.train.compiled import SAMPLE, CompiledModel, NotCompiled, check_jit, inputs_of
-from nn.train.data import as_examples, as_rows, constants
+from nn.train.contract import foreign_part
+from nn.train.data import Array, as_examples, as_rows
+from nn.train.objective import check_jit, outputs_along_graph, outputs_through_jit
 
-Output = float | list[float]
 Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": classification_error, **LOSSES}
@@ -30,10 +31,10 @@ METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": clas
 # A single output above this says class 1. Squared errors leave it open: it depends on how classes are coded.
 _THRESHOLDS = {"hinge": 0.0, "binary_cross_entropy": 0.5, "binary_cross_entropy_from_logits": 0.0}
 
+_CLASSIFIERS = {*_THRESHOLDS, "cross_entropy", "cross_entropy_from_logits"}
+
 # With fewer parameters times examples, compiling a model takes longer than its outputs do.
 _WORTH_COMPILING = 1_000_000
-
-_CLASSIFIERS = {*_THRESHOLDS, "cross_entropy", "cross_entropy_from_logits"}
 
 
 def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool | None = None) -> NDArray[Any]:
@@ -44,13 +45,13 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     model : Module
     X : array-like of shape (n, features)
     loss : str or callable, optional
-        What the model was trained with. A loss of classification gives classes, coded as the
+        The loss that the model was trained with. A loss of classification gives classes, coded as the
         targets of that loss: of several outputs the largest says the class; a single one says 1 if
         it is above 0.5 (`binary_cross_entropy`) or 0 (`binary_cross_entropy_from_logits`,
         `hinge`), and else 0, or -1 for `hinge`. Any other loss, and none, gives the outputs.
     jit : bool, optional
-        Whether to compute through `autograd_mini.jit`. Unless given, where the model can be traced
-        and there is so much to compute that it takes longer than to compile.
+        Whether to compute through `autograd_mini.jit`. Unless given, a model that is all nn's own goes through jit
+        where that takes less time. For other models True has the contract of `fit`.
 
     Returns
     -------
@@ -59,7 +60,8 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     Raises
     ------
     ValueError
-        If X has the wrong shape or contains nan or inf, or the loss is unknown.
+        If X has the wrong shape or contains nan or inf, or the loss is unknown; with `jit=True` also if
+        the compiled outputs of a user's model differ from its own.
     TypeError
         If X contains something else than numbers, `model` is no Module, or with `jit=True` the
         model can't be traced.
@@ -76,7 +78,7 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     array([-1,  1])
     """
     trained_with = _name_of(loss)
-    outputs = _outputs_for(model, X, trained_with, jit)
+    outputs = _outputs(model, as_rows(X), jit, trained_with)
     if trained_with not in _CLASSIFIERS:
         return np.array(outputs)
     threshold = _THRESHOLDS.get(trained_with, 0.5)
@@ -89,12 +91,10 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
 
     Parameters
     ----------
-    model : Module
-    X : array-like of shape (n, features)
-    loss : str or callable
-        What the model was trained with: one of the four cross-entropies.
-    jit : bool, optional
+    model, X, jit
         As for `predict`.
+    loss : str or callable
+        The loss that the model was trained with: one of the four cross-entropies.
 
     Returns
     -------
@@ -104,9 +104,7 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
     Raises
     ------
     ValueError
-        If the loss is another one, whose outputs are no probabilities; also as for `predict`.
-    TypeError, ImportError
-        As for `predict`.
+        If the loss is another one, whose outputs are no probabilities. All other errors are those of `predict`.
 
     Examples
     --------
@@ -118,7 +116,7 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
     trained_with = _name_of(loss)
     if trained_with not in _CLASSIFIERS - {"hinge"}:
         raise ValueError(f"a model trained with {trained_with} gives no probabilities; with a cross-entropy it would")
-    outputs = _outputs_for(model, X, trained_with, jit)
+    outputs = _outputs(model, as_rows(X), jit, trained_with)
     if trained_with == "binary_cross_entropy_from_logits":
         outputs = [[sigmoid(z) for z in row] if isinstance(row, list) else sigmoid(row) for row in outputs]
     elif trained_with == "cross_entropy_from_logits":
@@ -139,17 +137,15 @@ def score(
 
     Parameters
     ----------
-    model : Module
-    X : array-like of shape (n, features)
+    model, X, jit
+        As for `predict`.
     y : array-like of shape (n,) or (n, outputs)
     metric : str or callable, optional
         `"accuracy"`, `"classification_error"`, a loss's name, or a function of outputs and targets
         that gives a number.
     loss : str or callable, optional
-        What the model was trained with. The accuracy of a model with a single output needs it, to
+        The loss that the model was trained with. The accuracy of a model with a single output needs it, to
         tell where one class ends: see `predict`.
-    jit : bool, optional
-        As for `predict`.
 
     Returns
     -------
@@ -158,12 +154,8 @@ def score(
     Raises
     ------
     ValueError
-        If the shapes or lengths are wrong, X or y contain nan or inf, a label is out of range, a
-        name is unknown, or the loss does not say where one class ends.
-    TypeError
-        If there is something else than numbers; also as for `predict`.
-    ImportError
-        As for `predict`.
+        If lengths differ, a label is out of range, a name is unknown, or the loss does not say where one class
+        ends. All other errors are those of `predict`.
 
     Examples
     --------
@@ -174,10 +166,9 @@ def score(
     >>> score(unit, [[0.0], [3.0]], [-1.0, 4.0], metric="mean_squared_error")
     0.5
     """
-    check_model(model)
     measure = metric_function(metric, loss)
     examples = as_examples(X, y)
-    return measure(outputs_of(model, inputs_of(examples.inputs).tolist(), jit), examples.targets)  # type: ignore[no-any-return]
+    return measure(_outputs(model, as_rows(X), jit), examples.targets)  # type: ignore[no-any-return]
 
 
 def check_model(model: Any) -> None:
@@ -186,58 +177,20 @@ def check_model(model: Any) -> None:
         raise TypeError(f"model must be a Module, such as an MLP, not {describe(model)}")
 
 
-def outputs_of(model: Module, rows: Sequence[Sequence[float]], jit: bool | None) -> list[Output]:
-    """Compute a model's outputs as plain numbers, without recording a graph."""
-    check_jit(jit)
-    is_worth_compiling = len(rows) * len(model.parameters()) >= _WORTH_COMPILING
-    if jit or (jit is None and is_worth_compiling):
-        try:
-            compiled = CompiledModel(model)
-            compiled.check_outputs([constants(row) for row in rows[:SAMPLE]])
-            return compiled.outputs(compiled.parameters(), np.array(rows))
-        except (ImportError, NotCompiled):
-            if jit:
-                raise
-    with no_grad():
-        return [as_numbers(model(constants(row))) for row in rows]
-
-
-def as_numbers(output: Any) -> Output:
-    """Read the numbers of an output, or row of outputs.
-
-    Examples
-    --------
-    >>> as_numbers([Value(1.0), Value(2.0)])
-    [1.0, 2.0]
-    """
-    if is_row(output):
-        return [as_numbers(entry) for entry in output]  # type: ignore[misc]
-    return output.data if isinstance(output, Value) else float(output)
-
-
 def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
     """Make the function that measures outputs, given the loss that says what they are."""
-    if isinstance(metric, str):
-        function = look_up(METRICS, metric, "metric")
-        if function in (accuracy, classification_error):
-            return partial(_classify, function, _name_of(loss))
-        return function
-    if not callable(metric):
-        raise TypeError(f"metric must be a name or a function, not {describe(metric)}")
-    return partial(_measure, metric)
+    function = find_function(METRICS, metric, "metric")
+    if function in (accuracy, classification_error) and isinstance(metric, str):
+        return partial(_classify, function, _name_of(loss))
+    return partial(_measure, function)
 
 
-def as_number(result: Any, role: str) -> float:
-    """Read the number that a loss or metric gave."""
-    number = result.data if isinstance(result, Value) else result
-    if not isinstance(number, Real):
-        raise TypeError(f"{role} must be a number, not {describe(result)}")
-    return float(number)
-
-
-def _outputs_for(model: Any, X: Any, trained_with: str, jit: bool | None) -> list[Output]:
+def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Any]:
     check_model(model)
-    outputs = outputs_of(model, as_rows(X), jit)
+    check_jit(jit)
+    if jit is None:
+        jit = len(X) * len(model.parameters()) >= _WORTH_COMPILING and not foreign_part(model)
+    outputs = outputs_through_jit(model, X) if jit else outputs_along_graph(model, X)
     if trained_with in ("cross_entropy", "cross_entropy_from_logits") and not is_row(outputs[0]):
         raise ValueError(f"a model trained with {trained_with} has an output for each class, but this one has one")
     return outputs
@@ -255,7 +208,11 @@ def _classify(function: Callable[..., float], trained_with: str, outputs: Any, t
 
 
 def _measure(function: Metric, outputs: Any, targets: Any) -> float:
-    return as_number(function(outputs, targets), "the metric")
+    result = function(outputs, targets)
+    number = result.data if isinstance(result, Value) else result
+    if not isinstance(number, Real):
+        raise TypeError(f"the metric must be a number, not {describe(result)}")
+    return float(number)
 
 
 def _name_of(loss: str | Loss | None) -> str:

@@ -8,29 +8,30 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, NoReturn
 
-from nn.checks import count, describe, look_up
+from autograd_mini.engine.checks import check_count, describe
+from nn.checks import check_not_negative, look_up
 from nn.initializers import random_generator
 from nn.losses import Loss, loss_function
 from nn.module import Module
 from nn.optim.adam import Adam
 from nn.optim.line_search import LineSearch
 from nn.optim.newton import Newton
-from nn.optim.optimizer import Optimiser, Schedule, not_negative
+from nn.optim.optimizer import Optimizer, Schedule
 from nn.optim.sgd import SGD
-from nn.train.compiled import check_jit
+from nn.train.contract import Structure
 from nn.train.data import DataSet, Examples, Stream, as_examples
-from nn.train.evaluation import METRICS, Metric, Output, check_model, metric_function
+from nn.train.evaluation import METRICS, Metric, check_model, metric_function
 from nn.train.history import History
-from nn.train.learners import GraphLearner, Task, learner_for
-from nn.train.progress import progress_bar
+from nn.train.learner import Learner, choose_objective
+from nn.train.objective import GraphObjective, check_jit, parameters_of
+from nn.train.progress import Tell, progress_bar
 from nn.train.stopping import Callback, StoppingRules
 
-OPTIMISERS: dict[str, Callable[..., Optimiser]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "adam": Adam,
     "line_search": LineSearch,
@@ -44,7 +45,7 @@ def fit(
     y: Any = None,
     *,
     loss: str | Loss,
-    optimizer: str | Optimiser = "adam",
+    optimizer: str | Optimizer = "adam",
     lr: float | Schedule | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -67,43 +68,40 @@ def fit(
     ----------
     model : Module
     X : array-like of shape (n, features), or iterator of pairs (x, y)
-        The inputs: lists, tuples, an array, a pandas frame. An iterator is learned from online:
-        each observation as it arrives, none is stored, and none is taken that is not learned from
-        (S4, section 11.2).
+        The inputs: lists, tuples, an array, a pandas frame. An iterator is learned from online: each observation as
+        it arrives, and none is stored (Chapter 11: Neural Network, section 11.2).
     y : array-like of shape (n,) or (n, outputs), optional
-        The targets, as the loss wants them; integers stay integers. Without them X is an iterator.
+        The targets, as the loss wants them; integers stay integers. Left out if X is an iterator.
     loss : str or callable
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets that gives the mean of
         the examples' losses.
-    optimizer : str or Optimiser, optional
-        `"sgd"`, `"adam"`, `"line_search"`, `"newton"`, or an optimiser of the model's parameters or
-        of some of them, which goes on from the state that it is in.
+    optimizer : str or Optimizer, optional
+        A key of `nn.OPTIMIZERS`, or an optimizer of all or some of the model's parameters, which goes on from its
+        present state.
     lr : float or callable, optional
-        The learning rate of an optimiser given by name, or a schedule: a function of the number of
+        The learning rate of an optimizer given by name, or a schedule: a function of the number of
         steps done so far. Necessary for `"sgd"`.
     epochs : int, optional
         How many times to go through the data; no limit unless given.
     batch_size : int, optional
-        How many examples each step learns from: 1 is stochastic, n mini-batch gradient descent
-        (S3). None, or more than there are, is batch gradient descent, for which an epoch is one
-        step. The last batch of an epoch may be smaller. For an iterator None is 1.
+        How many examples each step learns from; the last batch of an epoch may be smaller. None makes one batch of
+        all examples, or batches of 1 of an iterator.
     shuffle : bool, optional
         Whether an epoch of several batches takes the examples in a random order, drawn anew by
-        `generator.sample(range(n), n)`, or in that of the data.
+        `generator.sample(range(n), n)`, or in the order of the data.
     seed : int or random.Random, optional
         The generator of that order; Python's global one unless given.
     steps_per_epoch : int, optional
         For an iterator: after how many steps the history gets an entry and stopping rules are
         judged; 100 unless given.
     l2 : float, optional
-        The strength of the L2 term on weights, not biases: S4's lambda. The recorded losses
-        include it.
+        The strength of the L2 term on weights, not biases. The recorded losses include it.
     metric : str or callable, optional
-        What to record besides the loss, as for `score`.
+        A measure to record besides the loss, as for `score`.
     validation : pair of array-like, optional
         X and y to measure after each epoch, and not to learn from.
     tol : float, optional
-        Stop once the loss of an epoch differs from that of the one before by no more.
+        Stop once the loss of an epoch differs from the one before by no more.
     patience : int, optional
         Stop once the validation loss, or without validation data the loss, was no lower than
         its lowest for so many epochs.
@@ -112,12 +110,13 @@ def fit(
     callback : callable, optional
         Called with the history after each epoch; a true result stops.
     progress : bool, optional
-        Whether to show a bar (tqdm) where stderr is a terminal or a notebook. It begins with `jit`,
-        or with `plain` and why not through jit.
+        Whether to tell how training runs: by a bar (tqdm) where stderr is a terminal or a notebook. Elsewhere the
+        logger `"nn.fit"` says why training runs along the graph, if it does. `repr` of the history says so too.
     jit : bool, optional
-        True computes losses and gradients through `autograd_mini.jit`, False along the graph of
-        each batch, with the same results. Unless given, through jit where llvmlite is installed and
-        model and loss can be traced; `history.engine` tells.
+        Whether to compute through `autograd_mini.jit`, with the same results, or along the graph of each batch.
+        Unless given, through jit if model and loss are all nn's own. True compiles your own models and losses as
+        well. Its contract: they are pure functions of parameters and examples, with no randomness, no memory and
+        nothing else that changes, and the loss is the mean over the examples. This is checked on the first batch.
 
     Returns
     -------
@@ -127,42 +126,35 @@ def fit(
     Raises
     ------
     ValueError
-        If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a
-        label is out of range, a name is unknown, an option out of range, nothing would ever end
-        training, or the optimiser has parameters that the model has not.
+        If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a label is out of range,
+        a name is unknown, an option out of range, nothing would ever end training, or the optimizer has parameters
+        that the model has not; with `jit=True` also if loss or gradient of the first batch differ from the graph's.
     TypeError
         If there is something else than numbers in X or y, or an argument is of the wrong type; with
-        `jit=True` also if model, loss or optimiser can't go through jit.
-    ImportError
-        With `jit=True`, if llvmlite is not installed.
+        `jit=True` also if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
+    RuntimeError
+        If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
         If the loss becomes nan or infinite, as with too high a learning rate. The model then has
         the best parameters so far, or if no epoch is complete those from before.
 
     Notes
     -----
-    Data and options are checked before any parameter changes; for that the model is called for the
-    first input, and the loss and the metric judge all targets against that output.
+    Data and options are checked before any parameter changes. For that the model is called for the first input, and
+    the loss and the metric judge all targets against that output.
 
-    Ctrl-C ends training and gives the history. The model then has the best parameters so far: those
-    of the epoch `history.best_epoch`, or before the end of the first epoch those after the last
-    complete step. With `patience` it has the best parameters however training ends, otherwise the
-    last. Of a single batch an epoch's loss is that of the parameters before it, so these are what
-    is kept for it, unless there are validation data; otherwise they are those after it.
+    Ctrl-C ends training and gives the history. The model then has the best parameters so far: those of the epoch
+    `history.best_epoch`, or before the end of the first epoch those after the last complete step. With `patience` it
+    has the best parameters however training ends, otherwise the last. The loss of an epoch of one batch is measured
+    before the step, so without validation data its best parameters are those from before. Any other exception leaves
+    the parameters of the last complete step.
 
-    Any other exception, such as one from `callback`, leaves the parameters of the last complete step.
-
-    Through jit, model and loss run in Python only to be traced, and for the first batch to be
-    compared with machine code. Of a model or loss that draws random numbers, changes its attributes
-    or variables, branches on a number, or is no mean over the examples, the graph is computed
-    instead; so it is for `"newton"` and other optimisers with a `step` of their own. What can't be
-    seen from there needs `jit=False`: a loss that prints, or a plain number that the callback
-    changes and the model or loss uses. `data` and `grad` of parameters are brought up to date before
-    the callback, a metric that is a function, or an iterator X is called, and at the end.
+    A callback, a metric that is a function, and an iterator X may read `data` and `grad` of parameters. A callback may
+    also change them, and may change other parts of the model: training goes on with the model as it then is.
 
     Examples
     --------
-    The XOR problem of S2, section 1.4:
+    The XOR problem (Neural Networks, chapter 1, section 1.4):
 
     >>> from nn import MLP
     >>> X, y = [[1, 0], [0, 0], [0, 1], [1, 1]], [1, 0, 1, 0]
@@ -180,76 +172,67 @@ def fit(
     >>> model = Neuron(1, nonlin=False, init="zeros")
     >>> stream = (([i % 3 - 1], 2 * (i % 3 - 1) + 1) for i in count())
     >>> history = fit(model, stream, loss="half_squared_error", optimizer="sgd", lr=0.1, epochs=5)
-    >>> model
-    LinearNeuron(1)
     >>> round(model([10.0]).data, 6)
     21.0
     """
     check_model(model)
     check_jit(jit)
     measure = None if metric is None else metric_function(metric, loss)
-    strength, optimiser = not_negative(l2, "l2"), _optimiser(optimizer, lr, model)
-    task = Task(model, loss_function(loss), strength, optimiser, measure)
+    optimizer = _optimizer(optimizer, lr, model)
+    objective = GraphObjective(model, loss_function(loss), check_not_negative(l2, "l2"), measure is not None)
     rules = StoppingRules(epochs, tol, patience, max_seconds, callback)
     held_out = None if validation is None else _held_out(validation)
-    size = None if batch_size is None else count(batch_size, "batch_size")
-    graph = GraphLearner(task)
+    size = None if batch_size is None else check_count(batch_size, "batch_size")
+    history = History(metric if isinstance(metric, str) else "metric")
     data: DataSet | Stream
     if y is None:
-        steps = 100 if steps_per_epoch is None else count(steps_per_epoch, "steps_per_epoch")
+        steps = 100 if steps_per_epoch is None else check_count(steps_per_epoch, "steps_per_epoch")
         data = Stream(_check_stream(X), size or 1, steps)
     else:
         _check_rules_for_data(rules, steps_per_epoch)
-        examples = as_examples(X, y)
-        data = DataSet(examples, size, random_generator(seed) if shuffle else None)
-        graph.evaluate(examples, probe=True)
-    if held_out is not None:
-        graph.evaluate(held_out, probe=True)
-    history = History(metric if isinstance(metric, str) else "metric")
-    choose = partial(learner_for, task, jit)
-    training = _Training(graph, choose, data, held_out, rules, history)
-    with progress_bar(progress, epochs) as advance:
-        training.run(advance)
+        data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
+    with progress_bar(progress, epochs) as tell:
+        _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell).run()
     return history
 
 
+@dataclass(eq=False)
 class _Training:
     """A training under way: what it has learned so far, and what it can go back to."""
 
-    def __init__(
-        self,
-        graph: GraphLearner,
-        choose: Callable[[Examples], GraphLearner],
-        data: DataSet | Stream,
-        held_out: Examples | None,
-        rules: StoppingRules,
-        history: History,
-    ) -> None:
-        self.learner = graph  # until there are examples to choose by
-        self.choose = choose
-        self.optimiser = graph.task.optimiser
-        self.measure = graph.task.measure
-        self.data: Any = data
-        self.held_out: Any = held_out
-        self.rules = rules
-        self.history = history
-        self.start = self.latest = graph.parameters()
+    graph: GraphObjective
+    optimizer: Optimizer
+    jit: bool | None
+    measure: Metric | None
+    data: DataSet | Stream
+    held_out: Examples | None
+    rules: StoppingRules
+    history: History
+    tell: Tell
+
+    def __post_init__(self) -> None:
+        for examples in (self.data.examples if isinstance(self.data, DataSet) else None, self.held_out):
+            if examples is not None:
+                self.graph.check(examples)
+                self._measure(self.graph.outputs, examples.targets)
+        self.learner = Learner(self.graph, self.optimizer)  # until a first batch chooses another
+        self.is_chosen = False
+        self.start = self.latest = self.learner.numbers()
         self.best: Any = None
         self.began = perf_counter()
-        # Whether functions of the user's, which run between epochs or observations, could look at the parameters.
-        self.is_watched = rules.callback is not None or (
-            self.measure is not None and history.metric_name not in METRICS
-        )
-        self.is_live = isinstance(data, Stream)
+        # Whether functions of the user's run between epochs or observations, and may look at the parameters.
+        self.is_live = isinstance(self.data, Stream)
+        has_own_metric = self.measure is not None and self.history.metric_name not in METRICS
+        self.is_watched = self.is_live or has_own_metric or self.rules.callback is not None
 
-    def run(self, advance: Callable[[History], None]) -> None:
+    def run(self) -> None:
         """Train until a rule says stop, the data end, or Ctrl-C."""
         stopped = ""
         try:
             if isinstance(self.data, DataSet):
-                self._learn_with(self.choose(self.data.first_batch()))
+                self._choose(self.data.first_batch())
             while not stopped:
-                stopped = self._epoch(advance)
+                stopped = self._epoch()
         except KeyboardInterrupt:
             stopped = "interrupted by Ctrl-C"
             self.learner.restore(self.latest if self.best is None else self.best)
@@ -259,19 +242,29 @@ class _Training:
             self.learner.restore(self.best)
         self.history.stopped = stopped
 
-    def _learn_with(self, learner: GraphLearner) -> None:
-        self.began = perf_counter()
-        self.history.engine, self.history.why_plain = learner.engine, learner.why
-        self.start = self.latest = learner.parameters()
-        if self.held_out is not None:
-            self.held_out = learner.encode(self.held_out)
-        if isinstance(self.data, DataSet):
-            self.data = replace(self.data, examples=learner.encode(self.data.examples))
-        self.learner = learner
+    def _measure(self, outputs: list[Any], targets: list[Any]) -> float | None:
+        return None if self.measure is None else self.measure(outputs, targets)
 
-    def _epoch(self, advance: Callable[[History], None]) -> str:
+    def _choose(self, batch: Examples) -> None:
+        """Choose along the graph or through jit, for the model as it is."""
+        objective, self.history.why_plain = choose_objective(self.graph, self.optimizer, self.jit, batch)
+        self.history.engine = objective.engine
+        self.learner = Learner(objective, self.optimizer)
+        keep = Examples.for_jit if objective.engine == "jit" else Examples.for_graph
+        if isinstance(self.data, DataSet):
+            self.data = replace(self.data, examples=keep(self.data.examples))
+        if self.held_out is not None:
+            self.held_out = keep(self.held_out)
+        if self.is_watched:
+            self.structure = Structure(objective.model)
+        self.is_chosen = True
+        self.tell(self.history, 0)
+        if not self.history:
+            self.began = perf_counter()
+
+    def _epoch(self) -> str:
         """Train for an epoch and record it; say why it was the last, if so."""
-        began, before = perf_counter(), self.learner.parameters()
+        began, before = perf_counter(), self.learner.numbers()
         figures = self._learn()
         if figures is None:
             if not self.history:
@@ -280,34 +273,38 @@ class _Training:
         loss, metric = figures
         validation_loss, validation_metric = None, None
         if self.held_out is not None:
-            validation_loss, validation_metric = self.learner.evaluate(self.held_out)
+            validation_loss, outputs = self.learner.evaluate(self.held_out)
+            validation_metric = self._measure(outputs, self.held_out.targets)
         with interrupts_wait():  # for a history and best parameters that fit together
             self.history.record(
                 loss=loss,
                 metric=metric,
                 validation_loss=validation_loss,
                 validation_metric=validation_metric,
-                lr=_last_rate(self.optimiser),
+                lr=_last_rate(self.optimizer),
                 seconds=perf_counter() - began,
             )
             if self.history.best_epoch == len(self.history):
                 is_of_before = self.data.is_one_batch and self.held_out is None
-                self.best = before if is_of_before else self.learner.parameters()
-        advance(self.history)
+                self.best = before if is_of_before else self.learner.numbers()
+        self.tell(self.history, 1)
         try:
-            return self.rules.reason_to_stop(self.history, perf_counter() - self.began)
+            stopped = self.rules.reason_to_stop(self.history, perf_counter() - self.began)
         finally:
             if self.is_watched:
                 self.learner.read()
+        if self.is_watched and not stopped:
+            self._notice_changes()
+        return stopped
 
     def _learn(self) -> tuple[float, float | None] | None:
         """Go through the batches of an epoch; give its loss and metric, or None if there was no batch."""
         total, seen = 0.0, 0
-        outputs: list[Output] = []
+        outputs: list[Any] = []
         targets: list[Any] = []
         for batch in self.data:
-            if not self.history.engine:
-                self._learn_with(self.choose(batch))
+            if not self.is_chosen:
+                self._choose(batch)
             loss, of_batch = self.learner.step(batch)
             if not math.isfinite(loss):
                 self._diverge(loss)
@@ -319,14 +316,27 @@ class _Training:
                 outputs += of_batch
                 targets += batch.targets
             if self.best is None:
-                self.latest = self.learner.parameters()
+                self.latest = self.learner.numbers()
             if self.rules.time_is_over(perf_counter() - self.began):
                 break
         if not seen:
             return None
         if self.is_watched:
             self.learner.write()
-        return total / seen, None if self.measure is None else self.measure(outputs, targets)
+        return total / seen, self._measure(outputs, targets)
+
+    def _notice_changes(self) -> None:
+        """Go on with the model as a callback has left it, or refuse that."""
+        model, parameters = self.graph.model, self.graph.parameters
+        if self.structure.is_of(model):
+            return
+        self.structure = Structure(model)
+        if list(map(id, parameters_of(model))) != list(map(id, parameters)):
+            raise RuntimeError(
+                "the model has other parameters than those that this fit trains: a callback added, removed or "
+                "exchanged some. To train them let the callback return True, which ends this fit, and call fit again"
+            )
+        self.is_chosen = self.history.engine == "plain"  # else the next batch compiles the model as it is
 
     def _diverge(self, loss: float) -> NoReturn:
         self.learner.restore(self.start if self.best is None else self.best)
@@ -354,28 +364,28 @@ def interrupts_wait() -> Iterator[None]:
             usual(*arrived[-1])
 
 
-def _optimiser(optimizer: str | Optimiser, lr: float | Schedule | None, model: Module) -> Optimiser:
+def _optimizer(optimizer: str | Optimizer, lr: float | Schedule | None, model: Module) -> Optimizer:
     parameters = model.parameters()
     if isinstance(optimizer, str):
-        make = look_up(OPTIMISERS, optimizer, "optimiser")
+        make = look_up(OPTIMIZERS, optimizer, "optimizer")
         if lr is not None:
             return make(parameters, lr)
         if make is SGD:
             raise ValueError("sgd needs a learning rate, such as lr=0.1")
         return make(parameters)
-    if not isinstance(optimizer, Optimiser):
-        raise TypeError(f"optimizer must be a name or an Optimiser, not {describe(optimizer)}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a name or an Optimizer, not {describe(optimizer)}")
     if lr is not None:
-        raise ValueError("lr is for an optimiser given by name; this one has a learning rate already, optimizer.lr")
+        raise ValueError("lr is for an optimizer given by name; this one has a learning rate already, optimizer.lr")
     if not set(optimizer.parameters) <= set(parameters):
-        raise ValueError("the optimiser was made for parameters that this model does not have")
+        raise ValueError("the optimizer was made for parameters that this model does not have")
     return optimizer
 
 
-def _last_rate(optimiser: Optimiser) -> float:
-    if isinstance(optimiser, LineSearch):
-        return optimiser.chosen_lr
-    return float(optimiser.lr(optimiser.steps - 1) if callable(optimiser.lr) else optimiser.lr)
+def _last_rate(optimizer: Optimizer) -> float:
+    if isinstance(optimizer, LineSearch):
+        return optimizer.chosen_lr
+    return float(optimizer.lr(optimizer.steps - 1) if callable(optimizer.lr) else optimizer.lr)
 
 
 def _held_out(validation: Any) -> Examples:

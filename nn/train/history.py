@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_COLUMNS = ("loss", "metric", "validation_loss", "validation_metric", "lr", "seconds")
+
+
 @dataclass(repr=False, eq=False)
 class History:
     """The course of a training, one entry for each epoch in each list.
@@ -19,9 +22,8 @@ class History:
     Attributes
     ----------
     loss : list of float
-        What was minimised, L2 term included: the mean over the epoch's examples, each as it was
-        when its batch was learned from. So for a single batch it is the loss of the parameters
-        before the epoch.
+        The loss, L2 term included: the mean over the epoch's examples, each when its batch was learned from. So for a
+        single batch it is the loss of the parameters before the epoch.
     metric : list of float
         The metric of the same outputs; empty if there is none.
     validation_loss, validation_metric : list of float
@@ -36,7 +38,7 @@ class History:
     engine : str
         How it was computed: `"jit"`, or `"plain"` along the graph; empty before the first step.
     why_plain : str
-        Why not through jit; empty if that was not asked for.
+        Why not through jit; empty if `fit` was told so.
     best_epoch : int
         The epoch, counted from 1, of the lowest validation loss, or without validation data of the
         lowest loss; 0 if there is none.
@@ -74,15 +76,8 @@ class History:
         validation_metric: float | None = None,
     ) -> None:
         """Add an epoch."""
-        entries = {
-            "loss": loss,
-            "metric": metric,
-            "validation_loss": validation_loss,
-            "validation_metric": validation_metric,
-            "lr": lr,
-            "seconds": seconds,
-        }
-        for name, number in entries.items():
+        numbers = (loss, metric, validation_loss, validation_metric, lr, seconds)
+        for name, number in zip(_COLUMNS, numbers):
             if number is not None:
                 getattr(self, name).append(number)
         monitored = loss if validation_loss is None else validation_loss
@@ -99,11 +94,10 @@ class History:
         >>> history.as_dict()
         {'loss': [0.7], 'lr': [0.1], 'seconds': [0.02]}
         """
-        names = ("loss", "metric", "validation_loss", "validation_metric", "lr", "seconds")
-        return {name: list(getattr(self, name)) for name in names if getattr(self, name)}
+        return {name: list(getattr(self, name)) for name in _COLUMNS if getattr(self, name)}
 
     def plot(self, what: str = "loss", ax: Axes | None = None) -> Axes:
-        """Plot the curves of training and, if there are any, of validation, which part where a model overfits (S2).
+        """Plot the curves of training and, if there are any, of validation; they part where a model overfits.
 
         Parameters
         ----------
@@ -154,4 +148,5 @@ class History:
     def __repr__(self) -> str:
         epochs = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
         figures = f": {self.latest()}" if self.loss else ""
-        return f"History({epochs}{figures}; {self.stopped or 'in training'})"
+        along = f"; along the graph: {self.why_plain}" if self.why_plain else ""
+        return f"History({epochs}{figures}; {self.stopped or 'in training'}{along})"

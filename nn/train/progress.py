@@ -1,7 +1,8 @@
-"""The progress bar of training: tqdm's, where it is installed and somebody can see it."""
+"""The progress of training: tqdm's bar where somebody can see it, and a log entry where nobody can."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,29 +11,40 @@ from typing import Any
 
 from nn.train.history import History
 
+_LOG = logging.getLogger("nn.fit")
+
+
+Tell = Callable[[History, int], None]
+
 
 @contextmanager
-def progress_bar(wanted: bool, epochs: int | None) -> Iterator[Callable[[History], None]]:
+def progress_bar(wanted: bool, epochs: int | None) -> Iterator[Tell]:
     """Show a bar during the block, unless it is not wanted or stderr is neither terminal nor notebook.
 
     Yields
     ------
     callable
-        To be called with the history after each epoch.
+        To be called with the history and the number of epochs that were added: 0 once it is known how training runs,
+        1 after each epoch. Without a bar the logger "nn.fit" then says why training runs along the graph, if it does.
     """
     bar = _tqdm(epochs) if wanted else None
     if bar is None:
-        yield lambda history: None
+        yield _log if wanted else lambda history, added: None
         return
 
-    def advance(history: History) -> None:
+    def advance(history: History, added: int) -> None:
         why = f" ({shorten(history.why_plain, 60, placeholder='...')})" if history.why_plain else ""
-        bar.set_description_str(history.engine + why, refresh=False)
+        bar.set_description_str(history.engine + why, refresh=not added)
         bar.set_postfix_str(history.latest(), refresh=False)
-        bar.update()
+        bar.update(added)
 
     with bar:
         yield advance
+
+
+def _log(history: History, added: int) -> None:
+    if not added and history.why_plain:
+        _LOG.warning("training runs along the graph, not through jit: %s", history.why_plain)
 
 
 def _tqdm(epochs: int | None) -> Any:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nn.checks import count, describe
-from nn.optim.optimizer import not_negative, positive
+from autograd_mini.engine.checks import check_count, describe
+from nn.checks import check_not_negative, check_positive
 from nn.train.history import History
 
 Callback = Callable[[History], Any]
@@ -16,23 +16,7 @@ Callback = Callable[[History], Any]
 
 @dataclass(frozen=True)
 class StoppingRules:
-    """The rules of one training, as `fit` documents them; None where there is none.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a rule is out of range or of the wrong type.
-
-    Examples
-    --------
-    >>> rules, history = StoppingRules(epochs=3, tol=0.01), History()
-    >>> history.record(loss=0.7, lr=0.1, seconds=0.02)
-    >>> rules.reason_to_stop(history, elapsed=0.02)
-    ''
-    >>> history.record(loss=0.695, lr=0.1, seconds=0.02)
-    >>> rules.reason_to_stop(history, elapsed=0.04)
-    'the loss changed by no more than tol = 0.01'
-    """
+    """The rules of one training, as `fit` documents them; None where there is none."""
 
     epochs: int | None = None
     tol: float | None = None
@@ -41,14 +25,15 @@ class StoppingRules:
     callback: Callback | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs is not None:
-            count(self.epochs, "epochs")
-        if self.tol is not None:
-            not_negative(self.tol, "tol")
-        if self.patience is not None:
-            count(self.patience, "patience")
-        if self.max_seconds is not None:
-            positive(self.max_seconds, "max_seconds")
+        checks: dict[str, Callable[[Any, str], float]] = {
+            "epochs": check_count,
+            "tol": check_not_negative,
+            "patience": check_count,
+            "max_seconds": check_positive,
+        }
+        for name, check in checks.items():
+            if (rule := getattr(self, name)) is not None:
+                check(rule, name)
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be a function of the history, not {describe(self.callback)}")
 

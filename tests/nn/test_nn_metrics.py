@@ -38,7 +38,7 @@ def test_predicted_class_of_one_and_of_several_outputs():
         ([0.5], ["dog"], TypeError, r"targets\[0\] must be a class, not 'dog'"),
         ([[0.5, 0.5]], [2], ValueError, "class index from 0 to 1, not 2"),
         ([[0.5, 0.5]], [[1, 0, 0]], ValueError, "3 entries for 2 classes"),
-        (["a"], [1], TypeError, "a prediction must be a number or a Value, not 'a'"),
+        (["a"], [1], TypeError, "a prediction must be a real number, not 'a'"),
     ],
 )
 def test_bad_batches_are_refused(predictions, targets, error, message):

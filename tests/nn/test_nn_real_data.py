@@ -49,7 +49,7 @@ def test_accuracy_on_data_not_seen_is_scikit_learns(name, outputs, loss, epochs)
     assert theirs > 0.9
 
 
-# The table of S3: age, education, marital status, major; income in K, and whether it is high.
+# The table of CISC6000: Neural Networks: age, education, marital status, major; income in K, and whether it is high.
 INCOME = [
     (35, "MS", "M", "Art", 70, 1),
     (40, "BS", "M", "Engineer", 65, 1),

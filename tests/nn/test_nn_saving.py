@@ -285,8 +285,8 @@ def layer_arrays(nout=1, nin=2):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"0.weight": np.array([[1.0, np.nan]])}, "0.weight must be finite, but contains nan"),
-        ({"0.weight": np.array([[1.0, -np.inf]])}, "0.weight must be finite, but contains -inf"),
+        ({"0.weight": np.array([[1.0, np.nan]])}, "0.weight must be finite, but .* is nan"),
+        ({"0.weight": np.array([[1.0, -np.inf]])}, "0.weight must be finite, but .* is -inf"),
         ({"0.weight": np.ones((1, 2), dtype=np.int64)}, "0.weight has the type I64; expected floats: F64, F32, F16"),
         ({"0.weight": np.ones(2)}, r"0.weight must have the shape \(nout, nin\), but has \(2,\)"),
         ({"0.weight": np.ones((0, 2))}, r"0.weight must have the shape \(nout, nin\), but has \(0, 2\)"),
@@ -396,7 +396,7 @@ def test_missing_folder_is_named(tmp_path):
 
 def test_a_folder_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ValueError, match="folder' is no file that could be replaced"):
+    with pytest.raises(IsADirectoryError, match="folder"):
         save(Neuron(2), tmp_path / "folder")
     assert os.listdir(tmp_path) == ["folder"]
 
@@ -407,7 +407,7 @@ def test_a_diverged_model_does_not_replace_a_good_one(number, tmp_path):
     save(model, tmp_path / "model.safetensors")
     expected = numbers(model)
     model.layers[1].neurons[0].w[0].data = number
-    with pytest.raises(ValueError, match=f"2.weight must be finite, but contains {number}"):
+    with pytest.raises(ValueError, match=f"2.weight must be finite, but .* is {number}"):
         save(model, tmp_path / "model.safetensors")
     assert numbers(load(tmp_path / "model.safetensors")) == expected
 

@@ -1,4 +1,4 @@
-"""Optimisers: step by step against PyTorch or a formula written out, at their edges, and what they refuse."""
+"""Optimizers: step by step against PyTorch or a formula written out, at their edges, and what they refuse."""
 
 import math
 
@@ -13,7 +13,7 @@ from nn import (
     LineSearch,
     Neuron,
     Newton,
-    Optimiser,
+    Optimizer,
     binary_cross_entropy_from_logits,
     half_squared_error,
 )
@@ -37,10 +37,10 @@ def test_parameters_are_pytorchs_over_50_steps(ours, theirs, options):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     model = MLP(3, [4, 1], activation="tanh", seed=1)
     tensors = [torch.tensor(array, requires_grad=True) for array in model.state_dict().values()]
-    optimiser = ours(model.parameters(), **options)
+    optimizer = ours(model.parameters(), **options)
     expected = getattr(torch.optim, theirs)(tensors, **options)
     for _ in range(50):
-        optimiser.step(lambda: half_squared_error([model(x) for x in X], Y))
+        optimizer.step(lambda: half_squared_error([model(x) for x in X], Y))
         expected.zero_grad()
         w, b, u, c = tensors
         outputs = (torch.tanh(torch.tensor(X) @ w.T + b) @ u.T + c)[:, 0]
@@ -86,13 +86,13 @@ def test_zero_grad_zeroes_the_gradients():
 
 def test_the_learning_rate_may_be_changed_between_steps():
     x = Value(0.0)
-    optimiser = SGD([x], lr=1.0)
-    optimiser.lr, x.grad = 0.5, -1.0
-    optimiser.step()
+    optimizer = SGD([x], lr=1.0)
+    optimizer.lr, x.grad = 0.5, -1.0
+    optimizer.step()
     assert x.data == 0.5
 
 
-# Line search (F20, S4 section 11.2).
+# Line search (F20).
 
 
 def test_line_search_takes_the_first_rate_of_sufficient_decrease():
@@ -100,25 +100,25 @@ def test_line_search_takes_the_first_rate_of_sufficient_decrease():
     # f is no smaller; 1/8 leads to -0.25, where f = 0.3125 <= 5 - 0.5 * 100 / 8 does not hold for
     # decrease = 0.5, -1.25; 1/16 leads to 0.375, f = 0.703125 <= 5 - 0.5 * 100 / 16 = 1.875.
     x = Value(1.0)
-    optimiser = LineSearch([x], lr=1.0, decrease=0.5)
-    loss = optimiser.step(lambda: 5 * x * x)
+    optimizer = LineSearch([x], lr=1.0, decrease=0.5)
+    loss = optimizer.step(lambda: 5 * x * x)
     assert loss.data == 5.0
-    assert (x.data, optimiser.chosen_lr) == (0.375, 1 / 16)
+    assert (x.data, optimizer.chosen_lr) == (0.375, 1 / 16)
 
 
 def test_every_step_of_a_line_search_satisfies_armijos_condition():
     model = MLP(3, [4, 1], activation="tanh", seed=1)
     parameters = model.parameters()
-    optimiser = LineSearch(parameters, lr=10.0, decrease=0.1, shrink=0.7)
+    optimizer = LineSearch(parameters, lr=10.0, decrease=0.1, shrink=0.7)
 
     def loss():
         return half_squared_error([model(x) for x in X], Y)
 
     for _ in range(30):
-        before = optimiser.step(loss).data
+        before = optimizer.step(loss).data
         slope = sum(p.grad**2 for p in parameters)
-        assert optimiser.chosen_lr > 0.0
-        assert loss().data <= before - 0.1 * optimiser.chosen_lr * slope
+        assert optimizer.chosen_lr > 0.0
+        assert loss().data <= before - 0.1 * optimizer.chosen_lr * slope
 
 
 def test_line_search_reaches_the_minimum_that_scipy_finds():
@@ -129,17 +129,17 @@ def test_line_search_reaches_the_minimum_that_scipy_finds():
 
     expected = optimize.minimize(lambda v: rosenbrock(*v), [-1.0, 1.5], tol=1e-12).x
     x, y = Value(-1.0), Value(1.5)
-    optimiser = LineSearch([x, y])
+    optimizer = LineSearch([x, y])
     for _ in range(1000):
-        optimiser.step(lambda: rosenbrock(x, y))
+        optimizer.step(lambda: rosenbrock(x, y))
     assert [x.data, y.data] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_line_search_that_finds_nothing_leaves_the_parameters():
     x = Value(1.0)
-    optimiser = LineSearch([x])
-    optimiser.step(lambda: where(x.data == 1.0, x, 2.0))  # a jump up in every direction
-    assert (x.data, optimiser.chosen_lr) == (1.0, 0.0)
+    optimizer = LineSearch([x])
+    optimizer.step(lambda: where(x.data == 1.0, x, 2.0))  # a jump up in every direction
+    assert (x.data, optimizer.chosen_lr) == (1.0, 0.0)
 
 
 def test_a_line_search_stays_at_a_minimum():
@@ -150,9 +150,9 @@ def test_a_line_search_stays_at_a_minimum():
 
 def test_a_line_search_backs_off_from_where_the_loss_is_nan_or_infinite():
     x = Value(0.1)
-    optimiser = LineSearch([x], lr=100.0)
-    optimiser.step(lambda: -log(x) + 20 * x)  # the gradient is 10: long steps lead to log of a negative
-    assert optimiser.chosen_lr < 0.01
+    optimizer = LineSearch([x], lr=100.0)
+    optimizer.step(lambda: -log(x) + 20 * x)  # the gradient is 10: long steps lead to log of a negative
+    assert optimizer.chosen_lr < 0.01
     assert 0.0 < x.data < 0.1
 
 
@@ -172,7 +172,7 @@ def test_an_error_in_a_trial_leaves_the_parameters():
     assert x.data == 1.0
 
 
-# Newton-Raphson (F18, S3).
+# Newton-Raphson (F18).
 
 
 def test_newton_solves_a_quadratic_in_one_step():
@@ -193,9 +193,9 @@ def test_newton_on_logistic_regression_is_iteratively_reweighted_least_squares_s
     labels = np.array([0, 1, 1, 0, 1, 0])
     neuron = Neuron(3, nonlin=False, init="zeros")
     design, w = np.column_stack([X, np.ones(6)]), np.zeros(4)
-    optimiser = Newton(neuron.parameters())
+    optimizer = Newton(neuron.parameters())
     for _ in range(4):
-        optimiser.step(lambda: binary_cross_entropy_from_logits([neuron(x) for x in X], labels))
+        optimizer.step(lambda: binary_cross_entropy_from_logits([neuron(x) for x in X], labels))
         p = 1 / (1 + np.exp(-design @ w))  # Bishop 2006, equations 4.96 to 4.99
         w = w - np.linalg.solve(design.T @ np.diag(p * (1 - p)) @ design, design.T @ (p - labels))
         assert [v.data for v in neuron.parameters()] == pytest.approx(w, rel=1e-9)
@@ -221,17 +221,17 @@ def test_newton_refuses_an_undefined_hessian():
     assert x.data == 0.0
 
 
-@pytest.mark.parametrize("optimiser", [LineSearch, Newton])
-def test_optimisers_that_look_at_the_loss_need_a_closure(optimiser):
-    with pytest.raises(TypeError, match=f"{optimiser.__name__}.step needs a closure that computes the loss"):
-        optimiser([Value(1.0)]).step()
+@pytest.mark.parametrize("optimizer", [LineSearch, Newton])
+def test_optimizers_that_look_at_the_loss_need_a_closure(optimizer):
+    with pytest.raises(TypeError, match=f"{optimizer.__name__}.step needs a closure that computes the loss"):
+        optimizer([Value(1.0)]).step()
 
 
-@pytest.mark.parametrize("optimiser", [SGD, Adam, LineSearch, Newton])
+@pytest.mark.parametrize("optimizer", [SGD, Adam, LineSearch, Newton])
 @pytest.mark.parametrize(
     ("parameters", "lr", "error", "message"),
     [
-        ([], 0.1, ValueError, "no parameter to optimise"),
+        ([], 0.1, ValueError, "no parameter to optimize"),
         ([1.0], 0.1, TypeError, "parameter 0 must be a Value, not 1.0"),
         ([Value(1.0), None], 0.1, TypeError, "parameter 1 must be a Value, not None"),
         ([exp(Value(1.0))], 0.1, TypeError, "parameter 0 was computed or detached"),
@@ -246,13 +246,13 @@ def test_optimisers_that_look_at_the_loss_need_a_closure(optimiser):
         ([Value(1.0)], None, TypeError, "lr must be a real number, not None"),
     ],
 )
-def test_bad_parameters_and_rates_are_refused(optimiser, parameters, lr, error, message):
+def test_bad_parameters_and_rates_are_refused(optimizer, parameters, lr, error, message):
     with pytest.raises(error, match=message):
-        optimiser(parameters, lr=lr)
+        optimizer(parameters, lr=lr)
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "options", "error", "message"),
+    ("optimizer", "options", "error", "message"),
     [
         (SGD, {"lr": 1, "momentum": 1.0}, ValueError, "momentum must be at least 0 and less than 1, not 1.0"),
         (SGD, {"lr": 1, "momentum": -0.1}, ValueError, "momentum must be at least 0"),
@@ -267,16 +267,16 @@ def test_bad_parameters_and_rates_are_refused(optimiser, parameters, lr, error, 
         (LineSearch, {"shrink": 1}, ValueError, "shrink must be at least 0 and less than 1"),
     ],
 )
-def test_bad_options_are_refused(optimiser, options, error, message):
+def test_bad_options_are_refused(optimizer, options, error, message):
     with pytest.raises(error, match=message):
-        optimiser([Value(1.0)], **options)
+        optimizer([Value(1.0)], **options)
 
 
-@pytest.mark.parametrize("optimiser", [SGD, Adam, LineSearch, Newton])
-def test_a_closure_that_gives_no_value_is_refused(optimiser):
+@pytest.mark.parametrize("optimizer", [SGD, Adam, LineSearch, Newton])
+def test_a_closure_that_gives_no_value_is_refused(optimizer):
     x = Value(1.0)
     with pytest.raises(TypeError, match=r"the closure must give the loss, a Value, not 1\.0"):
-        optimiser([x], lr=0.1).step(lambda: x.data)
+        optimizer([x], lr=0.1).step(lambda: x.data)
 
 
 def test_a_loss_without_a_graph_is_refused():
@@ -290,6 +290,6 @@ def test_a_loss_without_a_graph_is_refused():
         SGD([x], lr=0.1).step(loss)
 
 
-def test_an_optimiser_without_an_update_says_so():
-    with pytest.raises(NotImplementedError, match="Optimiser does not define _update"):
-        Optimiser([Value(1.0)], lr=0.1).step()
+def test_an_optimizer_without_an_update_says_so():
+    with pytest.raises(NotImplementedError, match="Optimizer does not define _update"):
+        Optimizer([Value(1.0)], lr=0.1).step()

@@ -1,4 +1,4 @@
-"""Schedules: against PyTorch's, and as an optimiser's learning rate."""
+"""Schedules: against PyTorch's, and as an optimizer's learning rate."""
 
 import math
 
@@ -18,11 +18,11 @@ CASES = {
 def test_rates_are_pytorchs_over_50_steps(name):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     schedule, options = CASES[name]
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
-    theirs = getattr(torch.optim.lr_scheduler, name)(optimiser, **options)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
     for step in range(50):
         assert schedule(step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-12)
-        optimiser.step()
+        optimizer.step()
         theirs.step()
 
 
@@ -36,13 +36,13 @@ def test_cosine_is_in_the_middle_half_way_and_stays_at_its_floor():
     assert [schedule(step) for step in (10, 11, 1000)] == [0.2, 0.2, 0.2]
 
 
-def test_an_optimiser_counts_steps_for_its_schedule():
+def test_an_optimizer_counts_steps_for_its_schedule():
     x = Value(0.0)
-    optimiser = SGD([x], lr=step_decay(1.0, every=2, factor=0.1))
+    optimizer = SGD([x], lr=step_decay(1.0, every=2, factor=0.1))
     moves = []
     for _ in range(5):
         before, x.grad = x.data, -1.0
-        optimiser.step()
+        optimizer.step()
         moves.append(x.data - before)
     assert moves == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01], rel=1e-12)
 
@@ -51,10 +51,10 @@ def test_an_optimiser_counts_steps_for_its_schedule():
 def test_a_bad_rate_from_a_schedule_is_refused_and_nothing_moves(rate):
     x = Value(1.0)
     x.grad = 1.0
-    optimiser = Adam([x], lr=lambda step: rate)
+    optimizer = Adam([x], lr=lambda step: rate)
     with pytest.raises(ValueError, match=f"the learning rate of step 0 must be 0 or more and finite, not {rate}"):
-        optimiser.step()
-    assert (x.data, optimiser.steps) == (1.0, 0)
+        optimizer.step()
+    assert (x.data, optimizer.steps) == (1.0, 0)
 
 
 @pytest.mark.parametrize(

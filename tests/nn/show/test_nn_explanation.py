@@ -399,7 +399,7 @@ class Line(Module):
         ((MLP(2, [1]), [1.0], 1.0, "half_squared_error"), ValueError, "expected 2 inputs, but got 1"),
         ((MLP(2, [1]), ["a", 1.0], 1.0, "half_squared_error"), TypeError, "input 0 must be a number"),
         ((MLP(2, [1]), [1.0, 2.0], math.nan, "half_squared_error"), ValueError, "target must be finite"),
-        ((MLP(2, [1]), [1.0, 2.0], "high", "half_squared_error"), TypeError, "target must contain numbers"),
+        ((MLP(2, [1]), [1.0, 2.0], "high", "half_squared_error"), TypeError, "target must be an array of numbers"),
         ((MLP(2, [1]), [1.0, 2.0], [1.0, 2.0], "half_squared_error"), ValueError, "must be shaped like"),
         ((MLP(2, [3]), [1.0, 2.0], 3, "cross_entropy_from_logits"), ValueError, "a class index from 0 to 2, not 3"),
         ((MLP(2, [1]), [1.0, 2.0], 1.0, "squares"), ValueError, "unknown loss 'squares'; known are"),

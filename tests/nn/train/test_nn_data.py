@@ -30,11 +30,11 @@ def numbers(inputs):
     ],
 )
 def test_inputs_may_be_lists_tuples_and_arrays(same):
-    assert numbers(as_examples(same, Y).inputs) == X
+    assert numbers(as_examples(same, Y).inputs()) == X
 
 
 def test_inputs_are_constants():
-    assert not any(x.requires_grad for row in as_examples(X, Y).inputs for x in row)
+    assert not any(x.requires_grad for row in as_examples(X, Y).inputs() for x in row)
 
 
 def test_pandas_frames_and_series_are_taken():
@@ -42,16 +42,16 @@ def test_pandas_frames_and_series_are_taken():
     frame = pandas.DataFrame(
         {"age": [1, 3, 5], "income": [2.0, 4.0, 6.0], "high": [False, True, True]}, index=[7, 8, 9]
     )
-    inputs, targets = as_examples(frame[["age", "income"]], frame["high"])
-    assert numbers(inputs) == X
-    assert targets == Y
+    examples = as_examples(frame[["age", "income"]], frame["high"])
+    assert numbers(examples.inputs()) == X
+    assert examples.targets == Y
     assert as_examples(frame[["age", "income"]], frame[["high"]]).targets == Y
-    assert as_rows(frame) == [[1.0, 2.0, 0.0], [3.0, 4.0, 1.0], [5.0, 6.0, 1.0]]
+    assert as_rows(frame).tolist() == [[1.0, 2.0, 0.0], [3.0, 4.0, 1.0], [5.0, 6.0, 1.0]]
 
 
 def test_pandas_missing_values_and_words_are_refused_by_their_place():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    with pytest.raises(TypeError, match=r"X must contain numbers, but X\[1, 1\] is 'BS' \(str\)"):
+    with pytest.raises(TypeError, match=r"X must be an array of numbers, but X\[1, 1\] is 'BS' \(str\)"):
         as_rows(pandas.DataFrame({"age": [35, 40], "education": [3, "BS"]}))
     with pytest.raises((TypeError, ValueError), match=r"X\[1, 0\] is (<NA>|nan)"):
         as_rows(pandas.DataFrame({"age": pandas.array([35, None], dtype="Int64")}))
@@ -89,11 +89,11 @@ def test_targets_keep_their_kind_of_number(y, targets):
         ([[]], ValueError, r"at least one example and one feature, but has the shape \(1, 0\)"),
         (np.empty((0, 2)), ValueError, r"at least one example and one feature, but has the shape \(0, 2\)"),
         ([[1.0, 2.0], [3.0]], ValueError, "X must be an array of numbers, but its rows differ in length"),
-        ([["a", 2.0]], TypeError, r"X must contain numbers, but X\[0, 0\] is 'a' \(str\)"),
-        ([[1.0, "2"]], TypeError, r"X must contain numbers, but X\[0, 1\] is '2' \(str\)"),
-        ([[1.0, None]], TypeError, r"X must contain numbers, but X\[0, 1\] is None"),
-        ([[1.0, 2j]], TypeError, r"X must contain numbers, but X\[0, "),
-        ([[1.0, Value(2.0)]], TypeError, r"X must contain numbers, but X\[0, 1\] is Value\(data=2.0"),
+        ([["a", 2.0]], TypeError, r"X must be an array of numbers, but X\[0, 0\] is 'a' \(str\)"),
+        ([[1.0, "2"]], TypeError, r"X must be an array of numbers, but X\[0, 1\] is '2' \(str\)"),
+        ([[1.0, None]], TypeError, r"X must be an array of numbers, but X\[0, 1\] is None"),
+        ([[1.0, 2j]], TypeError, r"X must be an array of numbers, but X\[0, "),
+        ([[1.0, Value(2.0)]], TypeError, r"X must be an array of numbers, but X\[0, 1\] is Value\(data=2.0"),
         ([[1.0, float("nan")]], ValueError, r"X must be finite, but X\[0, 1\] is nan"),
         ([[1.0, 2.0], [float("-inf"), 2.0]], ValueError, r"X must be finite, but X\[1, 0\] is -inf"),
         (np.ma.array([[1.0, 2.0]], mask=[[True, False]]), ValueError, "X must not be masked"),
@@ -115,7 +115,7 @@ def test_bad_inputs_are_refused(X, error, message):
         ([], ValueError, "but X has 3 rows and y 0"),
         (np.zeros((3, 1, 1)), ValueError, r"y must have the shape \(n,\) or \(n, outputs\), but has \(3, 1, 1\)"),
         ([0, 1, float("inf")], ValueError, r"y must be finite, but y\[2\] is inf"),
-        (["low", "high", "high"], TypeError, r"y must contain numbers, but y\[0\] is 'low' \(str\)"),
+        (["low", "high", "high"], TypeError, r"y must be an array of numbers, but y\[0\] is 'low' \(str\)"),
         ([[0, 1], [1], [0]], ValueError, "y must be an array of numbers, but its rows differ in length"),
         (1.0, TypeError, "y must be an array of numbers, not 1.0"),
     ],
@@ -147,7 +147,7 @@ def test_an_epoch_has_every_example_once_in_the_order_that_the_generator_draws(s
         assert sizes[:-1] == [size] * (len(epoch) - 1)
         assert 1 <= sizes[-1] <= size
         orders.append([t for batch in epoch for t in batch.targets])
-        assert [row[0].data for batch in epoch for row in batch.inputs] == orders[-1]
+        assert [row[0].data for batch in epoch for row in batch.inputs()] == orders[-1]
     assert orders == [twin.sample(range(n), n) for _ in range(3)]
 
 
@@ -178,7 +178,7 @@ def test_a_stream_takes_what_it_is_asked_for_and_no_more():
 def test_an_observations_target_is_a_number_or_a_row():
     stream = iter([([1.0], 2), (np.array([1.0]), np.float64(2.5)), ((1,), [3]), ([1.0], [0.0, 1.0])])
     [batch] = Stream(stream, batch_size=4, steps=1)
-    assert numbers(batch.inputs) == [[1.0]] * 4
+    assert numbers(batch.inputs()) == [[1.0]] * 4
     assert batch.targets == [2, 2.5, 3, [0.0, 1.0]]
 
 

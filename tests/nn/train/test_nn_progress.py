@@ -7,10 +7,12 @@ import sys
 import pytest
 
 SCRIPT = """
-from nn import Neuron, fit
+from nn import Neuron, fit, mean_squared_error
 unit = Neuron(1, nonlin=False, init="zeros")
-history = fit(unit, [[1.0]], [2.0], loss="mean_squared_error", optimizer="sgd", lr=0.25, epochs=3, **{options})
-print(len(history))
+def mine(predictions, targets):
+    return mean_squared_error(predictions, targets)
+options = {{"loss": "mean_squared_error", "optimizer": "sgd", "lr": 0.25, "epochs": 3, **{options}}}
+print(len(fit(unit, [[1.0]], [2.0], **options)))
 """
 WITHOUT_TQDM = "import sys\nsys.modules['tqdm'] = None\n"
 
@@ -53,6 +55,21 @@ def test_a_terminal_shows_epochs_and_figures():
     assert "half_squared_error 0" in shown
 
 
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [
+        ("{'jit': True}", "jit: "),
+        ("{'jit': False}", "plain: "),
+        ("{'loss': mine}", "plain (the loss mine is not nn's own"),
+    ],
+)
+def test_the_line_begins_with_the_way_that_training_runs(options, begins):
+    pytest.importorskip("tqdm", reason="tqdm is not installed")
+    shown = train_on_terminal(options)
+    assert shown.rstrip().split("\r")[-1].startswith(begins)
+    assert shown.count("\n") == 1
+
+
 def test_it_is_quiet_when_asked():
     assert train_on_terminal("{'progress': False}") == ""
 
@@ -61,7 +78,8 @@ def test_without_tqdm_training_goes_on_in_silence():
     assert train_on_terminal(before=WITHOUT_TQDM) == ""
 
 
-def test_it_is_quiet_where_stderr_is_no_terminal():
-    outcome = train()
-    assert outcome.stdout == "3\n"
-    assert outcome.stderr == ""
+def test_where_stderr_is_no_terminal_it_says_once_why_training_is_plain_and_nothing_else():
+    assert train().stderr == ""
+    assert train("{'loss': mine, 'progress': False}").stderr == ""
+    [line] = train("{'loss': mine}").stderr.splitlines()
+    assert "the loss mine is not nn's own" in line

@@ -15,7 +15,7 @@ import pytest
 from autograd_mini import Value, detect_anomaly
 from nn import (
     MLP,
-    OPTIMISERS,
+    OPTIMIZERS,
     SGD,
     Adam,
     History,
@@ -61,13 +61,13 @@ def half_squared_error_of(model, X=X, y=Y):
 
 @pytest.mark.parametrize(("batch_size", "epochs"), [(None, 50), (10, 50), (64, 50), (5, 25), (4, 17), (1, 5)])
 @pytest.mark.parametrize("strength", [0.0, 0.03])
-@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
-def test_every_epoch_ends_with_pytorchs_parameters(batch_size, epochs, strength, optimiser):
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_every_epoch_ends_with_pytorchs_parameters(batch_size, epochs, strength, optimizer):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     model = MLP(3, [4, 1], activation="tanh", seed=1)
     tensors = [torch.tensor(array, requires_grad=True) for array in model.state_dict().values()]
     w, b, u, c = tensors
-    theirs = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimiser](tensors, lr=0.05)
+    theirs = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](tensors, lr=0.05)
     inputs, targets, orders = torch.tensor(X), torch.tensor(Y), random.Random(7)
 
     def epoch_of_pytorch():
@@ -88,7 +88,7 @@ def test_every_epoch_ends_with_pytorchs_parameters(batch_size, epochs, strength,
         for array, tensor in zip(model.state_dict().values(), tensors):
             assert np.allclose(array, tensor.detach().numpy(), rtol=1e-10, atol=1e-10)
 
-    options = {"optimizer": optimiser, "lr": 0.05, "batch_size": batch_size, "seed": 7, "l2": strength}
+    options = {"optimizer": optimizer, "lr": 0.05, "batch_size": batch_size, "seed": 7, "l2": strength}
     history = train(model, epochs=epochs, callback=compare, **options)
     assert len(history) == epochs
 
@@ -96,10 +96,10 @@ def test_every_epoch_ends_with_pytorchs_parameters(batch_size, epochs, strength,
 def test_unshuffled_batches_follow_the_order_of_the_data():
     model, by_hand = linear(), linear()
     train(model, epochs=2, batch_size=3, shuffle=False)
-    optimiser = SGD(by_hand.parameters(), lr=0.1)
+    optimizer = SGD(by_hand.parameters(), lr=0.1)
     for _ in range(2):
         for i in (0, 3, 6, 9):
-            optimiser.step(lambda i=i: half_squared_error([by_hand(x) for x in X[i : i + 3]], Y[i : i + 3]))
+            optimizer.step(lambda i=i: half_squared_error([by_hand(x) for x in X[i : i + 3]], Y[i : i + 3]))
     assert data_of(model) == pytest.approx(data_of(by_hand), rel=1e-13)
 
 
@@ -123,16 +123,16 @@ def test_without_a_seed_the_global_generator_is_used():
     assert data_of(first) == data_of(second)
 
 
-def test_an_optimiser_goes_on_from_the_state_that_it_is_in():
+def test_an_optimizer_goes_on_from_the_state_that_it_is_in():
     whole, halves = linear(), linear()
     train(whole, epochs=10, optimizer="adam")
-    optimiser = Adam(halves.parameters(), lr=0.1)
+    optimizer = Adam(halves.parameters(), lr=0.1)
     for _ in range(2):
-        train(halves, epochs=5, optimizer=optimiser, lr=None)
+        train(halves, epochs=5, optimizer=optimizer, lr=None)
     assert data_of(halves) == data_of(whole)
 
 
-def test_parameters_that_the_optimiser_does_not_have_stay():
+def test_parameters_that_the_optimizer_does_not_have_stay():
     model = MLP(3, [4, 1], seed=1)
     hidden, output = model.layers
     before = data_of(hidden), data_of(output)
@@ -141,11 +141,11 @@ def test_parameters_that_the_optimiser_does_not_have_stay():
     assert data_of(output) != before[1]
 
 
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_every_optimiser_lowers_the_loss(optimiser):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(optimizer):
     model = linear()
     before = half_squared_error_of(model)
-    train(model, epochs=5, optimizer=optimiser, lr=0.1 if optimiser == "sgd" else None)
+    train(model, epochs=5, optimizer=optimizer, lr=0.1 if optimizer == "sgd" else None)
     assert half_squared_error_of(model) < before
 
 
@@ -219,9 +219,9 @@ def test_the_l2_term_is_part_of_both_losses():
 
 
 @pytest.mark.parametrize("batch_size", [None, 3])
-@pytest.mark.parametrize("optimiser", ["sgd", "line_search"])
-def test_the_metric_is_that_of_the_outputs_that_were_learned_from(batch_size, optimiser):
-    history = train(linear(), epochs=4, batch_size=batch_size, metric="half_squared_error", optimizer=optimiser)
+@pytest.mark.parametrize("optimizer", ["sgd", "line_search"])
+def test_the_metric_is_that_of_the_outputs_that_were_learned_from(batch_size, optimizer):
+    history = train(linear(), epochs=4, batch_size=batch_size, metric="half_squared_error", optimizer=optimizer)
     assert history.metric == pytest.approx(history.loss, rel=1e-12)
     assert history.metric_name == "half_squared_error"
 
@@ -250,8 +250,8 @@ def test_learning_rates_are_recorded():
     # of two batches an epoch, the rate of the second
     assert train(linear(), epochs=2, batch_size=5, lr=lambda step: 1 / (step + 1)).lr == [1 / 2, 1 / 4]
     searching = linear()
-    optimiser = LineSearch(searching.parameters())
-    assert train(searching, epochs=1, optimizer=optimiser, lr=None).lr == [optimiser.chosen_lr]
+    optimizer = LineSearch(searching.parameters())
+    assert train(searching, epochs=1, optimizer=optimizer, lr=None).lr == [optimizer.chosen_lr]
 
 
 def test_seconds_are_those_of_each_epoch():
@@ -314,9 +314,9 @@ def test_without_patience_the_last_parameters_stay():
     model = linear()
     train(model, lr=1.0, epochs=8)
     expected = linear()
-    optimiser = SGD(expected.parameters(), lr=1.0)
+    optimizer = SGD(expected.parameters(), lr=1.0)
     for _ in range(8):
-        optimiser.step(lambda: half_squared_error([expected(x) for x in X], Y))
+        optimizer.step(lambda: half_squared_error([expected(x) for x in X], Y))
     assert data_of(model) == pytest.approx(data_of(expected), rel=1e-12)
 
 
@@ -377,18 +377,18 @@ class Interrupted(SGD):
 @pytest.mark.parametrize("at", [0, 4])
 def test_ctrl_c_in_the_first_epoch_leaves_the_last_complete_step(at):
     model = linear()
-    optimiser = Interrupted(model.parameters(), lr=0.1, at=at)
-    history = train(model, optimizer=optimiser, lr=None, batch_size=1, epochs=1)
+    optimizer = Interrupted(model.parameters(), lr=0.1, at=at)
+    history = train(model, optimizer=optimizer, lr=None, batch_size=1, epochs=1)
     assert len(history) == 0
-    assert data_of(model) == optimiser.before
+    assert data_of(model) == optimizer.before
 
 
 def test_ctrl_c_in_the_middle_of_a_later_step_leaves_the_best_epoch():
     model, seen = linear(), []
-    optimiser = Interrupted(model.parameters(), lr=0.1, at=25)
+    optimizer = Interrupted(model.parameters(), lr=0.1, at=25)
     history = train(
         model,
-        optimizer=optimiser,
+        optimizer=optimizer,
         lr=None,
         batch_size=1,
         seed=1,
@@ -398,8 +398,8 @@ def test_ctrl_c_in_the_middle_of_a_later_step_leaves_the_best_epoch():
     assert data_of(model) == seen[history.best_epoch - 1]
 
 
-@pytest.mark.parametrize("optimiser", ["line_search", "newton", "adam"])
-def test_ctrl_c_in_the_loss_is_no_different(optimiser):
+@pytest.mark.parametrize("optimizer", ["line_search", "newton", "adam"])
+def test_ctrl_c_in_the_loss_is_no_different(optimizer):
     calls = count()
 
     def loss(predictions, targets):
@@ -408,7 +408,7 @@ def test_ctrl_c_in_the_loss_is_no_different(optimiser):
         return half_squared_error(predictions, targets)
 
     model = linear()
-    history = train(model, loss=loss, optimizer=optimiser, lr=None, epochs=100)
+    history = train(model, loss=loss, optimizer=optimizer, lr=None, epochs=100)
     assert history.stopped == "interrupted by Ctrl-C"
     assert half_squared_error_of(model) == pytest.approx(min(history.loss), rel=1e-12)
 
@@ -471,6 +471,7 @@ def test_an_error_in_the_callback_leaves_the_last_parameters():
     model, seen = linear(), []
 
     def callback(history):
+        model.w[0].data += 1.0
         seen.append(data_of(model))
         if len(history) == 3:
             raise RuntimeError("mine")
@@ -506,7 +507,7 @@ BAD_CALLS = [
     ((X[:0], Y[:0]), GOOD, ValueError, "at least one example"),
     ((np.where(X > 1.0, np.nan, X), Y), GOOD, ValueError, "X must be finite"),
     ((X, np.where(Y > 1.0, np.inf, Y)), GOOD, ValueError, "y must be finite"),
-    ((X, ["high"] * 10), GOOD, TypeError, r"y must contain numbers, but y\[0\] is 'high' \(str\)"),
+    ((X, ["high"] * 10), GOOD, TypeError, r"y must be an array of numbers, but y\[0\] is 'high' \(str\)"),
     ((X, np.stack([Y, Y], axis=1)), GOOD, ValueError, r"targets\[0\] must be shaped like predictions\[0\]"),
     ((X, [*LABELS[:9], 2]), {**GOOD, "loss": "hinge"}, ValueError, "needs targets -1 and 1, but got 0"),
     (
@@ -521,10 +522,10 @@ BAD_CALLS = [
     ((X, Y), {"epochs": 2}, TypeError, "loss"),
     ((X, Y), {**GOOD, "loss": "square"}, ValueError, "unknown loss 'square'; known are: binary_cross_entropy,"),
     ((X, Y), {**GOOD, "loss": 3}, TypeError, "loss must be a name or a function, not 3"),
-    ((X, Y), {**GOOD, "loss": lambda p, t: None}, TypeError, "the loss must be a number, not None"),
-    ((X, Y), {**GOOD, "loss": lambda p, t: 1.0}, TypeError, "must give the loss, a Value, not 1.0"),
-    ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "unknown optimiser 'adagrad'; known are: adam, line_search"),
-    ((X, Y), {**GOOD, "optimizer": SGD}, TypeError, "optimizer must be a name or an Optimiser, not <class"),
+    ((X, Y), {**GOOD, "loss": lambda p, t: None}, TypeError, "the loss must give a Value, not None"),
+    ((X, Y), {**GOOD, "loss": lambda p, t: 1.0}, TypeError, "the loss must give a Value, not 1.0"),
+    ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "unknown optimizer 'adagrad'; known are: adam, line_search"),
+    ((X, Y), {**GOOD, "optimizer": SGD}, TypeError, "optimizer must be a name or an Optimizer, not <class"),
     ((X, Y), {**GOOD, "optimizer": "sgd"}, ValueError, "sgd needs a learning rate, such as lr=0.1"),
     ((X, Y), {**GOOD, "lr": -0.1}, ValueError, "lr must be positive and finite, not -0.1"),
     ((X, Y), {**GOOD, "lr": "fast"}, TypeError, "lr must be a real number, not 'fast'"),
@@ -593,7 +594,7 @@ def test_what_is_no_model_is_refused():
 # The lecture notes.
 
 
-def test_f6_fit_reaches_the_weights_of_s2():
+def test_f6_fit_reaches_the_weights_of_the_notes():
     hidden = Layer.from_matrix([[3, 4, 2], [2, 3, 4]], activation="relu")
     output = Layer.from_matrix([[5, 5, 2]], activation="relu")
     model = MLP.from_layers([hidden, output])

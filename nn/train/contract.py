@@ -1,0 +1,81 @@
+"""The contract of jit: whose a model and its loss are, whether they have changed, and whether the numbers agree."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+import autograd_mini
+from autograd_mini import Value
+from nn.activations import activation_title
+from nn.layer import Layer
+from nn.losses import LOSSES, Loss
+from nn.mlp import MLP
+from nn.module import Module, is_parameter, parts_of
+from nn.neuron import Neuron
+
+# How far compiled numbers may be from the graph's: relative to the largest, and absolutely.
+_RELATIVE, _ABSOLUTE = 1e-10, 1e-13
+
+
+def foreign_part(model: Module, loss: Loss | None = None) -> str:
+    """Name what is not nn's own in a model and its loss; only the user knows whether that is a pure function."""
+    if not (loss is None or any(loss is own for own in LOSSES.values())):
+        return f"the loss {getattr(loss, '__name__', type(loss).__name__)}"
+    kind = type(model)
+    if kind not in (MLP, Layer, Neuron) or any(hasattr(kind, name) for name in vars(model)):
+        return f"this {kind.__name__}"
+    activation = getattr(model, "activation", autograd_mini.identity)
+    if not _is_own_function(activation):
+        return f"the activation {activation_title(activation)}"
+    parts = getattr(model, "layers", None) or getattr(model, "neurons", [])
+    return next(filter(None, map(foreign_part, parts)), "")
+
+
+def _is_own_function(function: Any) -> bool:
+    if isinstance(function, partial):
+        options = [*function.args, *function.keywords.values()]
+        return _is_own_function(function.func) and all(isinstance(option, Real) for option in options)
+    return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
+
+
+def all_parts(model: Module) -> list[Any]:
+    """List a model, its parts, their parts and so on."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        part = waiting.pop()
+        found.append(part)
+        if isinstance(part, Value) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
+    return found
+
+
+class Structure:
+    """The parts that a model consists of, by identity, and the data of Values that are no parameters."""
+
+    def __init__(self, model: Module) -> None:
+        self._parts = all_parts(model)  # kept, so that no other object gets the identity of one
+        constants = (part for part in self._parts if isinstance(part, Value) and not is_parameter(part))
+        self._key = list(map(id, self._parts)), [constant.data for constant in constants]
+
+    def is_of(self, model: Module) -> bool:
+        """Tell whether a model still consists of the same."""
+        return self._key == Structure(model)._key
+
+
+def check_same(what: str, found: Any, expected: Any) -> None:
+    """Refuse a user's model or loss whose compiled numbers are not the graph's."""
+    expected = np.asarray(expected)
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    if not np.allclose(found, expected, rtol=0.0, atol=_RELATIVE * scale + _ABSOLUTE, equal_nan=True):
+        raise ValueError(
+            f"with jit=True the {what} would differ from the graph's: model and loss must be pure functions of "
+            "parameters and examples, and the loss the mean over the examples"
+        )

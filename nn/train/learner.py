@@ -1,0 +1,125 @@
+"""Learner: an optimizer at work on an objective; knows nothing of epochs and of when to stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autograd_mini import Value, no_grad
+from nn.optim.line_search import LineSearch
+from nn.optim.optimizer import Optimizer
+from nn.train.contract import foreign_part
+from nn.train.data import Array, Examples
+from nn.train.objective import CompiledObjective, GraphObjective
+
+
+class Learner:
+    """Does steps of training.
+
+    Compiled code and optimizers that compute with arrays keep all parameters in one array between steps: there `write`
+    sets the Values, and `read` takes over what others have done to them. For all other optimizers, and along the
+    graph, the Values are the parameters.
+    """
+
+    def __init__(self, objective: GraphObjective, optimizer: Optimizer) -> None:
+        self.objective, self.optimizer = objective, optimizer
+        self._by_arrays = objective.engine == "jit" and _computes_with_arrays(optimizer)
+        places = {parameter: i for i, parameter in enumerate(objective.parameters)}
+        chosen = [places[parameter] for parameter in optimizer.parameters]
+        self._chosen = None if chosen == list(range(len(places))) else np.array(chosen)
+        self._numbers = self._gradient = np.zeros(0)
+        self.read()
+
+    def step(self, batch: Examples) -> tuple[float, list[Any]]:
+        """Learn from a batch; give its loss before that, and the outputs that the objective keeps."""
+        if self._by_arrays:
+            loss, gradient = self.objective(self._numbers, batch)
+            self._move(gradient)
+            return loss, self.objective.outputs
+        outputs: list[Any] = []
+
+        def closure() -> Value:
+            node = self.objective.node(batch)
+            if not outputs:  # a line search comes here again, from where it tries to go
+                outputs.extend(self.objective.outputs)
+            return node
+
+        node: Any = self.optimizer.step(closure)
+        return node.data, outputs
+
+    def evaluate(self, batch: Examples) -> tuple[float, list[Any]]:
+        """Compute the loss of a batch, and the outputs that the objective keeps."""
+        if self._by_arrays:
+            loss, _ = self.objective(self._numbers, batch)
+        else:
+            with no_grad():
+                loss = self.objective.node(batch).data
+        return loss, self.objective.outputs
+
+    def numbers(self) -> Any:
+        """Give the numbers of all parameters, which nobody may change, to `restore` them."""
+        return self._numbers if self._by_arrays else [parameter.data for parameter in self.objective.parameters]
+
+    def restore(self, numbers: Any) -> None:
+        """Set all parameters."""
+        self._numbers = np.array(numbers)
+        for parameter, number in zip(self.objective.parameters, numbers):
+            parameter.data = float(number)
+
+    def read(self) -> None:
+        """Take over what others have done to the parameters."""
+        if self._by_arrays:
+            self._numbers = np.array([parameter.data for parameter in self.objective.parameters])
+            self._gradient = np.array([parameter.grad for parameter in self.objective.parameters])
+
+    def write(self) -> None:
+        """Let others see parameters and gradients."""
+        if self._by_arrays:
+            numbers, gradient = self._numbers.tolist(), self._gradient.tolist()
+            for parameter, number, slope in zip(self.objective.parameters, numbers, gradient):
+                parameter.data = number
+                parameter.grad = slope
+
+    def _move(self, gradient: Array) -> None:
+        numbers, chosen = self._numbers, self._chosen
+        if chosen is None:
+            numbers = self.optimizer.step_arrays(numbers, gradient)
+        else:  # the gradients of the others add up, since nobody sets them to zero
+            numbers, own = numbers.copy(), gradient[chosen]
+            numbers[chosen] = self.optimizer.step_arrays(numbers[chosen], own)
+            gradient = gradient + self._gradient
+            gradient[chosen] = own
+        self._numbers, self._gradient = numbers, gradient
+
+
+def choose_objective(
+    graph: GraphObjective, optimizer: Optimizer, jit: bool | None, first_batch: Examples
+) -> tuple[GraphObjective, str]:
+    """Choose between the graph and jit, as `fit` documents it; say why the graph, unless `jit` is False."""
+    if jit is False:
+        return graph, ""
+    if type(optimizer).step not in (Optimizer.step, LineSearch.step):
+        why = f"{type(optimizer).__name__} works on the graph of the loss"
+        if jit:
+            raise TypeError(f"{why}, so it can't train with jit=True")
+        return graph, why
+    foreign = foreign_part(graph.model, graph.loss)
+    if foreign and jit is None:
+        return graph, f"{foreign} is not nn's own; jit=True compiles pure functions"
+    try:
+        compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
+    except ImportError as error:
+        if jit:
+            raise
+        return graph, str(error)
+    graph.check(first_batch)  # whose errors speak of numbers, and not of what jit traces
+    if foreign:
+        compiled.check_contract(first_batch)
+    compiled.compile(first_batch)
+    return compiled, ""
+
+
+def _computes_with_arrays(optimizer: Optimizer) -> bool:
+    kind = type(optimizer)
+    return kind.step is Optimizer.step and kind._update is Optimizer._update
