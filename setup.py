@@ -50,8 +50,11 @@ setup(
                 "engine.value",
                 "compiler.arguments",
                 "compiler.graph",
+                "compiler.backends.native",
+                "compiler.patterns",
                 "compiler.runtime.kernel",
-                "compiler.program",
+                "compiler.schedule",
+                "compiler.slots",
                 "compiler.sums",
                 "compiler.trace",
             )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import update_wrapper
 from itertools import combinations
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from autograd_mini.compiler.arguments import (
     of_one_example,
 )
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.pipeline import compile_graph
+from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.compiler.trace import Trace
 from autograd_mini.engine.checks import describe
@@ -36,9 +38,6 @@ from autograd_mini.engine.operations import sum_
 from autograd_mini.engine.value import TracingError, Value, is_checking, is_tracing, tracing
 from autograd_mini.transforms.transforms import is_differentiated
 from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
-
-if TYPE_CHECKING:
-    from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 
 # How many shapes of arguments are remembered; a batch of another size is another shape of the same kernel.
 SHAPES = 1000
@@ -51,19 +50,23 @@ class Lowered(NamedTuple):
     ----------
     graph : str
         The simplified graph, one operation a line.
+    program : str
+        How it is computed: runs of one pattern each, with the slots of operands and results.
     llvm_ir : str
-        The code, as generated.
+        The code, as generated; empty where NumPy runs the program.
     seconds : dict from str to float
-        How long each stage took: to `trace` and simplify, to `plan`, to `write` and to `compile`.
+        How long each pass took: `trace`, `split`, `sums`, `patterns`, `schedule`, `slots`, and for native code `write`
+        and `compile`.
     """
 
     graph: str
+    program: str
     llvm_ir: str
     seconds: dict[str, float]
 
     def __str__(self) -> str:
         times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in self.seconds.items())
-        return f"{self.graph}\n\n{self.llvm_ir}\n\n{times}"
+        return "\n\n".join(filter(None, [self.graph, self.program, self.llvm_ir, times]))
 
 
 def jit(
@@ -229,7 +232,7 @@ class Jitted:
         if not collect(args, key, []):
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
-        return Lowered(str(kernel.graph), kernel.llvm_ir, dict(kernel.seconds))
+        return Lowered(str(kernel.graph), str(kernel.program), kernel.code.text, dict(kernel.seconds))
 
     def _function(self) -> Callable[..., Any]:
         if self._f is None:
@@ -296,8 +299,6 @@ class Jitted:
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
-            from autograd_mini.compiler.runtime.kernel import Kernel  # it imports llvmlite
-
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
             axes, trace = self._axes(flats)
             task = _Task(flats, axes)
@@ -305,7 +306,7 @@ class Jitted:
             kernel = self._kernels.get(task.key)
             if kernel is None:
                 trace = trace or Trace(self._function(), task.structures)
-                kernel = Kernel(trace.graph, trace.captured, task.blocks, self.reduce, trace.result)
+                kernel = compile_graph(trace.graph, trace.captured, task.blocks, self.reduce, trace.result)
                 kernel.seconds = {"trace": trace.seconds, **kernel.seconds}
                 if len(self._kernels) >= self.max_kernels:
                     self._drop_oldest()
@@ -467,9 +468,7 @@ def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, .
     require_llvmlite()
     jitted = Jitted(*options)
     with _compiling, _no_collection():
-        from autograd_mini.compiler.runtime.kernel import Kernel
-
-        jitted._kernels = {key: Kernel(*source) for key, source in kernels}
+        jitted._kernels = {key: compile_graph(*source) for key, source in kernels}
     jitted._choices = choices
     return jitted
 

@@ -392,9 +392,11 @@ def test_lower_shows_graph_code_and_seconds() -> None:
     assert lowered.graph.splitlines()[-1].startswith("return v")
     assert "tanh(x0)" in lowered.graph
     assert "define void" in lowered.llvm_ir
-    assert set(lowered.seconds) == {"trace", "plan", "write", "compile"}
+    assert "u2 = tanh(u0)" in lowered.program
+    assert "s1 = mul(u2, s0)" in lowered.program
+    assert [*lowered.seconds] == "trace split sums patterns schedule slots write compile".split()
     assert all(seconds >= 0.0 for seconds in lowered.seconds.values())
-    assert all(part in str(lowered) for part in (lowered.graph, lowered.llvm_ir, "compile "))
+    assert all(part in str(lowered) for part in (lowered.graph, lowered.program, lowered.llvm_ir, "compile "))
 
 
 def test_lower_takes_no_values() -> None:

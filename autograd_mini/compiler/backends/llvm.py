@@ -9,12 +9,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from llvmlite import ir
 
 from autograd_mini.compiler.backends.lowering import DOUBLE, Lanes, Number, lower
-from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape
+from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Run, Shape, Table, distance
 
 LONG = ir.IntType(64)
 INT = ir.IntType(32)
@@ -36,12 +37,54 @@ MANY = 32
 EXAMPLES = 32
 
 
-def write_code(patterns: Sequence[Pattern], width: int) -> str:
+class Packed(NamedTuple):
+    """A run as native code reads it.
+
+    Attributes
+    ----------
+    pattern : Pattern
+    regular : bool
+        Whether right factors that all rows share are in slots at one distance.
+    table : array of int
+        For each row its columns. Before the rows of a sum with shared factors stand the slots of these, or, if these
+        are regular, the first one and the distance. An outer product has left and right factors, then the totals.
+    rows, p, q : int
+        How many rows; how many terms and the stride of left factors, or the numbers of left and right factors.
+    """
+
+    pattern: Pattern
+    regular: bool
+    table: Table
+    rows: int
+    p: int = 0
+    q: int = 0
+
+
+def pack(run: Run) -> Packed:
+    """Write the columns of a run into one table."""
+    pattern, columns = run
+    match pattern:
+        case Outer():
+            table = np.concatenate([column.ravel() for column in columns.values()])
+            return Packed(pattern, False, table, 1, len(columns["left"]), len(columns["right"]))
+        case Dot(shared=True):
+            right = columns["right"]
+            stride = distance(right)
+            head = right if stride is None else np.array([right[0], stride], np.int32)
+            rows = np.column_stack([column for name, column in columns.items() if name not in ("stride", "right")])
+            table = np.concatenate([head, rows.ravel()])
+            return Packed(pattern, stride is not None, table, len(rows), len(right), int(columns["stride"]))
+    rows = np.column_stack(tuple(columns.values()))
+    return Packed(pattern, False, rows.ravel(), len(rows), columns["left"].shape[1] if isinstance(pattern, Dot) else 0)
+
+
+def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int) -> str:
     """Write the module of a program.
 
     Parameters
     ----------
-    patterns : sequence of Pattern
+    patterns : sequence of pair of Pattern and bool
+        Each with whether shared factors are regular: see `Packed`.
     width : int
         The lanes of a vector; 1 where there is nothing but memory `u`.
 
@@ -52,7 +95,7 @@ def write_code(patterns: Sequence[Pattern], width: int) -> str:
     """
     module = ir.Module("program")
     module.triple = ""
-    functions = [_PatternCode(module, f"pattern_{i}", width).write(pattern) for i, pattern in enumerate(patterns)]
+    functions = [_PatternCode(module, f"pattern_{i}", width).write(*pattern) for i, pattern in enumerate(patterns)]
     _write_process(module, _write_run(module, functions), width)
     return str(module)
 
@@ -124,12 +167,12 @@ class _PatternCode:
         self.lanes = Lanes(self.builder, width)
         self.width = width
 
-    def write(self, pattern: Pattern) -> ir.Function:
+    def write(self, pattern: Pattern, regular: bool) -> ir.Function:
         match pattern:
             case Expression():
                 self._write_expression(pattern)
             case Dot(shared=True):
-                self._write_shared_dot(pattern)
+                self._write_shared_dot(pattern, regular)
             case Dot():
                 self._write_dot(pattern)
             case Outer():
@@ -207,15 +250,15 @@ class _PatternCode:
         operation, operands = shape
         return lower(operation, [self._evaluate(operand, leaves) for operand in operands])
 
-    def _write_shared_dot(self, pattern: Dot) -> None:
+    def _write_shared_dot(self, pattern: Dot, regular: bool) -> None:
         for rows, first in self._blocks(self.count, ROWS):
-            self._write_dot_rows(pattern, first, rows)
+            self._write_dot_rows(pattern, regular, first, rows)
 
-    def _write_dot_rows(self, pattern: Dot, row: ir.Value, rows: int) -> None:
+    def _write_dot_rows(self, pattern: Dot, regular: bool, row: ir.Value, rows: int) -> None:
         builder, kind = self.builder, pattern.right
         starts = int(pattern.start in ("u", "s"))
         columns = 2 + starts
-        head = _long(2) if pattern.regular else self.p
+        head = _long(2) if regular else self.p
         results, begins, lefts = [], [], []
         for j in range(rows):
             first = builder.add(head, builder.mul(builder.add(row, _long(j)), _long(columns)))
@@ -224,7 +267,7 @@ class _PatternCode:
                 begins.append(self.address(pattern.start, self.entry(builder.add(first, _long(1)))))
             lefts.append(self.address(pattern.left, self.entry(builder.add(first, _long(columns - 1)))))
         stride = self.stride(pattern.left, self.q)
-        right = self._right_factors(pattern)
+        right = self._right_factors(pattern, regular)
         with self.each_lane(kind) as vectors:
             totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
             with _loop(builder, _long(0), self.p) as i:
@@ -239,9 +282,9 @@ class _PatternCode:
                 for total, v in zip(totals[j], vectors):
                     self.store(kind, self._read(total), results[j], v)
 
-    def _right_factors(self, pattern: Dot) -> Callable[[ir.Value], ir.Value]:
+    def _right_factors(self, pattern: Dot, regular: bool) -> Callable[[ir.Value], ir.Value]:
         """Find the right factors that all rows share: give what gives the address of each."""
-        if not pattern.regular:
+        if not regular:
             return lambda i: self.address(pattern.right, self.entry(i))
         first = self.address(pattern.right, self.entry(_long(0)))
         stride = self.stride(pattern.right, self.entry(_long(1)))
