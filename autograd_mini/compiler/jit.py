@@ -28,6 +28,7 @@ from autograd_mini.compiler.arguments import (
     leaf_axes,
     of_one_example,
 )
+from autograd_mini.compiler.backends import backend_name
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.pipeline import compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
@@ -76,11 +77,15 @@ def jit(
     threads: int | None = None,
     max_kernels: int = 32,
 ) -> Jitted:
-    """Compile a function of Values to native code, for single calls and for whole batches.
+    """Compile a function of Values, for single calls and for whole batches.
 
     The function runs once for each structure of its arguments, with Values that have no data yet;
     what it records is compiled. So Python's own control flow, loops and lists just unroll, while a
     decision by a traced number is a `TracingError`.
+
+    With llvmlite, which `pip install 'autograd_mini[jit]'` installs, the code is the processor's own. Without it, or
+    where the environment variable AUTOGRAD_MINI_BACKEND is `numpy`, NumPy computes the same, slower; `repr` of what
+    this gives says so.
 
     Parameters
     ----------
@@ -110,8 +115,6 @@ def jit(
 
     Raises
     ------
-    ImportError
-        If llvmlite is not installed: it comes with the extra `jit`.
     TypeError, ValueError
         If an option is wrong; on the call, if an argument is, or an operation has no lowering.
     TracingError
@@ -130,7 +133,6 @@ def jit(
     >>> slope([1.0, 0.0], np.array([1.0, 2.0, 3.0, 4.0]))
     [15.0, 5.0]
     """
-    require_llvmlite()
     if not callable(f):
         raise TypeError(f"jit takes a function, not {describe(f)}")
     return Jitted(f, in_axes, reduce, threads, max_kernels)
@@ -188,6 +190,13 @@ class Jitted:
     def __get__(self, instance: Any, owner: Any) -> Any:
         """Bind as a method where a class has a compiled function as attribute, as functions do."""
         return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        kernels = f"{len(self._kernels)} kernel{'s'[: len(self._kernels) != 1]}"
+        slower = "; on NumPy, slower than the native code of pip install 'autograd_mini[jit]'"
+        return (
+            f"<jit of {getattr(self, '__qualname__', 'a function')}, {kernels}{slower * (backend_name() == 'numpy')}>"
+        )
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         name = getattr(self, "__qualname__", "")
@@ -450,22 +459,7 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
         )
 
 
-def require_llvmlite() -> None:
-    """Say which extra is missing, where llvmlite is not installed.
-
-    Raises
-    ------
-    ImportError
-    """
-    try:
-        with _compiling:  # no child must inherit the lock of a half-done import
-            import llvmlite.binding  # noqa: F401
-    except ImportError as error:
-        raise ImportError("jit needs llvmlite: pip install 'autograd_mini[jit]'") from error
-
-
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]], choices: Any) -> Jitted:
-    require_llvmlite()
     jitted = Jitted(*options)
     with _compiling, _no_collection():
         jitted._kernels = {key: compile_graph(*source) for key, source in kernels}

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from autograd_mini.compiler.backends.lowering import DOUBLE, Lanes, Number, lower
+from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
+from autograd_mini.compiler.backends.lowering import Number, lower
 from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Run, Shape, Table, distance
 
 LONG = ir.IntType(64)

@@ -1,0 +1,263 @@
+"""A program interpreted by NumPy: as many rows and examples at a time as do not need each other.
+
+It needs nothing but NumPy, and says what native code must compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from autograd_mini.compiler.arguments import Array
+from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, lower
+from autograd_mini.compiler.program import Dot, Expression, Fold, Load, Outer, Program, Run, Shape, Store
+from autograd_mini.compiler.runtime.kernel import Cut
+from autograd_mini.engine.operations import Operation
+
+# Totals are added up as by vectors of so many lanes: as native code does on most processors.
+WIDTH = 8
+
+# Not np.power: of some exponents it makes square roots, and has nan for the one of -inf.
+_UFUNCS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in "cos cosh exp exp2 expm1 fmax fmin fmod hypot log log10 log1p log2".split()},
+    **{name: getattr(np, name) for name in "cbrt nextafter rint sin sinh tan tanh".split()},
+    **{f"a{name}": getattr(np, f"arc{name}") for name in "cos cosh sin sinh tan tanh tan2".split()},
+    **{f"llvm.{name}": getattr(np, name) for name in "fabs sqrt floor ceil trunc copysign".split()},
+    **{
+        "add": np.add,
+        "sub": np.subtract,
+        "mul": np.multiply,
+        "div": np.divide,
+        "neg": np.negative,
+        "nearbyint": np.rint,
+    },
+}
+_COMPARISONS = {
+    **{"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal},
+    **{"==": np.equal, "!=": np.not_equal},
+}
+
+
+class Arrays(Target):
+    """Computes numbers as arrays of them."""
+
+    def constant(self, x: float) -> Number:
+        """Give a number that is the same in all places."""
+        return Number(self, np.float64(x))
+
+    def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number | None:
+        """Compute by a function of NumPy, or where NumPy has none by the operation's own, number by number."""
+        values = [operand.value for operand in operands]
+        ufunc = _UFUNCS.get(name)
+        if ufunc is not None and ufunc.nin == len(values):
+            return Number(self, ufunc(*values))
+        if name == "select" and len(values) == 3:
+            mask = operands[0].mask
+            return Number(self, np.where(values[0] != 0.0 if mask is None else mask, *values[1:]))
+        if name == "fsum" or LIBRARY.get(name) == len(values):
+            return Number(self, np.frompyfunc(operation.function, len(values), 1)(*values).astype(np.float64))
+        return None
+
+    def compare(self, sign: str, x: Number, y: Number) -> Number:
+        """Compare number by number."""
+        mask = _COMPARISONS[sign](x.value, y.value)
+        return Number(self, np.where(mask, 1.0, 0.0), mask)
+
+
+class NumpyCode:
+    """A program that NumPy runs.
+
+    Attributes
+    ----------
+    step : int
+        A tile has a multiple of so many lanes.
+    text : str
+        Nothing: there is no code but the program.
+    seconds : dict from str to float
+        How long it took to `write` the code.
+    """
+
+    step, text = 2 * WIDTH, ""
+
+    def __init__(self, program: Program) -> None:
+        began = perf_counter()
+        self.program = program
+        self.once = [act for run in program.once for act in _actions(run, "u")]
+        self.each = [act for run in program.each for act in _actions(run, "s")]
+        self.seconds = {"write": perf_counter() - began}
+
+    def frame(self, widths: Sequence[int]) -> Frame:
+        """Give memory for one call at a time, whose mapped arrays have rows of some widths."""
+        return Frame(self, widths)
+
+
+class Frame:
+    """The memory of one call at a time.
+
+    Attributes
+    ----------
+    u : array
+        The numbers of all lanes.
+    arrays : list of pair of array and int
+        Views of `u`, each for the leaf that is to be written there.
+    """
+
+    def __init__(self, code: NumpyCode, widths: Sequence[int]) -> None:
+        self.u = np.zeros(code.program.sizes["u"])
+        self.u[list(code.program.constants)] = list(code.program.constants.values())
+        self.arrays: list[tuple[Array, int]] = []
+        self._code, self._widths = code, widths
+
+    def once(self) -> None:
+        """Compute what is the same for all examples."""
+        with np.errstate(all="ignore"):
+            memory = _Memory(self.u, np.empty((0, 1)), np.empty(0))
+            for act in self._code.once:
+                act(memory)
+
+    def begin(self, sources: Sequence[Array], cut: Cut, divisor: int) -> None:
+        """Get ready for a batch; totals will be divided."""
+        self._sources = [source.reshape(cut.batch, width) for source, width in zip(sources, self._widths)]
+        self._cut, self._divisor = cut, divisor
+
+    def each(self, numbers: Array) -> None:
+        """Compute all examples."""
+        self.part(0, self._cut.batch, numbers)
+
+    def worker(self) -> Frame:
+        """Give what computes a part of the examples, for one thread."""
+        return self
+
+    def part(self, begin: int, end: int, numbers: Array) -> None:
+        """Compute some examples."""
+        sizes = self._code.program.sizes
+        totals = np.zeros(sizes["total"])
+        with np.errstate(all="ignore"):
+            for first in range(begin, end, self._cut.lanes):
+                last = min(first + self._cut.lanes, end)
+                memory = _Memory(self.u, np.empty((sizes["s"], last - first)), totals)
+                memory.inputs = [source[first:last].T for source in self._sources]
+                memory.results, memory.batch, memory.examples = numbers, self._cut.batch, slice(first, last)
+                for act in self._code.each:
+                    act(memory)
+            if sizes["total"]:
+                numbers[...] = totals / self._divisor
+
+    def release(self) -> None:
+        """Leave the memory to another thread: it is not shared."""
+
+
+class _Memory:
+    """What the runs of a program work on: by kind of number, an array with a row for each slot."""
+
+    inputs: list[Array]
+    results: Array
+    batch: int
+    examples: slice
+
+    def __init__(self, u: Array, s: Array, totals: Array) -> None:
+        self.of = {"u": u[:, None], "s": s}
+        self.totals = totals
+
+
+def _actions(run: Run, kind: str) -> list[Callable[[_Memory], None]]:
+    """Give what does a run, step by step."""
+    pattern, columns = run
+    match pattern:
+        case Load():
+            return [lambda memory: _load(columns, memory)]
+        case Expression():
+            return [_expression(pattern, columns, rows, kind) for rows in _independent(run, kind)]
+        case Dot():
+            return [_dot(pattern, run, kind)]
+        case Outer():
+            return [lambda memory: _outer(columns, memory)]
+        case Fold():
+            return [lambda memory: _fold(columns, memory)]
+        case Store():
+            return [lambda memory: _store(columns, memory)]
+
+
+def _load(columns: dict[str, Any], memory: _Memory) -> None:
+    for slot, array, place in zip(*columns.values()):
+        memory.of["s"][slot] = memory.inputs[array][place]
+
+
+def _store(columns: dict[str, Any], memory: _Memory) -> None:
+    for slot, before, width, place in zip(*columns.values()):
+        array = memory.results[before * memory.batch : (before + width) * memory.batch].reshape(memory.batch, width)
+        array[memory.examples, place] = memory.of["s"][slot]
+
+
+def _independent(run: Run, kind: str) -> list[slice]:
+    """Cut an expression's rows where a row reads what one before it in the same piece wrote."""
+    results = run.columns["result"]
+    row_of = {slot: row for row, slot in enumerate(results.tolist())}
+    needs = np.full(len(results), -1)
+    for of, slots in run.reads():
+        if of == kind:
+            rows = np.array([row_of.get(slot, -1) for slot in slots[:, 0].tolist()])
+            needs = np.maximum(needs, np.where(rows < np.arange(len(rows)), rows, -1))
+    begins = [0]
+    for row in np.flatnonzero(needs >= 0).tolist():
+        if needs[row] >= begins[-1]:
+            begins.append(row)
+    return [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(results)])]
+
+
+def _expression(pattern: Expression, columns: dict[str, Any], rows: slice, kind: str) -> Callable[[_Memory], None]:
+    results, operands = columns["result"][rows], columns["operands"][rows]
+    target = Arrays()
+
+    def act(memory: _Memory) -> None:
+        leaves = [Number(target, memory.of[of][operands[:, i]]) for i, of in enumerate(pattern.leaves)]
+        memory.of[kind][results] = _evaluate(target, pattern.shape, leaves).value
+
+    return act
+
+
+def _evaluate(target: Arrays, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
+    if isinstance(shape, int):
+        return leaves[shape]
+    if isinstance(shape, str):
+        return target.constant(float.fromhex(shape))
+    operation, operands = shape
+    return lower(operation, [_evaluate(target, operand, leaves) for operand in operands])
+
+
+def _dot(pattern: Dot, run: Run, kind: str) -> Callable[[_Memory], None]:
+    columns = run.columns
+    *_, (_, lefts), (_, rights) = run.reads()
+    begin: Any = -0.0 if pattern.start == "" else 0.0  # -0.0 plus any number is that number
+
+    def act(memory: _Memory) -> None:
+        totals = memory.of[pattern.start][columns["start"]] if "start" in columns else begin
+        for x, y in zip(lefts.T, rights.T):
+            totals = totals + memory.of[pattern.left][x] * memory.of[pattern.right][y]
+        memory.of[kind][columns["result"]] = totals
+
+    return act
+
+
+def _outer(columns: dict[str, Any], memory: _Memory) -> None:
+    left, right = memory.of["s"][columns["left"]], memory.of["s"][columns["right"]]
+    for factor, totals in zip(left, columns["total"]):
+        memory.totals[totals] += _over_lanes(factor * right)
+
+
+def _fold(columns: dict[str, Any], memory: _Memory) -> None:
+    memory.totals[columns["total"]] += _over_lanes(memory.of["s"][columns["operand"]])
+
+
+def _over_lanes(rows: Array) -> Array:
+    """Add up each row, as vectors of `WIDTH` lanes would be: these one after another, then their lanes by pairs."""
+    count, lanes = rows.shape
+    padded = np.full((count, -(-lanes // WIDTH) * WIDTH), -0.0)
+    padded[:, :lanes] = rows
+    sums: Array = padded.reshape(count, -1, WIDTH).sum(axis=1)
+    while sums.shape[1] > 1:
+        sums = sums[:, ::2] + sums[:, 1::2]
+    return sums[:, 0]
