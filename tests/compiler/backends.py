@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -11,7 +10,7 @@ NAMES = ["llvm", "numpy"] if find_spec("llvmlite") else ["numpy"]
 
 
 @pytest.fixture(params=NAMES)
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Compile for one backend, then for the other."""
     monkeypatch.setenv("AUTOGRAD_MINI_BACKEND", request.param)
-    yield request.param
+    return str(request.param)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autograd_mini.compiler.program import Shape
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float
 from autograd_mini.engine.operations import TABLE, Operation
@@ -235,3 +236,13 @@ def _advice(operation: Operation, error: object) -> str:
         f"{operation.name} {trouble} can't be compiled ({error}); define it by operation(..., lowering=f) "
         "with an f of arithmetic, comparisons as 0 or 1, and autograd_mini's functions (where, exp, ...)"
     )
+
+
+def evaluate(target: Target, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
+    """Compute an expression of a program."""
+    if isinstance(shape, int):
+        return leaves[shape]
+    if isinstance(shape, str):
+        return target.constant(float.fromhex(shape))
+    operation, operands = shape
+    return lower(operation, [evaluate(target, operand, leaves) for operand in operands])

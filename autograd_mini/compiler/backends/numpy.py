@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, lower
-from autograd_mini.compiler.program import Dot, Expression, Fold, Load, Outer, Program, Run, Shape, Store
+from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
+from autograd_mini.compiler.program import Dot, Expression, Fold, Load, Outer, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.engine.operations import Operation
 
@@ -214,18 +214,9 @@ def _expression(pattern: Expression, columns: dict[str, Any], rows: slice, kind:
 
     def act(memory: _Memory) -> None:
         leaves = [Number(target, memory.of[of][operands[:, i]]) for i, of in enumerate(pattern.leaves)]
-        memory.of[kind][results] = _evaluate(target, pattern.shape, leaves).value
+        memory.of[kind][results] = evaluate(target, pattern.shape, leaves).value
 
     return act
-
-
-def _evaluate(target: Arrays, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
-    if isinstance(shape, int):
-        return leaves[shape]
-    if isinstance(shape, str):
-        return target.constant(float.fromhex(shape))
-    operation, operands = shape
-    return lower(operation, [_evaluate(target, operand, leaves) for operand in operands])
 
 
 def _dot(pattern: Dot, run: Run, kind: str) -> Callable[[_Memory], None]:
