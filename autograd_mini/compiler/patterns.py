@@ -6,7 +6,7 @@ Knows nothing of slots: a step names nodes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Part
@@ -47,6 +47,7 @@ class Steps(NamedTuple):
     Attributes
     ----------
     steps : list of Step
+        Equal patterns are one object.
     kept : list of node
         What the part keeps, or copies of it.
     """
@@ -70,6 +71,7 @@ class _Chooser:
         self.graph, self.part, self.sums = graph, part, sums
         self.copies: set[Node] = set()
         self.steps: list[Step] = []
+        self.patterns: dict[Any, Pattern] = {}  # one of each
 
     def choose(self) -> Steps:
         part = self.part
@@ -80,7 +82,8 @@ class _Chooser:
         for node in self.sums.found:
             self._add_dot(node)
         self._add_expressions([node for node in part.nodes if node not in elsewhere])
-        self.steps += [Step(Fold(), None, (node,), totals=(i,)) for i, node in folds]
+        fold = Fold()
+        self.steps += [Step(fold, None, (node,), totals=(i,)) for i, node in folds]
         self.steps += _rectangles(products)
         return Steps(self.steps, kept)
 
@@ -93,7 +96,7 @@ class _Chooser:
             return node
         if node not in self.copies:
             self.copies.add(node)
-            self.steps.append(Step(Expression((identity, (0,)), "u"), ~node, (node,)))
+            self.steps.append(Step(self._one_of(Expression((identity, (0,)), "u")), ~node, (node,)))
         return ~node
 
     def _divide_totals(self) -> tuple[list[tuple[int, Node, Node]], list[tuple[int, Node]]]:
@@ -127,20 +130,29 @@ class _Chooser:
         else:
             begin, operands = self._kind(start), [start, *left]
         left_kind = kind if left[0] < 0 else self._kind(left[0])
-        self.steps.append(Step(Dot(begin, left_kind, kind), node, operands, right))
+        self.steps.append(Step(self._one_of(Dot(begin, left_kind, kind)), node, operands, right))
+
+    def _one_of(self, pattern: Pattern) -> Pattern:
+        """Give the one object for all equal patterns."""
+        return self.patterns.setdefault(pattern, pattern)
 
     def _add_expressions(self, nodes: Sequence[Node]) -> None:
         """Cut what is not in sums into expressions as large as the number of different ones allows."""
         for largest in LARGEST:
             inner = self._inner(nodes, largest)
             steps: list[Step] = []
-            patterns: set[Pattern] = set()
+            patterns: dict[Any, Pattern] = {}
             for node in nodes:
                 if node not in inner:
-                    steps.append(self._expression(node, inner))
-                    patterns.add(steps[-1].pattern)
-                    if largest > 1 and len(patterns) * largest > ENOUGH:
-                        break
+                    leaves: dict[Node, int] = {}
+                    shape = self._shape(node, inner, leaves)
+                    kinds = "".join(map(self._kind, leaves))
+                    pattern = patterns.get((shape, kinds))
+                    if pattern is None:
+                        pattern = patterns[shape, kinds] = self._one_of(Expression(shape, kinds))
+                        if largest > 1 and len(patterns) * largest > ENOUGH:
+                            break
+                    steps.append(Step(pattern, node, list(leaves)))
             else:
                 break
         self.steps += steps
@@ -158,11 +170,6 @@ class _Chooser:
                     inner.add(operand)
             sizes[node] = size
         return inner
-
-    def _expression(self, root: Node, inner: set[Node]) -> Step:
-        leaves: dict[Node, int] = {}
-        shape = self._shape(root, inner, leaves)
-        return Step(Expression(shape, "".join(map(self._kind, leaves))), root, list(leaves))
 
     def _shape(self, node: Node, inner: set[Node], leaves: dict[Node, int]) -> Shape:
         """Say how a node is computed from leaves, which are numbered as they are met."""
@@ -185,7 +192,8 @@ def _rectangles(products: Sequence[tuple[int, Node, Node]]) -> list[Step]:
     rectangles: dict[tuple[Node, ...], list[Node]] = {}
     for left, pairs in rows.items():
         rectangles.setdefault(tuple([right for right, _ in pairs]), []).append(left)
+    outer = Outer()
     return [
-        Step(Outer(), None, lefts, rights, [total for left in lefts for _, total in rows[left]])
+        Step(outer, None, lefts, rights, [total for left in lefts for _, total in rows[left]])
         for rights, lefts in rectangles.items()
     ]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from autograd_mini.compiler.graph import Node
 from autograd_mini.compiler.patterns import Step, Steps
-from autograd_mini.compiler.program import Expression, Pattern
+from autograd_mini.compiler.program import Expression, Outer
 
 
 class Schedule(NamedTuple):
@@ -37,15 +37,15 @@ def schedule(unordered: Steps) -> Schedule:
         for producer in {producers[node] for node in (*step.operands, *step.right) if node in producers}:
             waiting[i] += 1
             consumers[producer].append(i)
-    numbers: dict[Pattern, int] = {}
-    kinds = [numbers.setdefault(step.pattern, len(numbers)) for step in steps]
+    kinds = [id(step.pattern) for step in steps]
+    at_once = {id(step.pattern) for step in steps if isinstance(step.pattern, Outer)}  # the last to read much
     ready: dict[int, list[int]] = {}
     for i, kind in enumerate(kinds):
         if not waiting[i]:
             ready.setdefault(kind, []).append(i)
     batches: list[list[Step]] = []
     while ready:
-        kind = max(ready, key=lambda kind: len(ready[kind]))
+        kind = max(ready, key=lambda kind: (kind in at_once, len(ready[kind])))
         batch = ready.pop(kind)
         in_sequence = isinstance(steps[batch[0]].pattern, Expression)
         for i in batch:  # grows: an expression may follow one of its own pattern in the same run

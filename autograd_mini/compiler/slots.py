@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,9 @@ from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run,
 from autograd_mini.compiler.schedule import Schedule
 from autograd_mini.transforms.trees import Structure
 
+# So many ranges of free slots are looked at for one that is large enough.
+LOOKS = 50
+
 
 class _Slots:
     """The slots of one kind, and which of them has the number of a node."""
@@ -22,19 +26,66 @@ class _Slots:
     def __init__(self, places: dict[Node, int]) -> None:
         self.places = places
         self.size = 0
+        self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
 
     def take(self, nodes: Sequence[Node]) -> None:
-        """Give some nodes the next slots."""
-        self.places.update(zip(nodes, range(self.size, self.size + len(nodes))))
-        self.size += len(nodes)
+        """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
+        count = len(nodes)
+        begin = self.size
+        for i, (first, end) in enumerate(self.free[:LOOKS]):
+            if end - first >= count:
+                begin = first
+                self.free[i : i + 1] = [(first + count, end)] if end - first > count else []
+                break
+        self.size = max(self.size, begin + count)
+        self.places.update(zip(nodes, range(begin, begin + count)))
 
-    def runs(self, batches: Sequence[Sequence[Step]]) -> list[Run]:
-        """Give the results of steps their slots, in the order of the steps, and make runs of these."""
+    def leave(self, nodes: Sequence[Node]) -> None:
+        """Take back the slots of some nodes."""
+        slots = sorted([self.places[node] for node in nodes])
+        begin = 0
+        for i, slot in enumerate(slots):
+            if i + 1 == len(slots) or slots[i + 1] > slot + 1:
+                self._insert(slots[begin], slot + 1)
+                begin = i + 1
+
+    def _insert(self, begin: int, end: int) -> None:
+        """Add a range of free slots; it becomes one with its neighbours."""
+        i = bisect_left(self.free, (begin,))
+        if i < len(self.free) and self.free[i][0] == end:
+            end = self.free.pop(i)[1]
+        if i and self.free[i - 1][1] == begin:
+            i -= 1
+            begin = self.free.pop(i)[0]
+        self.free.insert(i, (begin, end))
+
+    def runs(self, schedule: Schedule, endings: Sequence[Sequence[Node]]) -> list[Run]:
+        """Give the results of steps their slots, in the order of the steps, and make runs of these.
+
+        `endings` says for each batch which nodes nothing reads after it: their slots are free again.
+        """
         runs: list[Run] = []
-        for batch in batches:
+        for batch, ending in zip(schedule.batches, endings):
             self.take([step.result for step in batch if step.result is not None])
             runs += _runs(batch, self.places)
+            self.leave(ending)
         return runs
+
+
+def _endings(given: Iterable[Node], schedule: Schedule) -> list[list[Node]]:
+    """List for each batch which nodes it is the last to read, of those given and those computed."""
+    last: dict[Node, int] = {}
+    own = set(given)
+    for i, batch in enumerate(schedule.batches):
+        for step in batch:
+            own.add(step.result)  # type: ignore[arg-type]
+            last.update(dict.fromkeys(step.operands, i))
+            if step.right:
+                last.update(dict.fromkeys(step.right, i))
+    endings: list[list[Node]] = [[] for _ in schedule.batches]
+    for node in (own & last.keys()).difference(schedule.kept):
+        endings[last[node]].append(node)
+    return endings
 
 
 def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], structure: Structure) -> Program:
@@ -55,13 +106,13 @@ def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], stru
     same.take(parts.shared)
     constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
     same.take(list(constants))
-    first = same.runs(once.batches)
+    first = same.runs(once, [()] * len(once.batches))
     runs: list[Run] = []
     results = _table([] if of_examples else [places[node] for node in graph.results])
     for each in of_examples:
         lanes.take(list(parts.inputs))
         inputs = [(places[node], *place) for node, place in parts.inputs.items()]
-        runs = [_run(Load(), inputs), *lanes.runs(each.batches)]
+        runs = [_run(Load(), inputs), *lanes.runs(each, _endings(parts.inputs, each))]
         if each.kept:
             runs.append(_run(Store(), [(places[node], *at) for node, at in zip(each.kept, _positions(structure))]))
     sizes = {"u": same.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
