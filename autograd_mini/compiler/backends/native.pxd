@@ -14,3 +14,5 @@ cdef class Frame:
     cdef object _each
     cdef object _before_address
     cdef object _work_address
+
+    cpdef object begin(self, object sources, object cut, double divisor)

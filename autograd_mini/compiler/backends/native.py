@@ -129,10 +129,9 @@ class Frame:
 
     def once(self) -> None:
         """Compute what is the same for all examples."""
-        if self._once is not None:
-            self._once(self._before_address)
+        self._once(self._before_address)  # type: ignore[misc]
 
-    def begin(self, sources: Sequence[Array], cut: Cut, divisor: int) -> None:
+    def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
         """Get ready for a batch; totals will be divided."""
         for i, source in enumerate(sources):
             self._inputs[2 * i] = address_of(source)
@@ -144,8 +143,9 @@ class Frame:
             work.batch, work.divisor = cut.batch, divisor
             self._cut = cut
 
-    def each(self, numbers: Array) -> None:
+    def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
         """Compute all examples."""
+        self.begin(sources, cut, divisor)
         self._work.results = address_of(numbers)
         self._each(self._work_address)  # type: ignore[misc]
 

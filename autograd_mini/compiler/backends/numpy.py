@@ -118,13 +118,14 @@ class Frame:
             for act in self._code.once:
                 act(memory)
 
-    def begin(self, sources: Sequence[Array], cut: Cut, divisor: int) -> None:
+    def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
         """Get ready for a batch; totals will be divided."""
         self._sources = [source.reshape(cut.batch, width) for source, width in zip(sources, self._widths)]
         self._cut, self._divisor = cut, divisor
 
-    def each(self, numbers: Array) -> None:
+    def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
         """Compute all examples."""
+        self.begin(sources, cut, divisor)
         self.part(0, self._cut.batch, numbers)
 
     def worker(self) -> Frame:

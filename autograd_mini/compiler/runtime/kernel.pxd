@@ -12,6 +12,11 @@ cdef class Kernel:
     cdef readonly object reduce
     cdef readonly bint is_mapped
     cdef readonly Py_ssize_t slots
+    cdef bint _has_once
+    cdef bint _is_folded
+    cdef bint _is_mean
+    cdef object _results
+    cdef Py_ssize_t _count
     cdef object _nest
     cdef list _frames
     cdef list _singles

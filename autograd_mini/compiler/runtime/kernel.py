@@ -58,12 +58,15 @@ class Kernel:
         self.source, self.program, self.code, self.seconds = source, program, code, seconds
         self.graph, self.captured, self.blocks, self.reduce, structure = source
         self.slots = program.sizes["s"]
-        self.is_mapped = bool(program.each)
+        self.is_mapped, self._has_once = bool(program.each), bool(program.once)
+        self._results = program.results.astype(np.intp)
+        self._count = len(self.graph.results)
+        self._is_folded, self._is_mean = self.reduce is not None, self.reduce == "mean"
         self._singles: list[tuple[int, int, int]] = []  # numbers side by side: slot, first leaf, last leaf + 1
         self._arrays: list[tuple[int, int]] = []  # leaf and slot
         self._mapped: list[int] = []  # leaves
         self._place_arguments()
-        self._nest = _nester(structure, self.is_mapped and not self.reduce)
+        self._nest = _nester(structure, self.is_mapped and not self._is_folded)
         self._frames: list[Any] = []
 
     def cut(self, batch: int) -> Cut:
@@ -105,38 +108,38 @@ class Kernel:
             target[...] = leaves[i]
         if self.captured:
             u[self._captured] = [value.data for value in self.captured]
-        frame.once()
+        if self._has_once:
+            frame.once()
         if not self.is_mapped:
-            return self._nest(u.take(self.program.results), 1)
+            return self._nest(u.take(self._results), 1)
         sources = [leaves[i] for i in self._mapped]
         for i, source in enumerate(sources):
             if not source.flags.c_contiguous:
                 sources[i] = np.ascontiguousarray(source)
-        parts = range(0, cut.batch, cut.part)
-        frame.begin(sources, cut, cut.batch if self.reduce == "mean" and len(parts) < 2 else 1)
-        if len(parts) > 1:
-            return self._share(frame, sources, cut, parts, threads)
-        numbers = np.empty(len(self.graph.results) * (1 if self.reduce else cut.batch))
-        frame.each(numbers)
+        if cut.part < cut.batch:
+            return self._share(frame, sources, cut, threads)
+        numbers = np.empty(self._count if self._is_folded else self._count * cut.batch)
+        frame.each(sources, cut, cut.batch if self._is_mean else 1.0, numbers)
         return self._nest(numbers, cut.batch)
 
-    def _share(self, frame: Any, sources: Sequence[Array], cut: Cut, parts: range, threads: int) -> Any:
+    def _share(self, frame: Any, sources: Sequence[Array], cut: Cut, threads: int) -> Any:
         """Let threads share the parts of a large batch."""
-        count = len(self.graph.results)
-        numbers = np.empty((len(parts), count) if self.reduce else cut.batch * count)
+        parts, count = range(0, cut.batch, cut.part), self._count
+        frame.begin(sources, cut, 1.0)
+        numbers = np.empty((len(parts), count) if self._is_folded else cut.batch * count)
 
         def work(remaining: Iterator[int], in_use: Any = (frame, sources, numbers)) -> None:
             worker = frame.worker()
             for begin in remaining:
-                results = numbers[begin // cut.part] if self.reduce else numbers
+                results = numbers[begin // cut.part] if self._is_folded else numbers
                 worker.part(begin, min(begin + cut.part, cut.batch), results)
             worker.release()
 
         share(work, parts, threads)
-        if not self.reduce:
+        if not self._is_folded:
             return self._nest(numbers, cut.batch)
         with np.errstate(all="ignore"):
-            return self._nest(numbers.sum(axis=0) / (cut.batch if self.reduce == "mean" else 1), 1)
+            return self._nest(numbers.sum(axis=0) / (cut.batch if self._is_mean else 1), 1)
 
     def _new_frame(self) -> Any:
         """Give memory for one call at a time."""
