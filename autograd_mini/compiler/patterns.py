@@ -36,9 +36,13 @@ class Step(NamedTuple):
     totals: Sequence[int] = ()
 
     def __str__(self) -> str:
-        left = f"{'' if self.result is None else self.result} {list(self.totals) or ''}".strip()
-        right = f" . {' '.join(map(str, self.right))}" if self.right else ""
-        return f"{left} <- {type(self.pattern).__name__.lower()} {' '.join(map(str, self.operands))}{right}"
+        result = list(self.totals) if self.result is None else _names([self.result])
+        right = f" . {_names(self.right)}" if self.right else ""
+        return f"{result} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return " ".join([f"~{~node}" if node < 0 else str(node) for node in nodes])
 
 
 class Steps(NamedTuple):

@@ -28,11 +28,6 @@ Shape = tuple[Operation, tuple["Shape | int | str", ...]]
 class Load:
     """An input of each example: `array` says which of those that are mapped, `place` where in the example's row."""
 
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name the columns, and their axes by a letter each."""
-        return {"result": "r", "array": "r", "place": "r"}
-
 
 @dataclass(frozen=True)
 class Expression:
@@ -40,11 +35,6 @@ class Expression:
 
     shape: Shape
     leaves: str  # the kind of each: "u" or "s"
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name the columns, and their axes by a letter each."""
-        return {"result": "r", "operands": "rl"}
 
 
 @dataclass(frozen=True)
@@ -60,32 +50,15 @@ class Dot:
     right: str
     shared: bool = False
 
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name the columns, and their axes by a letter each."""
-        start = {"start": "r"} if self.start in ("u", "s") else {}
-        factors = {"left": "r", "stride": "", "right": "t"} if self.shared else {"left": "rt", "right": "rt"}
-        return {"result": "r", **start, **factors}
-
 
 @dataclass(frozen=True)
 class Outer:
     """The product of each left and each right factor, added up over all lanes."""
 
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name the columns, and their axes by a letter each."""
-        return {"left": "x", "right": "y", "total": "xy"}
-
 
 @dataclass(frozen=True)
 class Fold:
     """A number of each lane, added up over all lanes."""
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name the columns, and their axes by a letter each."""
-        return {"total": "r", "operand": "r"}
 
 
 @dataclass(frozen=True)
@@ -95,13 +68,25 @@ class Store:
     It is at `place` in the example's row of an array of `width` columns, and `before` columns of arrays are before it.
     """
 
-    @property
-    def columns(self) -> dict[str, str]:
-        """Name the columns, and their axes by a letter each."""
-        return {"operand": "r", "before": "r", "width": "r", "place": "r"}
-
 
 Pattern = Load | Expression | Dot | Outer | Fold | Store
+
+
+def columns_of(pattern: Pattern) -> dict[str, str]:
+    """Name the columns of a pattern's runs, and their axes by a letter each: the rows, for instance, are r."""
+    match pattern:
+        case Load():
+            return {"result": "r", "array": "r", "place": "r"}
+        case Expression():
+            return {"result": "r", "operands": "rl"}
+        case Dot(start=start, shared=shared):
+            factors = {"left": "r", "stride": "", "right": "t"} if shared else {"left": "rt", "right": "rt"}
+            return {"result": "r", **({"start": "r"} if start in ("u", "s") else {}), **factors}
+        case Outer():
+            return {"left": "x", "right": "y", "total": "xy"}
+        case Fold():
+            return {"total": "r", "operand": "r"}
+    return {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
 
 class Run(NamedTuple):
@@ -192,7 +177,7 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
                 )
             ]
         case Outer():
-            left, right, total = (columns[name].ravel() for name in pattern.columns)
+            left, right, total = (column.ravel() for column in columns.values())
             rows = [f"{_slots('total', total)} += {_slots('s', left)} x {_slots('s', right)}"]
         case Fold():
             rows = [f"total{total} += s{slot}" for total, slot in zip(*columns.values())]
@@ -213,11 +198,21 @@ def _written(shape: Shape | int | str, leaves: Sequence[str]) -> str:
 
 
 def _slots(kind: str, slots: Sequence[int] | Table) -> str:
-    """Write slots down: those at one distance by the first and the last."""
-    stride = distance(slots)
-    if not stride or len(slots) < 3:
-        return " ".join(f"{kind}{slot}" for slot in slots)
-    return f"{kind}{slots[0]}..{kind}{slots[-1]}" + (f" by {stride}" if stride != 1 else "")
+    """Write slots down: three or more at one distance by the first and the last."""
+    pieces: list[str] = []
+    i, numbers = 0, np.asarray(slots).tolist()
+    while i < len(numbers):
+        end = i + 2
+        while end < len(numbers) and numbers[end] - numbers[end - 1] == numbers[i + 1] - numbers[i] != 0:
+            end += 1
+        if end > i + 2:
+            stride = numbers[i + 1] - numbers[i]
+            pieces.append(f"{kind}{numbers[i]}..{kind}{numbers[end - 1]}" + f" by {stride}" * (stride != 1))
+            i = end
+        else:
+            pieces.append(f"{kind}{numbers[i]}")
+            i += 1
+    return " ".join(pieces)
 
 
 def distance(slots: Sequence[int] | Table) -> int | None:
@@ -251,10 +246,11 @@ def check(program: Program) -> None:
 
 def _check_columns(run: Run) -> None:
     pattern, columns = run
-    if list(columns) != list(pattern.columns):
-        raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(pattern.columns)}")
+    expected = columns_of(pattern)
+    if list(columns) != list(expected):
+        raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(expected)}")
     lengths = {"l": len(pattern.leaves)} if isinstance(pattern, Expression) else {}
-    for name, axes in pattern.columns.items():
+    for name, axes in expected.items():
         shape = columns[name].shape
         if len(shape) != len(axes) or any(lengths.setdefault(axis, n) != n for axis, n in zip(axes, shape)):
             raise ValueError(f"the column {name!r} has the shape {shape}, which does not fit the others")

@@ -12,7 +12,7 @@ import numpy as np
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
-from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, distance
+from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, columns_of, distance
 from autograd_mini.compiler.schedule import Schedule
 from autograd_mini.transforms.trees import Structure
 
@@ -179,8 +179,8 @@ def _outer_run(step: Step, places: Mapping[Node, int]) -> Run:
 
 def _run(pattern: Load | Store | Fold, rows: Sequence[Sequence[int]]) -> Run:
     """Write the columns of rows that have a number for each."""
-    table = np.array(rows, dtype=np.int32).reshape(len(rows), len(pattern.columns))
-    return Run(pattern, dict(zip(pattern.columns, table.T)))
+    names = columns_of(pattern)
+    return Run(pattern, dict(zip(names, _table(rows).reshape(len(rows), len(names)).T)))
 
 
 def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:

@@ -18,7 +18,7 @@ from references import REFERENCES
 from autograd_mini import hessian, jit, value_and_grad
 from autograd_mini.engine.operations import TABLE, Operation
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+pytestmark = pytest.mark.usefixtures("backend")
 
 SAMPLES = 20
 HESSIANS = 80  # rows; the engine is slow with them

@@ -58,7 +58,7 @@ class Arrays(Target):
             mask = operands[0].mask
             return Number(self, np.where(values[0] != 0.0 if mask is None else mask, *values[1:]))
         if name == "fsum" or LIBRARY.get(name) == len(values):
-            return Number(self, np.frompyfunc(operation.function, len(values), 1)(*values).astype(np.float64))
+            return Number(self, np.asarray(np.frompyfunc(operation.function, len(values), 1)(*values), np.float64))
         return None
 
     def compare(self, sign: str, x: Number, y: Number) -> Number:
