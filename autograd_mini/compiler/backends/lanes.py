@@ -140,7 +140,7 @@ def _select(condition: Number, x: Number, y: Number) -> Number:
 def _exact_sum(operands: Sequence[Number]) -> Number:
     """Store all lanes of the first term, of the second, ..., and sum each lane by itself."""
     lanes, count = operands[0].target, len(operands)
-    builder, function = lanes.builder, exact_sum(lanes.builder.module)
+    builder, function = lanes.builder, exact_sum(lanes.builder.module, lambda builder: Lanes(builder, 1))
     with builder.goto_entry_block():
         memory = builder.alloca(DOUBLE, COUNT((count + 2) * lanes.width))
     for index, operand in enumerate(operands):
