@@ -22,23 +22,21 @@ class Part(NamedTuple):
     own : list of bool
         Says for each node of the graph whether its number is of this kind, as an operand of these nodes.
     uses : list of int
-        How often each node of the graph is needed.
-    keep : list of node
-        What must be there in the end.
-    totals : list of node
-        What is to be added up over all lanes.
+        How often each node is needed, once more than that if it must be there in the end.
+    stored, totals : list of node
+        What of each lane is a result, and what is one when added up over all lanes.
     """
 
     kind: str
     nodes: list[Node]
     own: list[bool]
     uses: list[int]
-    keep: list[Node]
+    stored: list[Node]
     totals: list[Node]
 
 
 class Parts(NamedTuple):
-    """A graph in two parts.
+    """A graph in parts.
 
     Attributes
     ----------
@@ -80,17 +78,12 @@ def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
     shared += range(end, graph.arguments)
     uniform, varying = graph.split(inputs)
     needed = graph.use_counts(varying, graph.results)
-    keep = [node for node in uniform if needed[node]]
-    once = _part(graph, "u", uniform, [*shared, *graph.constants], keep, [])
-    if not arrays:
-        return Parts(shared, inputs, [once])
-    keep, totals = ([], graph.results) if folded else (graph.results, [])
-    used = {node: place for node, place in inputs.items() if needed[node]}
-    return Parts(shared, used, [once, _part(graph, "s", varying, list(inputs), keep, totals)])
-
-
-def _part(graph: Graph, kind: str, nodes: list[Node], given: list[Node], keep: list[Node], totals: list[Node]) -> Part:
-    own = graph.marks([*nodes, *given])
-    own.append(False)
-    # What is kept has one use more than it has readers, so that it is no part of an expression.
-    return Part(kind, nodes, own, graph.use_counts(nodes, [*keep, *keep, *totals]), keep, totals)
+    kept = [node for node in uniform if needed[node]]
+    own = [*graph.marks([*uniform, *shared, *graph.constants]), False]
+    computed = [Part("u", uniform, own, graph.use_counts(uniform, [*kept, *kept]), [], [])]
+    if arrays:
+        stored, totals = ([], graph.results) if folded else (graph.results, [])
+        own = [*graph.marks([*varying, *inputs]), False]
+        uses = graph.use_counts(varying, [*stored, *stored, *totals])
+        computed.append(Part("s", varying, own, uses, stored, totals))
+    return Parts(shared, {node: place for node, place in inputs.items() if needed[node]}, computed)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Part
-from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape
+from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape, Store
 from autograd_mini.compiler.sums import Sums
 from autograd_mini.engine.operations import identity, mul
 
@@ -27,16 +27,17 @@ class Step(NamedTuple):
     """A row of a run: what it computes, and from which nodes.
 
     A node that has one number for all lanes, and is needed as one of each lane, is copied: the copy of node n is ~n.
+    What is no node's number, but a result or a total, has the places of these among all results.
     """
 
     pattern: Pattern
     result: Node | None
     operands: Sequence[Node]
     right: Sequence[Node] = ()
-    totals: Sequence[int] = ()
+    places: Sequence[int] = ()
 
     def __str__(self) -> str:
-        result = list(self.totals) if self.result is None else _names([self.result])
+        result = list(self.places) if self.result is None else _names([self.result])
         right = f" . {_names(self.right)}" if self.right else ""
         return f"{result} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
 
@@ -45,26 +46,11 @@ def _names(nodes: Sequence[Node]) -> str:
     return " ".join([f"~{~node}" if node < 0 else str(node) for node in nodes])
 
 
-class Steps(NamedTuple):
-    """How a part is computed.
+def choose_patterns(graph: Graph, part: Part, sums: Sums) -> list[Step]:
+    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions.
 
-    Attributes
-    ----------
-    steps : list of Step
-        Equal patterns are one object.
-    kept : list of node
-        What the part keeps, or copies of it.
+    Equal patterns are one object.
     """
-
-    steps: list[Step]
-    kept: list[Node]
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.steps))
-
-
-def choose_patterns(graph: Graph, part: Part, sums: Sums) -> Steps:
-    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions."""
     return _Chooser(graph, part, sums).choose()
 
 
@@ -77,19 +63,19 @@ class _Chooser:
         self.steps: list[Step] = []
         self.patterns: dict[Any, Pattern] = {}  # one of each
 
-    def choose(self) -> Steps:
+    def choose(self) -> list[Step]:
         part = self.part
         elsewhere = {*self.sums.found, *self.sums.inside}
-        kept = [self._of_kind(node) for node in part.keep]
+        stored = [self._of_kind(node) for node in part.stored]
         products, folds = self._divide_totals()
         elsewhere.update([part.totals[i] for i, _, _ in products])
         for node in self.sums.found:
             self._add_dot(node)
         self._add_expressions([node for node in part.nodes if node not in elsewhere])
-        fold = Fold()
-        self.steps += [Step(fold, None, (node,), totals=(i,)) for i, node in folds]
-        self.steps += _rectangles(products)
-        return Steps(self.steps, kept)
+        store, fold = Store(), Fold()
+        self.steps += [Step(store, None, (node,), places=(i,)) for i, node in enumerate(stored)]
+        self.steps += [Step(fold, None, (node,), places=(i,)) for i, node in folds]
+        return self.steps + _rectangles(products)
 
     def _kind(self, node: Node) -> str:
         return self.part.kind if self.part.own[node] else "u"

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from autograd_mini.compiler.graph import Node
-from autograd_mini.compiler.patterns import Step, Steps
-from autograd_mini.compiler.program import Expression, Outer
-
-
-class Schedule(NamedTuple):
-    """Steps in the order in which they are computed.
-
-    Attributes
-    ----------
-    batches : list of list of Step
-        Each of one pattern.
-    kept : list of node
-        What the part keeps, or copies of it.
-    """
-
-    batches: list[list[Step]]
-    kept: list[Node]
-
-    def __str__(self) -> str:
-        return "\n\n".join("\n".join(map(str, batch)) for batch in self.batches)
+from autograd_mini.compiler.patterns import Step
+from autograd_mini.compiler.program import Expression, Outer, Store
 
 
-def schedule(unordered: Steps) -> Schedule:
-    """Order steps so that each stands behind what it needs, and those of one pattern together."""
-    steps = unordered.steps
+def schedule(steps: Sequence[Step]) -> list[list[Step]]:
+    """Order steps so that each is behind what it needs, and put those of one pattern together."""
     producers = {step.result: i for i, step in enumerate(steps) if step.result is not None}
     waiting = [0] * len(steps)
     consumers: list[list[int]] = [[] for _ in steps]
@@ -38,14 +18,15 @@ def schedule(unordered: Steps) -> Schedule:
             waiting[i] += 1
             consumers[producer].append(i)
     kinds = [id(step.pattern) for step in steps]
-    at_once = {id(step.pattern) for step in steps if isinstance(step.pattern, Outer)}  # the last to read much
+    # Outer products at once: they are the last to read much. Results in the end.
+    ranks = {id(step.pattern): isinstance(step.pattern, Outer) - isinstance(step.pattern, Store) for step in steps}
     ready: dict[int, list[int]] = {}
     for i, kind in enumerate(kinds):
         if not waiting[i]:
             ready.setdefault(kind, []).append(i)
     batches: list[list[Step]] = []
     while ready:
-        kind = max(ready, key=lambda kind: (kind in at_once, len(ready[kind])))
+        kind = max(ready, key=lambda kind: (ranks[kind], len(ready[kind])))
         batch = ready.pop(kind)
         in_sequence = isinstance(steps[batch[0]].pattern, Expression)
         for i in batch:  # grows: an expression may follow one of its own pattern in the same run
@@ -55,4 +36,4 @@ def schedule(unordered: Steps) -> Schedule:
                     same = in_sequence and kinds[consumer] == kind
                     (batch if same else ready.setdefault(kinds[consumer], [])).append(consumer)
         batches.append([steps[i] for i in batch])
-    return Schedule(batches, unordered.kept)
+    return batches

@@ -13,7 +13,6 @@ from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
 from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, columns_of, distance
-from autograd_mini.compiler.schedule import Schedule
 from autograd_mini.transforms.trees import Structure
 
 # So many ranges of free slots are looked at for one that is large enough.
@@ -59,44 +58,48 @@ class _Slots:
             begin = self.free.pop(i)[0]
         self.free.insert(i, (begin, end))
 
-    def runs(self, schedule: Schedule, endings: Sequence[Sequence[Node]]) -> list[Run]:
+    def runs(
+        self, batches: Sequence[Sequence[Step]], endings: Sequence[Sequence[Node]], structure: Structure
+    ) -> list[Run]:
         """Give the results of steps their slots, in the order of the steps, and make runs of these.
 
         `endings` says for each batch which nodes nothing reads after it: their slots are free again.
         """
         runs: list[Run] = []
-        for batch, ending in zip(schedule.batches, endings):
+        for batch, ending in zip(batches, endings):
             self.take([step.result for step in batch if step.result is not None])
-            runs += _runs(batch, self.places)
+            runs += _runs(batch, self.places, structure)
             self.leave(ending)
         return runs
 
 
-def _endings(given: Iterable[Node], schedule: Schedule) -> list[list[Node]]:
+def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[list[Node]]:
     """List for each batch which nodes it is the last to read, of those given and those computed."""
-    last: dict[Node, int] = {}
-    own = set(given)
-    for i, batch in enumerate(schedule.batches):
+    last: dict[Node | None, int] = {}
+    own: set[Node | None] = set(given)
+    for i, batch in enumerate(batches):
         for step in batch:
-            own.add(step.result)  # type: ignore[arg-type]
+            own.add(step.result)
             last.update(dict.fromkeys(step.operands, i))
             if step.right:
                 last.update(dict.fromkeys(step.right, i))
-    endings: list[list[Node]] = [[] for _ in schedule.batches]
-    for node in (own & last.keys()).difference(schedule.kept):
+    endings: list[list[Any]] = [[] for _ in batches]
+    for node in own & last.keys():
         endings[last[node]].append(node)
     return endings
 
 
-def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], structure: Structure) -> Program:
+def assign_slots(
+    graph: Graph, parts: Parts, schedules: Sequence[Sequence[Sequence[Step]]], structure: Structure
+) -> Program:
     """Assign a slot to each number, and write the program.
 
     Parameters
     ----------
     graph : Graph
     parts : Parts
-    schedules : sequence of Schedule
-        How each part is computed.
+    schedules : sequence of sequence of sequence of Step
+        How each part is computed: batches of one pattern.
     structure : Structure
         How results are nested.
     """
@@ -106,15 +109,13 @@ def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], stru
     same.take(parts.shared)
     constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
     same.take(list(constants))
-    first = same.runs(once, [()] * len(once.batches))
+    first = same.runs(once, [()] * len(once), structure)
     runs: list[Run] = []
-    results = _table([] if of_examples else [places[node] for node in graph.results])
     for each in of_examples:
         lanes.take(list(parts.inputs))
-        inputs = [(places[node], *place) for node, place in parts.inputs.items()]
-        runs = [_run(Load(), inputs), *lanes.runs(each, _endings(parts.inputs, each))]
-        if each.kept:
-            runs.append(_run(Store(), [(places[node], *at) for node, at in zip(each.kept, _positions(structure))]))
+        load = _run(Load(), [(places[node], *place) for node, place in parts.inputs.items()])
+        runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
+    results = _table([] if of_examples else [places[node] for node in graph.results])
     sizes = {"u": same.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
     numbers = {places[node]: number for node, number in constants.items()}
     return Program(len(parts.shared), numbers, sizes, first, runs, results)
@@ -129,14 +130,17 @@ def _positions(structure: Structure) -> Iterator[tuple[int, int, int]]:
         before += leaf.size
 
 
-def _runs(batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
+def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structure) -> list[Run]:
     """Write the columns of steps of one pattern."""
     pattern = batch[0].pattern
     match pattern:
         case Dot():
             return _dot_runs(pattern, batch, places)
         case Fold():
-            return [_run(pattern, [(step.totals[0], places[step.operands[0]]) for step in batch])]
+            return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
+        case Store():
+            positions = list(_positions(structure))
+            return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]
     operands = [[places[operand] for operand in step.operands] for step in batch]
@@ -173,7 +177,7 @@ def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -
 
 def _outer_run(step: Step, places: Mapping[Node, int]) -> Run:
     left, right = (_table([places[node] for node in nodes]) for nodes in (step.operands, step.right))
-    total = _table(step.totals).reshape(len(left), len(right))
+    total = _table(step.places).reshape(len(left), len(right))
     return Run(step.pattern, {"left": left, "right": right, "total": total})
 
 

@@ -29,14 +29,13 @@ def forms(graph: Graph, mapped: int = 0, folded: bool = False) -> tuple[list[str
     printed = str(graph), len(graph.operations), dict(graph.constants)
     parts = parts_of(graph, mapped, folded)
     steps = [choose_patterns(graph, part, find_sums(graph, part)) for part in parts.computed]
-    before = list(map(str, steps))
+    before = ["\n".join(map(str, each)) for each in steps]
     schedules = list(map(schedule, steps))
     structure = Structure(list, (), (NUMBER,) * len(graph.results))
-    ordered = list(map(str, schedules))
+    ordered = ["\n\n".join("\n".join(map(str, batch)) for batch in batches) for batches in schedules]
     program = assign_slots(graph, parts, schedules, structure)
     assert (str(graph), len(graph.operations), dict(graph.constants)) == printed
-    assert list(map(str, steps)) == before
-    assert list(map(str, schedules)) == ordered
+    assert ["\n".join(map(str, each)) for each in steps] == before
     check(program)
     return before, ordered, str(program)
 
@@ -44,7 +43,7 @@ def forms(graph: Graph, mapped: int = 0, folded: bool = False) -> tuple[list[str
 def test_what_is_the_same_for_all_examples_is_computed_once() -> None:
     graph = graph_of(3, ("mul", 1, 2), ("exp", 3), ("add", 0, 4), results=[5])
     once, each = parts_of(graph, 1).computed
-    assert (once.nodes, once.keep, each.nodes, each.keep) == ([3, 4], [4], [5], [5])
+    assert (once.nodes, each.nodes, each.stored) == ([3, 4], [5], [5])
     _, _, program = forms(graph, 1)
     assert program == (
         "u0 u1 = arguments\nu2 = 1.0\nexpression\n    u3 = exp(mul(u0, u1))\nfor each example, in 2 slots:\nload\n"
@@ -95,7 +94,7 @@ def test_sums_that_share_factors_are_one_run() -> None:
 def test_what_is_mixed_in_a_sum_is_copied_to_all_lanes() -> None:
     graph = graph_of(6, ("dot_", 0, 1, 3, 3, 4, 5, 4), results=[6])
     (_, steps), _, _ = forms(graph, 2)
-    assert steps.splitlines()[-1] == "6 <- dot 3 4 5 7 . 0 1 ~3 ~4"  # 7 is the number 1
+    assert steps.splitlines()[-2] == "6 <- dot 3 4 5 7 . 0 1 ~3 ~4"  # 7 is the number 1
 
 
 def test_products_over_all_examples_are_rectangles() -> None:

@@ -149,36 +149,15 @@ class Frame:
         self._work.results = address_of(numbers)
         self._each(self._work_address)  # type: ignore[misc]
 
-    def worker(self) -> Worker:
-        """Give what computes a part of the examples, for one thread."""
-        return Worker(self._code, self._work)
-
-
-class Worker:
-    """A thread's own memory, while it computes parts of a batch."""
-
-    def __init__(self, code: NativeCode, work: Work) -> None:
-        self._code = code
-        self._work = Work.from_buffer_copy(work)
-        self._tile = self._take()
-        self._work.s = self._tile.address
-
-    def _take(self) -> _Tile:
-        while self._code.tiles:
-            tile = self._code.tiles.pop()
-            if tile.lanes >= self._work.lanes:
-                return tile
-        return _Tile(self._code.slots, self._work.lanes)
-
     def part(self, begin: int, end: int, numbers: Array) -> None:
-        """Compute some examples."""
-        work = self._work
-        work.results, work.begin, work.end = address_of(numbers), begin, end
-        self._code.each.process(ctypes.addressof(work))  # type: ignore[union-attr]
-
-    def release(self) -> None:
-        """Leave the memory to another thread."""
-        self._code.tiles.append(self._tile)
+        """Compute some examples, in memory of their own: threads may do so at the same time."""
+        work, tiles = Work.from_buffer_copy(self._work), self._code.tiles
+        tile = tiles.pop() if tiles else _Tile(self._code.slots, work.lanes)
+        if tile.lanes < work.lanes:
+            tile = _Tile(self._code.slots, work.lanes)
+        work.s, work.results, work.begin, work.end = tile.address, address_of(numbers), begin, end
+        self._each(ctypes.addressof(work))  # type: ignore[misc]
+        tiles.append(tile)
 
 
 class _Tile:

@@ -5,7 +5,7 @@ It needs nothing but NumPy, and says what native code must compute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -85,13 +85,33 @@ class NumpyCode:
     def __init__(self, program: Program) -> None:
         began = perf_counter()
         self.program = program
-        self.once = [act for run in program.once for act in _actions(run, "u")]
-        self.each = [act for run in program.each for act in _actions(run, "s")]
+        self.once = [piece for run in program.once for piece in _independent(run, "u")]
+        self.each = [piece for run in program.each for piece in _independent(run, "s")]
         self.seconds = {"write": perf_counter() - began}
 
     def frame(self, widths: Sequence[int]) -> Frame:
         """Give memory for one call at a time, whose mapped arrays have rows of some widths."""
         return Frame(self, widths)
+
+
+def _independent(run: Run, kind: str) -> list[Run]:
+    """Cut an expression's rows where a row reads what one before it in the same piece wrote."""
+    if not isinstance(run.pattern, Expression):
+        return [run]
+    results = run.columns["result"]
+    rows = np.arange(len(results))
+    row_of = {slot: row for row, slot in enumerate(results.tolist())}
+    needs = np.full(len(results), -1)
+    for of, slots in run.reads():
+        if of == kind:
+            needed = np.array([row_of.get(slot, -1) for slot in slots[:, 0].tolist()])
+            needs = np.maximum(needs, np.where(needed < rows, needed, -1))
+    begins = [0]
+    for row in np.flatnonzero(needs >= 0).tolist():
+        if needs[row] >= begins[-1]:
+            begins.append(row)
+    pieces = map(slice, begins, [*begins[1:], len(results)])
+    return [Run(run.pattern, {name: column[piece] for name, column in run.columns.items()}) for piece in pieces]
 
 
 class Frame:
@@ -113,10 +133,7 @@ class Frame:
 
     def once(self) -> None:
         """Compute what is the same for all examples."""
-        with np.errstate(all="ignore"):
-            memory = _Memory(self.u, np.empty((0, 1)), np.empty(0))
-            for act in self._code.once:
-                act(memory)
+        _Tile(self.u, np.empty((0, 1)), np.empty(0)).compute(self._code.once, "u")
 
     def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
         """Get ready for a batch; totals will be divided."""
@@ -126,33 +143,25 @@ class Frame:
     def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
         """Compute all examples."""
         self.begin(sources, cut, divisor)
-        self.part(0, self._cut.batch, numbers)
-
-    def worker(self) -> Frame:
-        """Give what computes a part of the examples, for one thread."""
-        return self
+        self.part(0, cut.batch, numbers)
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
-        """Compute some examples."""
+        """Compute some examples, in memory of their own: threads may do so at the same time."""
         sizes = self._code.program.sizes
         totals = np.zeros(sizes["total"])
-        with np.errstate(all="ignore"):
-            for first in range(begin, end, self._cut.lanes):
-                last = min(first + self._cut.lanes, end)
-                memory = _Memory(self.u, np.empty((sizes["s"], last - first)), totals)
-                memory.inputs = [source[first:last].T for source in self._sources]
-                memory.results, memory.batch, memory.examples = numbers, self._cut.batch, slice(first, last)
-                for act in self._code.each:
-                    act(memory)
-            if sizes["total"]:
+        for first in range(begin, end, self._cut.lanes):
+            last = min(first + self._cut.lanes, end)
+            tile = _Tile(self.u, np.empty((sizes["s"], last - first)), totals)
+            tile.inputs = [source[first:last].T for source in self._sources]
+            tile.results, tile.batch, tile.examples = numbers, self._cut.batch, slice(first, last)
+            tile.compute(self._code.each, "s")
+        if sizes["total"]:
+            with np.errstate(all="ignore"):
                 numbers[...] = totals / self._divisor
 
-    def release(self) -> None:
-        """Leave the memory to another thread: it is not shared."""
 
-
-class _Memory:
-    """What the runs of a program work on: by kind of number, an array with a row for each slot."""
+class _Tile:
+    """Some examples, and the numbers that runs work on: by their kind, an array with a row for each slot."""
 
     inputs: list[Array]
     results: Array
@@ -163,85 +172,39 @@ class _Memory:
         self.of = {"u": u[:, None], "s": s}
         self.totals = totals
 
+    def compute(self, runs: Sequence[Run], kind: str) -> None:
+        """Do some runs, whose results are of one kind."""
+        target = Arrays()
+        with np.errstate(all="ignore"):
+            for run in runs:
+                self._do(run, kind, target)
 
-def _actions(run: Run, kind: str) -> list[Callable[[_Memory], None]]:
-    """Give what does a run, step by step."""
-    pattern, columns = run
-    match pattern:
-        case Load():
-            return [lambda memory: _load(columns, memory)]
-        case Expression():
-            return [_expression(pattern, columns, rows, kind) for rows in _independent(run, kind)]
-        case Dot():
-            return [_dot(pattern, run, kind)]
-        case Outer():
-            return [lambda memory: _outer(columns, memory)]
-        case Fold():
-            return [lambda memory: _fold(columns, memory)]
-        case Store():
-            return [lambda memory: _store(columns, memory)]
-
-
-def _load(columns: dict[str, Any], memory: _Memory) -> None:
-    for slot, array, place in zip(*columns.values()):
-        memory.of["s"][slot] = memory.inputs[array][place]
-
-
-def _store(columns: dict[str, Any], memory: _Memory) -> None:
-    for slot, before, width, place in zip(*columns.values()):
-        array = memory.results[before * memory.batch : (before + width) * memory.batch].reshape(memory.batch, width)
-        array[memory.examples, place] = memory.of["s"][slot]
-
-
-def _independent(run: Run, kind: str) -> list[slice]:
-    """Cut an expression's rows where a row reads what one before it in the same piece wrote."""
-    results = run.columns["result"]
-    row_of = {slot: row for row, slot in enumerate(results.tolist())}
-    needs = np.full(len(results), -1)
-    for of, slots in run.reads():
-        if of == kind:
-            rows = np.array([row_of.get(slot, -1) for slot in slots[:, 0].tolist()])
-            needs = np.maximum(needs, np.where(rows < np.arange(len(rows)), rows, -1))
-    begins = [0]
-    for row in np.flatnonzero(needs >= 0).tolist():
-        if needs[row] >= begins[-1]:
-            begins.append(row)
-    return [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(results)])]
-
-
-def _expression(pattern: Expression, columns: dict[str, Any], rows: slice, kind: str) -> Callable[[_Memory], None]:
-    results, operands = columns["result"][rows], columns["operands"][rows]
-    target = Arrays()
-
-    def act(memory: _Memory) -> None:
-        leaves = [Number(target, memory.of[of][operands[:, i]]) for i, of in enumerate(pattern.leaves)]
-        memory.of[kind][results] = evaluate(target, pattern.shape, leaves).value
-
-    return act
-
-
-def _dot(pattern: Dot, run: Run, kind: str) -> Callable[[_Memory], None]:
-    columns = run.columns
-    *_, (_, lefts), (_, rights) = run.reads()
-    begin: Any = -0.0 if pattern.start == "" else 0.0  # -0.0 plus any number is that number
-
-    def act(memory: _Memory) -> None:
-        totals = memory.of[pattern.start][columns["start"]] if "start" in columns else begin
-        for x, y in zip(lefts.T, rights.T):
-            totals = totals + memory.of[pattern.left][x] * memory.of[pattern.right][y]
-        memory.of[kind][columns["result"]] = totals
-
-    return act
-
-
-def _outer(columns: dict[str, Any], memory: _Memory) -> None:
-    left, right = memory.of["s"][columns["left"]], memory.of["s"][columns["right"]]
-    for factor, totals in zip(left, columns["total"]):
-        memory.totals[totals] += _over_lanes(factor * right)
-
-
-def _fold(columns: dict[str, Any], memory: _Memory) -> None:
-    memory.totals[columns["total"]] += _over_lanes(memory.of["s"][columns["operand"]])
+    def _do(self, run: Run, kind: str, target: Arrays) -> None:
+        pattern, columns = run
+        of, s = self.of, self.of["s"]
+        match pattern:
+            case Load():
+                for slot, array, place in zip(*columns.values()):
+                    s[slot] = self.inputs[array][place]
+            case Expression():
+                leaves = [Number(target, of[k][columns["operands"][:, i]]) for i, k in enumerate(pattern.leaves)]
+                of[kind][columns["result"]] = evaluate(target, pattern.shape, leaves).value
+            case Dot():
+                *_, (_, left), (_, right) = run.reads()
+                # -0.0 plus any number is that number.
+                totals = of[pattern.start][columns["start"]] if "start" in columns else 0.0 if pattern.start else -0.0
+                for x, y in zip(left.T, right.T):
+                    totals = totals + of[pattern.left][x] * of[pattern.right][y]
+                of[kind][columns["result"]] = totals
+            case Outer():
+                for factor, at in zip(s[columns["left"]], columns["total"]):
+                    self.totals[at] += _over_lanes(factor * s[columns["right"]])
+            case Fold():
+                self.totals[columns["total"]] += _over_lanes(s[columns["operand"]])
+            case Store():
+                for slot, before, width, place in zip(*columns.values()):
+                    array = self.results[before * self.batch : (before + width) * self.batch]
+                    array.reshape(self.batch, width)[self.examples, place] = s[slot]
 
 
 def _over_lanes(rows: Array) -> Array:

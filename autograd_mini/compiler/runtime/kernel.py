@@ -129,11 +129,9 @@ class Kernel:
         numbers = np.empty((len(parts), count) if self._is_folded else cut.batch * count)
 
         def work(remaining: Iterator[int], in_use: Any = (frame, sources, numbers)) -> None:
-            worker = frame.worker()
             for begin in remaining:
                 results = numbers[begin // cut.part] if self._is_folded else numbers
-                worker.part(begin, min(begin + cut.part, cut.batch), results)
-            worker.release()
+                frame.part(begin, min(begin + cut.part, cut.batch), results)
 
         share(work, parts, threads)
         if not self._is_folded:
