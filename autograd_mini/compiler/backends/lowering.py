@@ -88,10 +88,10 @@ class Number(Scalar):
             return NotImplemented
         return self._apply(TABLE[name], (first, second))
 
-    def _compare(self, sign: str, other: Any) -> Any:
+    def _compare(self, name: str, other: Any) -> Any:
         if not isinstance(other, (Number, Real, np.bool_)):
             return NotImplemented
-        return self.target.compare(sign, self, self._alike(other, TABLE["less"]))
+        return self.target.compare(_SIGNS[name], self, self._alike(other, TABLE["less"]))
 
     def _refuse(self, what: str) -> NoReturn:
         message = f"a number that compiled code computes has no {what}: write where(condition, a, b), not a branch"
@@ -150,22 +150,22 @@ class Number(Scalar):
         return TABLE["floor_divide"](other, self)
 
     def __lt__(self, other: Any) -> Any:
-        return self._compare("<", other)
+        return self._compare("less", other)
 
     def __le__(self, other: Any) -> Any:
-        return self._compare("<=", other)
+        return self._compare("less_equal", other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compare(">", other)
+        return self._compare("greater", other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compare(">=", other)
+        return self._compare("greater_equal", other)
 
     def __eq__(self, other: Any) -> Any:
-        return self._compare("==", other)
+        return self._compare("equal", other)
 
     def __ne__(self, other: Any) -> Any:
-        return self._compare("!=", other)
+        return self._compare("not_equal", other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -177,6 +177,11 @@ class Number(Scalar):
 
     def __int__(self) -> NoReturn:
         self._refuse("int")
+
+
+# What operators do, which the functions of these rows are written with.
+_OPERATORS = {TABLE[name]: name for name in ("add", "sub", "mul", "div", "neg")}
+_SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 
 
 def lower(operation: Operation, operands: Sequence[Number]) -> Number:
@@ -197,16 +202,12 @@ def lower(operation: Operation, operands: Sequence[Number]) -> Number:
     TypeError
         If the operation has no lowering, or one that can't be followed.
     """
-    lowering = operation.lowering
-    if callable(lowering):
-        return _traced(operation, lowering, operands)
-    is_row = TABLE.get(operation.name) is operation
-    for name in filter(None, (lowering, operation.name if is_row else None)):
-        result = operands[0].target.call(name, operation, operands)
-        if isinstance(result, Number):
-            return result
-    if lowering is None or is_row:
-        return _traced(operation, operation.function, operands)
+    lowering = _OPERATORS.get(operation, operation.lowering)
+    if not isinstance(lowering, str):
+        return _traced(operation, lowering or operation.function, operands)
+    result = operands[0].target.call(lowering, operation, operands)
+    if isinstance(result, Number):
+        return result
     known = ", ".join(function for function, arity in LIBRARY.items() if arity == len(operands))
     raise TypeError(
         f"the lowering of {operation.name} is {lowering!r}, but of C's math library the compiler "
