@@ -8,7 +8,39 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
-OPTIONS = ["-O3", "-fno-math-errno", "-ffp-contract=off"] if sys.platform != "win32" else ["/O2", "/fp:precise"]
+IS_WINDOWS = sys.platform == "win32"
+OPTIONS = ["/fp:precise"] if IS_WINDOWS else ["-g0", "-fno-math-errno", "-ffp-contract=off"]
+# What a training step, or a call of compiled code, spends its time in; the other modules are compiled sooner.
+HOT = {
+    "engine.derivatives",
+    "engine.elementary",
+    "engine.fan",
+    "engine.node",
+    "engine.value",
+    "compiler.runtime.kernel",
+}
+MODULES = [
+    "engine.arithmetic",
+    "engine.derivatives",
+    "engine.elementary",
+    "engine.fan",
+    "engine.ieee",
+    "engine.modes",
+    "engine.node",
+    "engine.operation",
+    "engine.operations",
+    "engine.value",
+    "compiler.arguments",
+    "compiler.graph",
+    "compiler.backends.native",
+    "compiler.patterns",
+    "compiler.schedule",
+    "compiler.simplify",
+    "compiler.slots",
+    "compiler.sums",
+    "compiler.trace",
+    "compiler.runtime.kernel",
+]
 DIRECTIVES = {
     "language_level": 3,
     "cdivision": True,
@@ -36,29 +68,13 @@ class OptionalBuild(build_ext):
             self.extensions = self.distribution.ext_modules = []
 
 
+def extension(name: str) -> Extension:
+    optimisation = "/O2" if IS_WINDOWS else "-O3" if name in HOT else "-O1"
+    source = f"autograd_mini/{name.replace('.', '/')}.py"
+    return Extension(f"autograd_mini.{name}", [source], extra_compile_args=[*OPTIONS, optimisation])
+
+
 setup(
     cmdclass={"build_ext": OptionalBuild},
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"autograd_mini.{name}", [f"autograd_mini/{name.replace('.', '/')}.py"], extra_compile_args=OPTIONS
-            )
-            for name in (
-                "engine.arithmetic",
-                "engine.ieee",
-                "engine.operations",
-                "engine.value",
-                "compiler.arguments",
-                "compiler.graph",
-                "compiler.backends.native",
-                "compiler.patterns",
-                "compiler.runtime.kernel",
-                "compiler.schedule",
-                "compiler.slots",
-                "compiler.sums",
-                "compiler.trace",
-            )
-        ],
-        compiler_directives=DIRECTIVES,
-    ),
+    ext_modules=cythonize([extension(name) for name in MODULES], compiler_directives=DIRECTIVES),
 )

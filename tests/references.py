@@ -318,6 +318,7 @@ REFERENCES: dict[str, Reference] = {
             ),
         ),
     ),
+    "detach": Reference(lambda x: x, _ONE_REAL),
     "identity": Reference(lambda x: x, _ONE_REAL, lambda x: x.clone(), edges=ONE),
     # Pieces.
     "abs": Reference(abs, _ONE_REAL, lambda x: torch.abs(x), edges=ONE),
@@ -394,14 +395,16 @@ REFERENCES: dict[str, Reference] = {
     ),
     # Comparisons.
     "less": Reference(lambda x, y: mp.mpf(x < y), _TWO_REALS, lambda x, y: (x < y).double(), edges=TWO),
+    "equal": Reference(lambda x, y: mp.mpf(x == y), _TWO_REALS, lambda x, y: (x == y).double(), edges=TWO),
+    "not_equal": Reference(lambda x, y: mp.mpf(x != y), _TWO_REALS, lambda x, y: (x != y).double(), edges=TWO),
     "less_equal": Reference(lambda x, y: mp.mpf(x <= y), _TWO_REALS, lambda x, y: (x <= y).double(), edges=TWO),
     "greater": Reference(lambda x, y: mp.mpf(x > y), _TWO_REALS, lambda x, y: (x > y).double(), edges=TWO),
     "greater_equal": Reference(lambda x, y: mp.mpf(x >= y), _TWO_REALS, lambda x, y: (x >= y).double(), edges=TWO),
     # Any number of operands.
-    "sum_": Reference(lambda *xs: mp.fsum(xs), _alike(1, 1, 1), lambda *xs: sum(xs), edges=THREE),
-    "fsum_": Reference(lambda *xs: mp.fsum(xs), _each(_ANY, _ANY, _ANY), lambda *xs: sum(xs), edges=THREE),
-    "dot_": Reference(_dot, _each(*[_positive(-30, 30)] * 5), _dot, edges=FIVE),
-    "dist_": Reference(
+    "sum": Reference(lambda *xs: mp.fsum(xs), _alike(1, 1, 1), lambda *xs: sum(xs), edges=THREE),
+    "fsum": Reference(lambda *xs: mp.fsum(xs), _each(_ANY, _ANY, _ANY), lambda *xs: sum(xs), edges=THREE),
+    "dot": Reference(_dot, _each(*[_positive(-30, 30)] * 5), _dot, edges=FIVE),
+    "dist": Reference(
         lambda p1, p2, q1, q2: mp.sqrt((p1 - q1) ** 2 + (p2 - q2) ** 2),
         _alike(1, -1, -1, 1),
         lambda p1, p2, q1, q2: torch.hypot(p1 - q1, p2 - q2),
@@ -414,7 +417,7 @@ REFERENCES: dict[str, Reference] = {
             ),
         ),
     ),
-    "logsumexp_": Reference(
+    "logsumexp": Reference(
         lambda *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
         _each(*[_between(-5.0, 5.0)] * 3),
         lambda *xs: torch.logsumexp(torch.stack(xs), 0),

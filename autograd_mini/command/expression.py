@@ -15,24 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd_mini.engine import functions, operations
-from autograd_mini.engine.operations import Operation
-from autograd_mini.engine.value import Value, dot, topological_order
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.value import Value, topological_order
 
 # Python's parser copes with any text up to this length: where it is nested too deeply it says so.
 MAX_LENGTH = 10_000
 
-# Every function that an expression may call. A row whose name ends in "_" has its usual signature in functions.py.
+# Every function that an expression may call.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: row for name, row in operations.TABLE.items() if not name.endswith("_")},
-    "dist": functions.dist,
-    "dot": dot,
+    **operations.TABLE,
     "fabs": operations.abs,
-    "fsum": functions.fsum,
-    "log": functions.log,
-    "logsumexp": functions.logsumexp,
+    "log": functions.log_to_base,
     "prod": functions.prod,
     "softmax": functions.softmax,
-    "sum": functions.sum,
     "sumprod": functions.sumprod,
 }
 
@@ -425,7 +420,9 @@ def _call(function: Callable[..., Any], arguments: list[Any], named: dict[str, A
     everything = [*arguments, *named.values()]
     flat = [value for argument in everything for value in (argument if isinstance(argument, list) else [argument])]
     recorded = any(value.requires_grad for value in flat)
-    if not (recorded and isinstance(function, Operation)):  # functions look for plain numbers: log's base 2, sum's 0
+    if not (
+        recorded and isinstance(function, Operation) and function.gather is None
+    ):  # functions look for plain numbers: log's base 2, sum's 0
         arguments = [_without_constants(argument) for argument in arguments]
         named = {name: _without_constants(argument) for name, argument in named.items()}
     result = function(*arguments, **named)
@@ -449,7 +446,7 @@ def _check_arguments(function: Callable[..., Any], arguments: list[Any], named: 
         raise TypeError(f"{name}: {error}; it is called as {_usage(name)}") from None
     for parameter, argument in bound.arguments.items():
         is_list = isinstance(argument, list)
-        if isinstance(function, Operation):
+        if isinstance(function, Operation) and function.gather is None:
             if is_list or (isinstance(argument, tuple) and any(isinstance(x, list) for x in argument)):
                 raise TypeError(f"{name} takes numbers, not a list")
         elif is_list != (parameter in _list_parameters(function)):

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float, describe
-from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import NUMBER, Structure, flatten, make_array
 
 Array = NDArray[np.float64]
@@ -60,13 +60,8 @@ def _whole_array(array: Any, role: str) -> tuple[list[Leaf], Structure]:
 def holds_value(argument: Flat) -> bool:
     """Say whether there are Values in an argument, so that its function is to be recorded, not compiled."""
     return any(
-        isinstance(leaf, Value) or (isinstance(leaf, np.ndarray) and leaf.dtype == object) for leaf in argument.leaves
+        isinstance(leaf, Scalar) or (isinstance(leaf, np.ndarray) and leaf.dtype == object) for leaf in argument.leaves
     )
-
-
-def holds_array(argument: Flat) -> bool:
-    """Say whether there is an array in an argument."""
-    return any(isinstance(leaf, np.ndarray) for leaf in argument.leaves)
 
 
 def check_axes(axes: Axes, role: str = "in_axes") -> None:

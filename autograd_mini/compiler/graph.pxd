@@ -1,6 +1,6 @@
 # C types of graph.py, read by Cython alone.
 
-from autograd_mini.engine.operations cimport Operation
+from autograd_mini.engine.operation cimport Operation
 
 
 cdef class Graph:
@@ -9,12 +9,8 @@ cdef class Graph:
     cdef public list operands
     cdef public dict constants
     cdef public list results
-    cdef dict _found
-    cdef list _numbers
-    cdef list _bounds
+    cdef dict _by_number
 
-    cpdef constant(self, double number)
-    cpdef add(self, Operation operation, tuple operands)
-    cdef dict _found_by(self, Operation operation)
-    cdef object _append(self, Operation operation, tuple operands)
-    cpdef bint is_constant(self, Py_ssize_t node, double number)
+    cpdef Py_ssize_t append(self, Operation operation, tuple operands) except -1
+    cpdef Py_ssize_t constant(self, double number) except -1
+    cpdef bint is_constant(self, Py_ssize_t node, double number) except -1

@@ -1,18 +1,15 @@
-"""The graph of a traced function as tables of numbers, simplified while it is built.
+"""The graph of a traced function as tables of numbers: what the passes of the compiler read.
 
-A node is the number of its row. What IEEE 754 lets stand the same is simplified at once: an
-operation on constants is computed, an operation that is there already is used again, and one that
-changes nothing is left out. Knows the table of operations, and nothing of tracing or of code.
+A node is the number of its row. Knows the table of operations, and nothing of tracing or of code.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autograd_mini.engine import operations
-from autograd_mini.engine.operations import Operation, add, div, mul, neg, sub, where
+from autograd_mini.engine.operation import Operation
 
 try:
     import cython
@@ -21,15 +18,6 @@ except ImportError:  # needed only to compile
 
 Node = int
 Operands = tuple[Node, ...]
-
-_COMPARISONS = {operations.less, operations.less_equal, operations.greater, operations.greater_equal}
-
-# How large a result can be, given how large the operands can be; that of a comparison is 0 or 1 whatever they are.
-_BOUNDED: dict[Operation, Callable[..., float]] = {
-    add: lambda x, y: x + y,
-    sub: lambda x, y: x + y,
-    mul: lambda x, y: x * y,
-}
 
 
 @cython.cclass
@@ -58,88 +46,30 @@ class Graph:
         self.operands: list[Operands] = [()] * arguments
         self.constants: dict[Node, float] = {}
         self.results: list[Node] = []
-        # By the operation, then by its operands: of two of them as one integer.
-        self._found: dict[Operation | None, dict[Any, Node]] = {}
-        self._numbers: list[float | None] = [None] * arguments  # the constants, by node
-        # What constants, comparisons and their like can't exceed, whatever the arguments.
-        self._bounds: list[float | None] = [None] * arguments
+        self._by_number: dict[str, Node] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self.arguments, self.operations, self.operands, self.constants, self.results))
 
-    def constant(self, number: float) -> Node:
-        """Give the node of a constant; zeros of different sign are different constants."""
-        found = self._found_by(None)
-        key = float.hex(number)
-        node = found.get(key)
-        if node is None:
-            node = found[key] = self._append(None, ())
-            self.constants[node] = self._numbers[node] = number
-            if math.isfinite(number):
-                self._bounds[node] = abs(number)
-        return node
-
-    def add(self, operation: Operation, operands: Operands) -> Node:
-        """Give the node of an operation, which may turn out to be a simpler one."""
-        operand: cython.Py_ssize_t
-        known: cython.bint = True
-        bounded: cython.bint = operation in _BOUNDED
-        for operand in operands:
-            if self._numbers[operand] is None:
-                known = False
-            if self._bounds[operand] is None:
-                bounded = False
-        if known:
-            return self.constant(operation.function(*[self.constants[operand] for operand in operands]))
-        simplify = _SIMPLER.get(operation)
-        if simplify is not None:
-            simpler: Node | None = simplify(self, operands)
-            if simpler is not None:
-                return simpler
-        key: Any = operands
-        if len(operands) == 2:
-            x: cython.longlong = operands[0]
-            y: cython.longlong = operands[1]
-            if x > y and (operation is mul or operation is add):
-                x, y = y, x
-            key = x << 32 | y
-        found = self._found_by(operation)
-        node = found.get(key)
-        if node is None:
-            node = found[key] = self._append(operation, operands)
-            if operation in _COMPARISONS:
-                self._bounds[node] = 1.0
-            elif bounded:
-                largest = _BOUNDED[operation](*[self._bounds[operand] for operand in operands])
-                if largest < math.inf:
-                    self._bounds[node] = largest
-        return node
-
-    def _found_by(self, operation: Operation | None) -> dict[Any, Node]:
-        found = self._found.get(operation)
-        if found is None:
-            found = self._found[operation] = {}
-        return found
-
-    def _append(self, operation: Operation | None, operands: Operands) -> Node:
+    def append(self, operation: Operation | None, operands: Operands) -> Node:
+        """Add a row, and give its number."""
         self.operations.append(operation)
         self.operands.append(operands)
-        self._numbers.append(None)
-        self._bounds.append(None)
         return len(self.operations) - 1
+
+    def constant(self, number: float) -> Node:
+        """Give the node of a constant; zeros of different sign are different constants."""
+        key = float.hex(number)
+        node = self._by_number.get(key)
+        if node is None:
+            node = self._by_number[key] = self.append(None, ())
+            self.constants[node] = number
+        return node
 
     def is_constant(self, node: Node, number: float) -> bool:
         """Say whether a node is a certain constant, of a certain sign."""
-        known = self._numbers[node]
-        if known is None:
-            return False
+        known = self.constants.get(node)
         return known == number and math.copysign(1.0, known) == math.copysign(1.0, number)
-
-    def is_zero(self, node: Node) -> bool:
-        """Say whether a node is zero, of whatever sign, in all calls."""
-        if self.constants.get(node) == 0.0:
-            return True
-        return self.operations[node] is mul and self._bounds[node] == 0.0
 
     def live(self) -> list[Node]:
         """List the nodes that the results are computed from, operands before results."""
@@ -152,13 +82,35 @@ class Graph:
                     needed[operand] = True
         return [node for node in range(len(needed)) if needed[node]]
 
+    def ordered(self, root: Node) -> list[Node]:
+        """List what a node is computed from, and itself last, in the order of `topological_order`."""
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        opened: list[bool] = [False] * (root + 1)
+        listed: list[bool] = [False] * (root + 1)
+        order: list[int] = []
+        stack: list[int] = [root]
+        while stack:
+            node = stack[-1]
+            if not opened[node]:
+                opened[node] = True
+                for operand in reversed(self.operands[node]):
+                    if not opened[operand]:
+                        stack.append(operand)
+                continue
+            stack.pop()
+            if not listed[node]:
+                listed[node] = True
+                order.append(node)
+        return order
+
     def split(self, examples: Iterable[Node]) -> tuple[list[Node], list[Node]]:
         """List the operations that are the same for all examples of a batch, then the others.
 
         Parameters
         ----------
         examples : iterable of node
-            The arguments that are not.
+            The arguments that differ from example to example.
         """
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
@@ -210,105 +162,8 @@ class Graph:
         return "\n".join([*lines, f"return {', '.join(names[node] for node in self.results)}"])
 
 
-# What is simpler, and the same number in every case, signed zeros, inf and nan included.
-
-
-def _simpler_mul(graph: Graph, operands: Operands) -> Node | None:
-    x: cython.Py_ssize_t
-    y: cython.Py_ssize_t
-    x, y = operands
-    factor, other = graph._numbers[x], y
-    if factor is None:
-        factor, other = graph._numbers[y], x
-    if factor is not None:
-        if factor == 1.0:
-            return other
-        return graph.add(neg, (other,)) if factor == -1.0 else None
-    if graph.operations[x] is neg and graph.operations[y] is neg:
-        return graph.add(mul, (graph.operands[x][0], graph.operands[y][0]))
-    return None
-
-
-def _simpler_div(graph: Graph, operands: Operands) -> Node | None:
-    x, y = operands
-    divisor = graph.constants.get(y)
-    if divisor is None:
-        return None
-    mantissa, exponent = math.frexp(divisor)
-    if abs(mantissa) == 0.5 and abs(exponent) < 1000:  # a power of two, whose reciprocal is exact
-        return graph.add(mul, (x, graph.constant(1.0 / divisor)))
-    return None
-
-
-def _simpler_add(graph: Graph, operands: Operands) -> Node | None:
-    x: cython.Py_ssize_t
-    y: cython.Py_ssize_t
-    x, y = operands
-    if graph.is_constant(x, -0.0):
-        return y
-    if graph.is_constant(y, -0.0):
-        return x
-    if graph.operations[y] is neg:
-        return graph.add(sub, (x, graph.operands[y][0]))
-    if graph.operations[x] is neg:
-        return graph.add(sub, (y, graph.operands[x][0]))
-    return None
-
-
-def _simpler_sub(graph: Graph, operands: Operands) -> Node | None:
-    x: cython.Py_ssize_t
-    y: cython.Py_ssize_t
-    x, y = operands
-    if graph.is_constant(y, 0.0):
-        return x
-    return graph.add(add, (x, graph.operands[y][0])) if graph.operations[y] is neg else None
-
-
-def _simpler_neg(graph: Graph, operands: Operands) -> Node | None:
-    (x,) = operands
-    return graph.operands[x][0] if graph.operations[x] is neg else None
-
-
-def _simpler_pow(graph: Graph, operands: Operands) -> Node | None:
-    x, y = operands
-    match graph.constants.get(y):
-        case 0.0:
-            return graph.constant(1.0)
-        case 1.0:
-            return x
-        case 2.0:
-            return graph.add(mul, (x, x))
-        case 3.0:
-            return graph.add(mul, (graph.add(mul, (x, x)), x))
-        case -1.0:
-            return graph.add(div, (graph.constant(1.0), x))
-    return None
-
-
-def _simpler_where(graph: Graph, operands: Operands) -> Node | None:
-    condition, x, y = operands
-    known = graph.constants.get(condition)
-    if x == y or (known is not None and known != 0.0):
-        return x
-    return y if graph.is_zero(condition) else None
-
-
-_SIMPLER: dict[Operation, Callable[[Graph, Operands], Node | None]] = {
-    mul: _simpler_mul,
-    div: _simpler_div,
-    add: _simpler_add,
-    sub: _simpler_sub,
-    neg: _simpler_neg,
-    operations.pow: _simpler_pow,
-    where: _simpler_where,
-}
-
-
 def _restore(*state: Any) -> Graph:
     graph = Graph(0)
     graph.arguments, graph.operations, graph.operands, graph.constants, graph.results = state
-    for node, number in graph.constants.items():
-        graph._found_by(None)[float.hex(number)] = node
-    graph._numbers = [graph.constants.get(node) for node in range(len(graph.operations))]
-    graph._bounds = [None] * len(graph.operations)
+    graph._by_number = {float.hex(number): node for node, number in graph.constants.items()}
     return graph

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
-from itertools import combinations
 from types import MethodType
 from typing import Any, NamedTuple
 
@@ -24,21 +23,19 @@ from autograd_mini.compiler.arguments import (
     check_axes,
     collect,
     flat,
-    holds_array,
     leaf_axes,
     of_one_example,
 )
 from autograd_mini.compiler.backends import backend_name
-from autograd_mini.compiler.graph import Graph
-from autograd_mini.compiler.pipeline import compile_graph
+from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
-from autograd_mini.compiler.trace import Trace
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
-from autograd_mini.engine.operations import sum_
-from autograd_mini.engine.value import TracingError, Value, is_checking, is_tracing, tracing
+from autograd_mini.engine.modes import is_checking, is_tracing, tracing
+from autograd_mini.engine.operations import sum as sum_of
 from autograd_mini.transforms.transforms import is_differentiated
-from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
+from autograd_mini.transforms.trees import flatten, make_array, unflatten
 
 # How many shapes of arguments are remembered; a batch of another size is another shape of the same kernel.
 SHAPES = 1000
@@ -56,8 +53,8 @@ class Lowered(NamedTuple):
     llvm_ir : str
         The code, as generated; empty where NumPy runs the program.
     seconds : dict from str to float
-        How long each pass took: `trace`, `split`, `sums`, `patterns`, `schedule`, `slots`, and for native code `write`
-        and `compile`.
+        How long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for
+        native code also `compile`.
     """
 
     graph: str
@@ -72,7 +69,7 @@ class Lowered(NamedTuple):
 
 def jit(
     f: Callable[..., Any],
-    in_axes: Axes = "auto",
+    in_axes: Axes = None,
     reduce: str | None = None,
     threads: int | None = None,
     max_kernels: int = 32,
@@ -94,9 +91,8 @@ def jit(
         transforms, and be one: `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(hessian(f))`.
     in_axes : int, None, or tuple of such, optional
         Which axis of each argument goes through the examples of a batch, as in `jax.vmap`: None for
-        an argument that all examples share, nested for a nested argument. Without it an array is
-        mapped over its first axis if `f` takes its rows; a one-dimensional array that `f` indexes,
-        iterates over or folds is taken whole.
+        an argument that all examples share, nested for a nested argument. Without it nothing is
+        mapped: the compiled function computes what `f` computes.
     reduce : "sum" or "mean", optional
         Fold the results of all examples within the kernel.
     threads : int, optional
@@ -127,7 +123,7 @@ def jit(
     >>> f = jit(lambda x, y: x * exp(y))
     >>> f(2.0, 0.0)
     2.0
-    >>> f(np.array([1.0, 2.0, 3.0]), 0.0)
+    >>> jit(lambda x, y: x * exp(y), in_axes=(0, None))(np.array([1.0, 2.0, 3.0]), 0.0)
     array([1., 2., 3.])
     >>> slope = jit(grad(lambda w, x: (w[0] * x + w[1]) ** 2), in_axes=(None, 0), reduce="mean")
     >>> slope([1.0, 0.0], np.array([1.0, 2.0, 3.0, 4.0]))
@@ -158,14 +154,12 @@ class Jitted:
             raise ValueError(f"threads must be an integer, 1 or more, or None for all, not {describe(threads)}")
         if not _is_count(max_kernels):
             raise ValueError(f"max_kernels must be an integer, 1 or more, not {describe(max_kernels)}")
-        if in_axes != "auto":
-            check_axes(in_axes)
+        check_axes(in_axes)
         self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
         self._threads = min(threads or cpu_count(), sys.maxsize)
         self._f = f
         self._kernels: dict[Any, Kernel] = {}
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
-        self._choices: dict[Any, tuple[Axes, ...]] = {}  # what "auto" came to mean, by shapes without first axes
         if f is not None:
             update_wrapper(self, f, updated=())
 
@@ -214,7 +208,7 @@ class Jitted:
             for key, kernel in list(self._kernels.items())
             if function is None or not kernel.captured
         ]
-        return (_restore, (options, kernels, dict(self._choices)))
+        return (_restore, (options, kernels))
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """Show what becomes of the function for arguments like these.
@@ -265,7 +259,7 @@ class Jitted:
     def _on_graph(self, args: Sequence[Any]) -> Any:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
         flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-        task = _Task(flats, self._axes(flats)[0])
+        task = _Task(flats, self._axes(len(flats)))
         batch = self._batch(task)
         if batch is None:
             return self._function()(*args)
@@ -279,7 +273,7 @@ class Jitted:
             row, structure = flatten(result, "the function's result")
             rows.append(row)
         if self.reduce:
-            totals = [sum_(*column) for column in zip(*rows)]
+            totals = [sum_of(column) for column in zip(*rows)]
             return unflatten(structure, [total / batch for total in totals] if self.reduce == "mean" else totals)
         columns = iter(zip(*rows))
         return structure.nest(
@@ -288,15 +282,13 @@ class Jitted:
             )
         )
 
-    def _axes(self, flats: Sequence[Flat]) -> tuple[tuple[Axes, ...], Trace | None]:
-        """Say which axis of each argument is mapped; also give the trace, if it took one to know."""
-        if self.in_axes == "auto":
-            return self._choose(flats)
+    def _axes(self, count: int) -> tuple[Axes, ...]:
+        """Say which axis of each argument is mapped."""
         if not isinstance(self.in_axes, (list, tuple)):
-            return (self.in_axes,) * len(flats), None
-        if len(self.in_axes) != len(flats):
-            raise ValueError(f"in_axes has {len(self.in_axes)} entries, but there are {len(flats)} arguments")
-        return tuple(self.in_axes), None
+            return (self.in_axes,) * count
+        if len(self.in_axes) != count:
+            raise ValueError(f"in_axes has {len(self.in_axes)} entries, but there are {count} arguments")
+        return tuple(self.in_axes)
 
     def _batch(self, task: _Task) -> int | None:
         """Give the size of the batch; None if there is none."""
@@ -309,14 +301,11 @@ class Jitted:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-            axes, trace = self._axes(flats)
-            task = _Task(flats, axes)
+            task = _Task(flats, self._axes(len(flats)))
             batch = self._batch(task)
             kernel = self._kernels.get(task.key)
             if kernel is None:
-                trace = trace or Trace(self._function(), task.structures)
-                kernel = compile_graph(trace.graph, trace.captured, task.blocks, self.reduce, trace.result)
-                kernel.seconds = {"trace": trace.seconds, **kernel.seconds}
+                kernel = compile_function(self._function(), task.structures, task.blocks, self.reduce)
                 if len(self._kernels) >= self.max_kernels:
                     self._drop_oldest()
                 self._kernels[task.key] = kernel
@@ -328,42 +317,6 @@ class Jitted:
     def _drop_oldest(self) -> None:
         oldest = self._kernels.pop(next(iter(self._kernels)))
         self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
-
-    def _choose(self, flats: Sequence[Flat]) -> tuple[tuple[Axes, ...], Trace | None]:
-        """Choose which arrays are mapped over their first axis: as many as the function takes the rows of."""
-        rows = _Task(flats, [0] * len(flats)).structures
-        known = self._choices.get(rows)
-        if known is not None:
-            return known, None
-        arrays = [i for i, argument in enumerate(flats) if holds_array(argument)]
-        first: Exception | None = None
-        for whole in (subset for size in range(len(arrays) + 1) for subset in combinations(arrays, size)):
-            axes = tuple(None if i in whole else 0 for i in range(len(flats)))
-            mapped = [i for i in arrays if i not in whole]
-            lengths = {leaf.shape[0] for i in mapped for leaf in flats[i].leaves if isinstance(leaf, np.ndarray)}
-            if whole and len(lengths) > 1:
-                continue
-            try:
-                trace: Trace | None = Trace(self._function(), _Task(flats, axes).structures)
-            except TracingError:
-                raise
-            except Exception as error:  # the first says most: the others had arguments that were not meant
-                first = first or error
-                if len(whole) == len(arrays):
-                    raise first from None
-                continue
-            if len(lengths) > 1:
-                raise ValueError(
-                    f"the arrays that would be mapped over their first axes have {sorted(lengths)} rows; "
-                    "in_axes says which arguments all examples share"
-                )
-            if not whole and not self.reduce and _folds_whole_arrays(self._function(), flats, arrays):
-                trace, axes = None, (None,) * len(flats)
-            if len(self._choices) >= SHAPES:
-                self._choices.clear()
-            self._choices[rows] = axes
-            return axes, trace
-        raise AssertionError("unreachable: the last of the subsets returns or raises")
 
 
 class _Task:
@@ -401,52 +354,11 @@ def _row(leaf: Any, axis: int | None, i: int) -> Any:
     if axis is None:
         return leaf
     row = np.moveaxis(leaf, axis, 0)[i]
-    return row if isinstance(row, (np.ndarray, Value)) else float(row)
+    return row if isinstance(row, (np.ndarray, Scalar)) else float(row)
 
 
 def _is_count(n: Any) -> bool:
     return isinstance(n, int) and not isinstance(n, bool) and n >= 1
-
-
-def _folds_whole_arrays(f: Callable[..., Any], flats: Sequence[Flat], arrays: Sequence[int]) -> bool:
-    """Say whether a function that takes numbers would make something else of whole arrays of them.
-
-    As `np.sum(x ** 2)` does, which is a number for an array, and an array of squares for its elements.
-    """
-    if not arrays or any(
-        flats[i].structure.kind is not np.ndarray or len(flats[i].structure.keys) != 1 for i in arrays
-    ):
-        return False
-    short = [Structure(np.ndarray, (2,)) if i in arrays else argument.structure for i, argument in enumerate(flats)]
-    try:
-        trace = Trace(f, short)
-    except Exception:
-        return False
-    rows = _rows_behind(trace.graph, short)
-    results = iter(trace.graph.results)
-    return not all(
-        _goes_by_row(part.keys, [rows[next(results)] for _ in range(part.size)]) for part in trace.result.leaves()
-    )
-
-
-def _goes_by_row(shape: tuple[int, ...], rows: Sequence[set[int]]) -> bool:
-    """Say whether the numbers of a result depend on no argument, or along one axis each on its own row alone."""
-    if not any(rows):
-        return True
-    return any(
-        size == 2 and all(row <= {index[axis]} for index, row in zip(np.ndindex(shape), rows))
-        for axis, size in enumerate(shape)
-    )
-
-
-def _rows_behind(graph: Graph, structures: Sequence[Structure]) -> list[set[int]]:
-    """List for each node which elements of the arrays that are arguments it is computed from."""
-    rows: list[set[int]] = []
-    for structure in structures:
-        rows += [{row} if structure.kind is np.ndarray else set() for row in range(structure.size)]
-    for operands in graph.operands[len(rows) :]:
-        rows.append(set().union(*[rows[operand] for operand in operands]))
-    return rows
 
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:
@@ -459,11 +371,10 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
         )
 
 
-def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]], choices: Any) -> Jitted:
+def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:
     jitted = Jitted(*options)
     with _compiling, _no_collection():
         jitted._kernels = {key: compile_graph(*source) for key, source in kernels}
-    jitted._choices = choices
     return jitted
 
 

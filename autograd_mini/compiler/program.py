@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini.engine.operations import Operation
+from autograd_mini.engine.operation import Operation
 
 Table = NDArray[np.int32]
 # An operation and its operands, each another such pair, the number of a leaf, or a literal.

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Part
-from autograd_mini.engine.operations import add, dot_, mul, sum_
+from autograd_mini.engine.operations import add, dot, mul
+from autograd_mini.engine.operations import sum as sum_of
 
 # Fewer terms than this are as quick one by one.
 SHORTEST = 4
 
-_CHAINS = {add, dot_, sum_}
+_CHAINS = {add, dot, sum_of}
 
 
 class Sum(NamedTuple):
@@ -110,7 +111,7 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one
     else:
         start = 0.0
         terms = operands[node]
-        if operations[node] is dot_:
+        if operations[node] is dot:
             half = len(terms) // 2
             append(terms[-1])
             left += reversed(terms[:half])

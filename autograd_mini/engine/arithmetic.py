@@ -1,6 +1,17 @@
-"""What every number of this package has in common, whether it is a node of a graph or one that is compiled."""
+"""The operators and methods of every kind of number: `Value`, and those that jit traces and compiles.
+
+They look at their operands, and leave the mathematics to the table of operations.
+"""
 
 from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from autograd_mini.engine import operations
+from autograd_mini.engine.operation import Operand, Operation
 
 try:
     import cython
@@ -10,7 +21,127 @@ except ImportError:  # needed only to compile
 
 @cython.no_gc
 @cython.cclass
-class Scalar:
-    """Base class of `Value` and of the numbers that `jit` traces."""
+class Scalar(Operand):
+    """Base class of `Value` and of the numbers that `jit` traces.
+
+    A subclass defines `_apply(operation, operands)`, which computes or records an operation on
+    operands of which one is its own, and `_compare(operation, other)`, which answers < <= > >= == !=.
+    Every operation of the table is a method, under its own name and those of NumPy.
+    """
 
     __slots__ = ()
+
+    def __add__(self, other: Any) -> Any:
+        return _operate(operations.add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _operate(operations.add, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _operate(operations.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _operate(operations.sub, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _operate(operations.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _operate(operations.mul, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _operate(operations.div, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _operate(operations.div, other, self)
+
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        return _operate(operations.pow, self, other) if modulo is None else NotImplemented
+
+    def __rpow__(self, other: Any, modulo: Any = None) -> Any:
+        return _operate(operations.pow, other, self) if modulo is None else NotImplemented
+
+    def __mod__(self, other: Any) -> Any:
+        return _operate(operations.mod, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _operate(operations.mod, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _operate(operations.floor_divide, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _operate(operations.floor_divide, other, self)
+
+    def __neg__(self) -> Any:
+        return operations.neg(self)
+
+    def __abs__(self) -> Any:
+        return operations.abs(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def conjugate(self) -> Any:
+        """Give this number itself, as a real number's conjugate: numpy.std and numpy.vdot ask for it."""
+        return self
+
+    __floor__ = operations.floor
+    __ceil__ = operations.ceil
+    __trunc__ = operations.trunc
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(operations.less, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(operations.less_equal, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(operations.greater, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(operations.greater_equal, other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compare(operations.equal, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compare(operations.not_equal, other)
+
+    def __hash__(self) -> int:
+        return self._hash()
+
+    def _hash(self) -> int:
+        """Tell numbers apart by identity: sets and dicts of them are sets of nodes."""
+        return id(self) >> 4
+
+    def _compare(self, operation: Operation, other: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not define _compare")
+
+
+def is_real(number: Any) -> bool:
+    """Say whether something is a real number of Python's or NumPy's."""
+    return isinstance(number, (Real, np.bool_))
+
+
+def _operate(operation: Operation, left: Any, right: Any) -> Any:
+    """Apply an operator, or leave it to the class of the operand that is no number."""
+    number, other = (left, right) if isinstance(left, Scalar) else (right, left)
+    if isinstance(other, Scalar) or is_real(other):
+        return number._apply(operation, (left, right))
+    return NotImplemented
+
+
+def _add_method(name: str, method: Any) -> None:
+    """Give the class an attribute, which an extension type takes through its dictionary alone."""
+    if cython.compiled:
+        set_type_attribute(Scalar, name, method)  # type: ignore[name-defined]  # noqa: F821 (declared in arithmetic.pxd)
+    else:
+        setattr(Scalar, name, method)
+
+
+for _name, _row in operations.TABLE.items():
+    if _row.gather is None:
+        _add_method(_name, _row)
+for _name, _of in operations.ALIASES.items():
+    _add_method(_name, operations.TABLE[_of])

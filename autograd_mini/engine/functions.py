@@ -1,73 +1,18 @@
-"""Functions of sequences, and others whose usual signature is no row of operands, from the table's rows."""
+"""Functions that are more than one row of the table: products, logarithms to any base, softmax."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from autograd_mini.engine import operations
-from autograd_mini.engine.operations import as_operand
-from autograd_mini.engine.value import dot
+from autograd_mini.engine.operation import as_operand
 
 
 def _operands(function: str, things: Iterable[Any]) -> list[Any]:
     """List Values and floats, refusing anything else in the name of the function that was called."""
     return [thing if hasattr(thing, "_apply") else as_operand(thing, function) for thing in things]
-
-
-def sum(terms: Iterable[Any], start: Any = 0.0) -> Any:
-    """Sum as a single node, where the built-in `sum` makes one for each term.
-
-    Parameters
-    ----------
-    terms : iterable of Value or real number
-    start : Value or real number, optional
-
-    Returns
-    -------
-    Value, or float if no term is a Value
-
-    Raises
-    ------
-    TypeError
-        If a term is neither a Value nor a real number.
-
-    Examples
-    --------
-    >>> from autograd_mini import Value, sum
-    >>> sum([Value(1.0), 2.0, Value(3.0)])
-    Value(data=6.0, grad=0.0)
-    """
-    listed = list(terms)
-    if not (isinstance(start, (int, float)) and start == 0):
-        listed.insert(0, start)
-    return operations.sum_(*listed)
-
-
-def fsum(terms: Iterable[Any]) -> Any:
-    """Exactly rounded sum as a single node, as `math.fsum`.
-
-    Parameters
-    ----------
-    terms : iterable of Value or real number
-
-    Returns
-    -------
-    Value, or float if no term is a Value
-
-    Raises
-    ------
-    TypeError
-        If a term is neither a Value nor a real number.
-
-    Examples
-    --------
-    >>> from autograd_mini import fsum
-    >>> fsum([0.1] * 10)
-    1.0
-    """
-    return operations.fsum_(*list(terms))
 
 
 def prod(factors: Iterable[Any], start: Any = 1.0) -> Any:
@@ -128,39 +73,10 @@ def sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
     ps, qs = _operands("sumprod", p), _operands("sumprod", q)
     if len(ps) != len(qs):
         raise ValueError(f"sumprod needs two sequences of one length, but got {len(ps)} and {len(qs)} elements")
-    return dot(ps, qs)
+    return operations.dot(ps, qs)
 
 
-def dist(p: Sequence[Any], q: Sequence[Any]) -> Any:
-    """Euclidean distance of two points as a single node, as `math.dist`; its gradient at p = q is 0.
-
-    Parameters
-    ----------
-    p, q : sequences of Value or real number, of one length
-
-    Returns
-    -------
-    Value, or float if no coordinate is a Value
-
-    Raises
-    ------
-    ValueError
-        If `p` and `q` differ in length.
-    TypeError
-        If a coordinate is neither a Value nor a real number.
-
-    Examples
-    --------
-    >>> from autograd_mini import dist
-    >>> dist([1.0, 1.0], [4.0, 5.0])
-    5.0
-    """
-    if len(p) != len(q):
-        raise ValueError(f"dist needs points of one dimension, but got {len(p)} and {len(q)} coordinates")
-    return operations.dist_(*p, *q)
-
-
-def log(x: Any, base: Any = math.e) -> Any:
+def log_to_base(x: Any, base: Any = math.e) -> Any:
     """Logarithm, natural or to any base, as `math.log`; log(0) is -inf and log(-1) is nan.
 
     Parameters
@@ -196,38 +112,8 @@ def log(x: Any, base: Any = math.e) -> Any:
     return operations.div(operations.log(x), operations.log(base))
 
 
-def logsumexp(terms: Iterable[Any]) -> Any:
-    """log(e**x1 + ... + e**xn) as a single node, without overflow.
-
-    Parameters
-    ----------
-    terms : iterable of Value or real number, not empty
-
-    Returns
-    -------
-    Value, or float if no term is a Value
-
-    Raises
-    ------
-    ValueError
-        If there is no term.
-    TypeError
-        If a term is neither a Value nor a real number.
-
-    Examples
-    --------
-    >>> from autograd_mini import logsumexp
-    >>> logsumexp([1000.0, 1000.0])
-    1000.6931471805599
-    """
-    listed = list(terms)
-    if not listed:
-        raise ValueError("logsumexp needs at least one term")
-    return operations.logsumexp_(*listed)
-
-
 def softmax(logits: Iterable[Any]) -> list[Any]:
-    """Turn any real numbers into probabilities, e**xi / (e**x1 + ... + e**xn) (lecture note S3).
+    """Turn any real numbers into probabilities, e**xi / (e**x1 + ... + e**xn) ("CISC6000: Neural Networks").
 
     Parameters
     ----------
@@ -253,5 +139,5 @@ def softmax(logits: Iterable[Any]) -> list[Any]:
     listed = _operands("softmax", logits)
     if not listed:
         raise ValueError("softmax needs at least one logit")
-    total = operations.logsumexp_(*listed)
+    total = operations.logsumexp(listed)
     return [operations.exp(operations.sub(x, total)) for x in listed]

@@ -329,7 +329,7 @@ def _walk(root: Value, depth: int | None, limit: int, titles: Mapping[Value, str
 def _operands(node: Value, titles: Mapping[Value, str]) -> list[tuple[Value, float]]:
     """List the operands to draw, with the local derivative for each."""
     pairs = list(zip(node.inputs, node.local_grads, strict=True))
-    if node.op is operations.pow or node.op is operations.dot_:
+    if node.op is operations.pow or node.op is operations.dot:
         last, _ = pairs[-1]
         has_a_name = last in titles or last.label != ""
         if not last.requires_grad and not has_a_name and (node.op is operations.pow or last.data == 0.0):
@@ -382,7 +382,7 @@ def _compose(root: Value, part: _Part, titles: Mapping[Value, str], expand: bool
         operands = [(operand, partial) for operand, partial in _operands(node, titles) if operand in keys]
         if node in part.cut:
             picture.cut.append(key)
-        elif expand and node.op is operations.dot_:
+        elif expand and node.op is operations.dot:
             _add_products(picture, node, keys, flowing)
             operands = operands[len(node.inputs) - 1 :]  # the bias, if there is one
         for operand, partial in operands:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autograd_mini.engine import operations
-from autograd_mini.engine.operations import Operation
+from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.value import Value
 
 _LONGEST_NAME = 40
@@ -162,18 +162,18 @@ def compose(operation: Operation, terms: Sequence[Term], notation: Notation) -> 
     'tanh(x)'
     """
     half = len(terms) // 2
-    if operation is operations.sum_:
+    if operation is operations.sum:
         return notation.total(terms)
-    if operation is operations.dot_:
+    if operation is operations.dot:
         return notation.total([*zip(terms[:half], terms[half:]), *terms[2 * half :]])
-    if operation is operations.dist_:
+    if operation is operations.dist:
         return notation.call("dist", [terms[:half], terms[half:]])
     if not re.search(r"\w", operation.symbol):
         if len(operation.parameters) == 1:
             return notation.prefix(operation.symbol, terms[0])
         if len(operation.parameters) == 2:
             return notation.infix(operation.symbol, terms[0], terms[1])
-    return notation.call(operation.name.removesuffix("_"), [terms])
+    return notation.call(operation.name, [terms])
 
 
 def write_summands(notation: Notation, summands: Sequence[Term | tuple[Term, Term]]) -> list[str]:
@@ -244,7 +244,7 @@ class ForwardStep:
         if self.node.op is None:
             return []
         operands = self.operands
-        if self.node.op is operations.dot_ and len(operands) > 1 and operands[-1] == Term("", 0.0):
+        if self.node.op is operations.dot and len(operands) > 1 and operands[-1] == Term("", 0.0):
             operands = operands[:-1]  # the bias of a scalar product that was given none
         numbers = [Term("", operand.data) for operand in operands]
         sides = [compose(self.node.op, terms, notation) for terms in (operands, numbers)]
@@ -320,8 +320,8 @@ class ChainRuleStep:
     @property
     def place(self) -> int:
         """Which of several operands of the result that are all this node, counted from 1; else 0."""
-        inputs = self.result.inputs
-        return inputs[: self.position + 1].count(self.node) if inputs.count(self.node) > 1 else 0
+        places = [i for i, operand in enumerate(self.result.inputs) if operand is self.node]
+        return places.index(self.position) + 1 if len(places) > 1 else 0
 
     def __str__(self) -> str:
         local = _derivative(self.result_name, self.name)
@@ -391,7 +391,9 @@ def _check_current(node: Value, name: str, operands: Sequence[Term]) -> None:
     if node.op is None:
         return
     try:
-        again = Context().run(node.op, *[Value(operand.data) for operand in operands])  # outside of no_grad and such
+        again = Context().run(
+            node.op.apply, [Value(operand.data) for operand in operands]
+        )  # outside of no_grad and such
     except Exception as error:
         shown = _listed(operands)
         raise ValueError(f"{name} can't be computed once more, to be explained, with {shown}: {error}") from error

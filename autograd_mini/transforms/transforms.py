@@ -15,17 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from autograd_mini.engine import modes
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
+from autograd_mini.engine.derivatives import derivative_graph, gradient
 from autograd_mini.engine.operations import identity
-from autograd_mini.engine.value import (
-    Value,
-    comparing,
-    derivative_graph,
-    gradient,
-    is_tracing,
-    recording,
-    topological_order,
-)
+from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.transforms.finite_differences import central_differences
 from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
 
@@ -115,7 +110,7 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[...,
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _Call(f, args, kwargs, argnums)
         root = call.result
-        if not isinstance(root, (Value, Real)):
+        if not isinstance(root, (Scalar, Real)):
             raise TypeError(f"grad needs a function that gives one number, but got {describe(root)}; see jacobian")
         return call.finish(root), unflatten(call.structure, call.derivatives(root))
 
@@ -321,9 +316,9 @@ class _Call:
         self.structure = Structure(tuple, (), structures) if isinstance(argnums, tuple) else structures[0]
         numbers = [number for numbers, _ in flat for number in numbers]
         self.given_values = any(_holds_value(argument) for argument in (*args, *kwargs.values()))
-        with recording():
+        with modes.recording():
             # A Value gets a node of its own here, so that no other use of it counts as this argument.
-            self.inputs: list[Value] = [identity(x) if isinstance(x, Value) else Value(x) for x in numbers]
+            self.inputs = list(map(_variable, numbers))
             remaining = iter(self.inputs)
             replaced = list(args)
             for place, structure in zip(places, structures):
@@ -337,22 +332,28 @@ class _Call:
 
     def stays_on_graph(self, root: Any) -> bool:
         """Say whether the caller may want to differentiate what is computed from a number of the result."""
-        if is_tracing():
-            return isinstance(root, Value)
-        return self.given_values or is_differentiated(root)
+        return self.given_values or modes.is_tracing() or is_differentiated(root)
 
     def derivatives(self, root: Any) -> list[Any]:
         """Give the derivative of one number of the result for every number to differentiate for."""
-        if not isinstance(root, Value):
-            return [0.0] * len(self.inputs)
-        if not self.stays_on_graph(root):
+        if not isinstance(root, Scalar) or (isinstance(root, Value) and modes.is_tracing()):
+            return [0.0] * len(self.inputs)  # no input took part in it
+        if isinstance(root, Value) and not self.stays_on_graph(root):
             return gradient(root, self.inputs)
-        with recording(), comparing():
+        with modes.recording(), modes.rules():
             return derivative_graph(root, self.inputs)
 
     def finish(self, root: Any) -> Any:
         """Give one number of the result as this level's caller wants it."""
-        return root if self.stays_on_graph(root) else _float(root)
+        return root if isinstance(root, Scalar) and self.stays_on_graph(root) else _float(root)
+
+
+def _variable(number: Any) -> Any:
+    """Make a number one to differentiate for; a node of its own, which no other use of that number is."""
+    if isinstance(number, Scalar):
+        return identity(number)
+    tracer = modes.tracer.get()
+    return Value(number) if tracer is None else tracer.variable(number)
 
 
 def is_differentiated(number: Any) -> bool:
@@ -368,8 +369,8 @@ def _holds_value(argument: Any) -> bool:
     if isinstance(argument, dict):
         return any(_holds_value(part) for part in argument.values())
     if isinstance(argument, np.ndarray):
-        return argument.dtype == object and any(isinstance(x, Value) for x in argument.flat)
-    return isinstance(argument, Value)
+        return argument.dtype == object and any(isinstance(x, Scalar) for x in argument.flat)
+    return isinstance(argument, Scalar)
 
 
 def _outer(outer: Structure, inner: Structure, rows: Sequence[Sequence[Any]]) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float, describe
-from autograd_mini.engine.value import Value
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ NUMBER = Structure(float)
 
 def _elements(array: Any, role: str) -> tuple[list[Any], Structure]:
     """List the elements of an array."""
-    elements = [x if isinstance(x, Value) else as_float(x, f"an element of {role}") for x in array.flat]
+    elements = [x if isinstance(x, Scalar) else as_float(x, f"an element of {role}") for x in array.flat]
     return elements, Structure(np.ndarray, array.shape)
 
 
@@ -106,7 +106,7 @@ def flatten(
     >>> unflatten(structure, numbers)
     [1.0, (2.0, 3.0)]
     """
-    if isinstance(tree, Value):
+    if isinstance(tree, Scalar):
         return [tree], NUMBER
     if isinstance(tree, np.ndarray):
         return list_array(tree, role)
@@ -121,7 +121,7 @@ def flatten(
     numbers: list[Any] = []
     parts: list[Structure] = []
     for key, child in zip(keys or range(len(children)), children):
-        if isinstance(child, Value) or type(child) is float:
+        if isinstance(child, Scalar) or type(child) is float:
             numbers.append(child)
             parts.append(NUMBER)
         else:
@@ -145,7 +145,7 @@ def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
 
 def make_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Make an array of floats, or one of objects if there are Values among them."""
-    kind = object if any(isinstance(x, Value) for x in numbers) else float
+    kind = object if any(isinstance(x, Scalar) for x in numbers) else float
     array = np.empty(len(numbers), dtype=kind)
     array[:] = numbers
     return array.reshape(shape)

@@ -39,7 +39,7 @@ def prepare_jit(function: Scalars, point: Array, examples: Array | None) -> Prog
 
     f = value_and_grad(lambda *args: function(autograd_mini, *args))
     if examples is None:
-        compiled = jit(f, in_axes=None, threads=1)
+        compiled = jit(f, threads=1)
         return program(lambda: compiled(point))
     compiled = jit(f, in_axes=(None, 0), reduce="mean", threads=1)
     return program(lambda: compiled(point, examples))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from autograd_mini.command.expression import FUNCTIONS, MAX_LENGTH, ExpressionError, evaluate, shorten
 from autograd_mini.engine import operations
+from autograd_mini.engine.operation import Operation
 
 NUMBERS = {"x": 0.7, "y": -1.3, "z": 2.5}
 
@@ -94,8 +95,11 @@ def test_log_to_base_two_is_exact() -> None:
     assert value_of("log(x, base=10)", x=1000) == math.log10(1000)
 
 
-@pytest.mark.parametrize("row", [row for row in operations.TABLE.values() if not row.name.endswith("_")], ids=repr)
-def test_every_function_of_the_table_is_called_by_name(row: operations.Operation) -> None:
+ROWS = [row for row in operations.TABLE.values() if row.gather is None]  # the others take lists
+
+
+@pytest.mark.parametrize("row", ROWS, ids=repr)
+def test_every_function_of_the_table_is_called_by_name(row: Operation) -> None:
     names = (row.parameters or ("x", "y"))[:3]
     point = dict(zip("xyz", [0.25, 0.5, 0.75]))
     arguments = dict(zip(names, point.items()))

@@ -1,12 +1,12 @@
 """Every operation of the table through jit: value, gradient and Hessian, for numbers and for batches.
 
 The engine as interpreted, which the compiler does not use, says what is right (law 4). How an
-operation alone is lowered is tested in test_compiler_lowering.py.
+operation alone is lowered is tested in test_lowering.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -16,7 +16,8 @@ from agreement import assert_agree
 from references import REFERENCES
 
 from autograd_mini import hessian, jit, value_and_grad
-from autograd_mini.engine.operations import TABLE, Operation
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import TABLE
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -27,6 +28,11 @@ SIZES = [0, 1, 3, 4, 5, 7, 8, 9, 1000]
 Row = tuple[float, ...]
 
 every_operation = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE.keys())
+
+
+def of_operands(op: Operation) -> Callable[..., Any]:
+    """Make the function of an operation's operands: `sum`, `dot` and others are called with sequences of them."""
+    return lambda *operands: op.apply(operands)
 
 
 def rows_of(op: Operation) -> list[list[Row]]:
@@ -55,7 +61,7 @@ def first(count: int, batch: Any) -> Any:
 @every_operation
 def test_value_and_gradient_agree_with_the_engine(op: Operation) -> None:
     for rows in rows_of(op):
-        derive = value_and_grad(op, argnums=tuple(range(len(rows[0]))))
+        derive = value_and_grad(of_operands(op), argnums=tuple(range(len(rows[0]))))
         compiled = jit(derive, in_axes=0)
         expected = [derive(*row) for row in rows]
         for row, right in zip(rows, expected, strict=True):
@@ -69,7 +75,7 @@ def test_value_and_gradient_agree_with_the_engine(op: Operation) -> None:
 def test_hessian_agrees_with_the_engine(op: Operation) -> None:
     sign_changes = REFERENCES[op.name].sign_changes
     for rows in rows_of(op):
-        second = hessian(op, argnums=tuple(range(len(rows[0]))))
+        second = hessian(of_operands(op), argnums=tuple(range(len(rows[0]))))
         compiled = jit(second, in_axes=0)
         for is_near, floor in ((True, 1e-15), (False, 0.0)):
             some = [row for row in rows if any(abs(row[0] - place) < 0.5 for place in sign_changes) == is_near]
@@ -86,7 +92,7 @@ def test_operands_may_be_numbers_of_the_batch_and_numbers_of_an_example(mapped: 
     def every_operation(x: Any, y: Any) -> list[Any]:
         return [value_and_grad(op, argnums=(0, 1))(x, y) for op in binary]
 
-    compiled = jit(every_operation)
+    compiled = jit(every_operation, in_axes=0)
     for number in numbers:
         arguments: list[Any] = [number, number]
         arguments[mapped] = np.array(numbers)
@@ -103,7 +109,7 @@ def test_a_number_of_all_examples_is_an_operand_of_every_operation() -> None:
     def every_operation(x: Any, y: Any) -> list[Any]:
         return [op(x) + y for op in unary]
 
-    compiled = jit(every_operation)
+    compiled = jit(every_operation, in_axes=0)
     for number in numbers:
         expected = [np.array([op(number) + y for y in numbers]) for op in unary]
         assert_agree(compiled(number, np.array(numbers)), expected)

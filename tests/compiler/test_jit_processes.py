@@ -59,7 +59,7 @@ def test_a_function_at_the_top_of_a_module_travels_with_its_kernels() -> None:
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_a_lambda_travels_as_its_graphs(protocol: int) -> None:
-    compiled = jit(value_and_grad(lambda x: sin(x) * x))
+    compiled = jit(value_and_grad(lambda x: sin(x) * x), in_axes=0)
     expected = compiled(0.5), compiled(XS)
     other = pickle.loads(pickle.dumps(compiled, protocol))
     assert bits([other(0.5), other(XS)]) == bits(list(expected))
@@ -99,7 +99,7 @@ def test_graphs_with_folds_constants_and_dots_travel() -> None:
 
 
 def test_kernels_are_compiled_again_in_a_fresh_process() -> None:
-    compiled = jit(value_and_grad(lambda x: sin(x) * x))
+    compiled = jit(value_and_grad(lambda x: sin(x) * x), in_axes=0)
     expected = compiled(XS)
     program = (
         "import pickle, sys; import numpy as np\n"
@@ -148,7 +148,7 @@ FORK_AFTER_COMPILING = """
 import os
 import numpy as np
 from autograd_mini import grad, jit, sin, value_and_grad
-compiled = jit(value_and_grad(lambda x: sin(x) * x), reduce="sum", threads=2)
+compiled = jit(value_and_grad(lambda x: sin(x) * x), in_axes=0, reduce="sum", threads=2)
 batch = np.linspace(0.0, 1.0, 300_000)
 expected = compiled(batch)  # starts threads, which a child does not have
 for _ in range(3):
@@ -200,7 +200,7 @@ FORK_WHILE_A_BATCH_IS_COMPUTED = """
 import os, threading
 import numpy as np
 from autograd_mini import jit, sin
-compiled = jit(lambda x: sin(sin(sin(x))), reduce="sum", threads=2)
+compiled = jit(lambda x: sin(sin(sin(x))), in_axes=0, reduce="sum", threads=2)
 batch = np.linspace(0.0, 1.0, 300_000)
 expected = compiled(batch)
 
@@ -402,7 +402,7 @@ AT_EXIT = """
 import sys
 import numpy as np
 from autograd_mini import exp, jit
-sys.kept = compiled = jit(lambda x: exp(x) * x, reduce="sum", threads=2)
+sys.kept = compiled = jit(lambda x: exp(x) * x, in_axes=0, reduce="sum", threads=2)
 compiled(np.linspace(0.0, 1.0, 300_000))
 compiled.itself = compiled
 """
@@ -441,7 +441,7 @@ def test_kernels_and_their_graphs_are_freed_without_the_collector(batch: Any) ->
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
-        jit(value_and_grad(lambda x: where(greater(x, 0.37), exp(x) * sin(x), cos(x))))(batch)
+        jit(value_and_grad(lambda x: where(greater(x, 0.37), exp(x) * sin(x), cos(x))), in_axes=0)(batch)
         gc.collect()
         kinds = {type(thing) for thing in gc.garbage}
     finally:

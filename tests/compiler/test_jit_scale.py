@@ -249,7 +249,7 @@ def test_depth_costs_no_recursion() -> None:
 )
 def test_width_costs_no_code(total: Callable[[Any], Any]) -> None:
     xs = np.random.default_rng(0).normal(size=8_000)
-    compiled = jit(value_and_grad(total), in_axes=None)
+    compiled = jit(value_and_grad(total))
     value, slope = compiled(xs)
     assert value == pytest.approx(math.fsum(x * x for x in xs), rel=1e-12)
     np.testing.assert_array_equal(slope, 2.0 * xs)
@@ -258,6 +258,6 @@ def test_width_costs_no_code(total: Callable[[Any], Any]) -> None:
 
 def test_a_function_may_have_very_many_results() -> None:
     xs = np.linspace(-1.0, 1.0, 5_000)
-    compiled = jit(lambda xs: [x * x + 1.0 for x in xs], in_axes=None)
+    compiled = jit(lambda xs: [x * x + 1.0 for x in xs])
     assert compiled(xs) == [x * x + 1.0 for x in xs.tolist()]
     assert len(compiled.lower(xs).llvm_ir) < 50_000

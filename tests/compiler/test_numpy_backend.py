@@ -13,7 +13,8 @@ from references import REFERENCES
 from autograd_mini import jit, operation
 from autograd_mini.compiler.backends.lowering import Number, lower
 from autograd_mini.compiler.backends.numpy import Arrays
-from autograd_mini.engine.operations import TABLE, Operation
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import TABLE
 
 
 @pytest.mark.parametrize("op", TABLE.values(), ids=TABLE.keys())

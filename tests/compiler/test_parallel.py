@@ -64,7 +64,7 @@ def test_results_do_not_depend_on_the_number_of_threads(batch: tuple[Any, ...], 
 
 def test_any_number_of_threads_may_be_allowed() -> None:
     xs = np.linspace(0.0, 1.0, 5)
-    assert jit(lambda x: x * 2.0, threads=10**30)(xs).tolist() == (xs * 2.0).tolist()
+    assert jit(lambda x: x * 2.0, in_axes=0, threads=10**30)(xs).tolist() == (xs * 2.0).tolist()
 
 
 def test_parts_of_a_large_batch_are_taken_by_as_many_threads_as_there_are(

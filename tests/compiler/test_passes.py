@@ -77,7 +77,7 @@ def layer(rows: int, inputs: int) -> Graph:
     for row in range(rows):
         first = arguments + len(sums)
         sums += [("mul", inputs * (row + 1) + i, i) for i in range(inputs)]
-        sums.append(("sum_", *range(first, first + inputs)))
+        sums.append(("sum", *range(first, first + inputs)))
         results.append(first + inputs)
     return graph_of(arguments, *sums, results=results)
 
@@ -92,7 +92,7 @@ def test_sums_that_share_factors_are_one_run() -> None:
 
 
 def test_what_is_mixed_in_a_sum_is_copied_to_all_lanes() -> None:
-    graph = graph_of(6, ("dot_", 0, 1, 3, 3, 4, 5, 4), results=[6])
+    graph = graph_of(6, ("dot", 0, 1, 3, 3, 4, 5, 4), results=[6])
     (_, steps), _, _ = forms(graph, 2)
     assert steps.splitlines()[-2] == "6 <- dot 3 4 5 7 . 0 1 ~3 ~4"  # 7 is the number 1
 

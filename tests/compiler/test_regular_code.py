@@ -106,7 +106,7 @@ def test_results_of_one_pattern_may_need_each_other() -> None:
         return states
 
     xs = np.linspace(-1.0, 1.0, BATCH)
-    found = jit(function)(xs)
+    found = jit(function, in_axes=0)(xs)
     for i, x in enumerate(xs):
         np.testing.assert_allclose([state[i] for state in found], function(x), rtol=1e-13)
 

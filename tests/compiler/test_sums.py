@@ -172,5 +172,5 @@ def test_few_terms_are_no_sum() -> None:
 
 
 def test_what_is_needed_elsewhere_begins_a_sum_of_its_own() -> None:
-    nodes = [("sum_", 0, 1, 2, 3), ("dot_", 0, 1, 2, 3, 6), ("sum_", 7, 0, 1, 2), ("mul", 7, 6)]
+    nodes = [("sum", 0, 1, 2, 3), ("dot", 0, 1, 2, 3, 6), ("sum", 7, 0, 1, 2), ("mul", 7, 6)]
     assert sums_of(*nodes, results=[8, 9]) == "6 = 0.0 + 0 + 1 + 2 + 3\n8 = 0.0 + 7 + 0 + 1 + 2"

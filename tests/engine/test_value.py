@@ -142,15 +142,20 @@ def test_builtin_sum_and_augmented_assignment() -> None:
     assert [x.grad for x in xs] == [2.0] * 4
 
 
-def test_ordering_and_truth_look_at_data_but_equality_is_identity() -> None:
+def test_comparisons_and_truth_look_at_data_and_hash_at_identity() -> None:
     x, y = Value(1.0), Value(1.0)
     assert x <= y
     assert not x < y
     assert x < 2
     assert 2 > x
     assert x >= np.float64(1.0)
-    assert x != y
-    assert x == x
+    assert x == y
+    assert (x != y) is False
+    assert x == 1
+    assert x != 2.0
+    assert x != "1"
+    assert Value(math.nan) != Value(math.nan)
+    assert 1.0 in [Value(2.0), x]
     assert len({x, y, x}) == 2
     assert not Value(0.0)
     assert Value(math.nan)

@@ -180,14 +180,14 @@ def test_paths_that_meet_are_accumulated_one_by_one() -> None:
 
 def operands_for(name: str) -> list[Value]:
     row = TABLE[name]
-    count = len(row.parameters) or {"dot_": 5, "dist_": 4}.get(name, 3)
+    count = len(row.parameters) or {"dot": 5, "dist": 4}.get(name, 3)
     return [Value(x, f"x{i}") for i, x in enumerate([-1.5, 0.25, 2.0, -0.5, 3.0][:count])]
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_operation_has_a_formula_that_computes_it(name: str) -> None:
     operands = operands_for(name)
-    out = TABLE[name](*operands)
+    out = TABLE[name].apply(operands)
     *_, line = lines(explain(out), "Forward")
     _, formula, numbers, result = line.split(" = ")
     assert same(float(result), out.data)

@@ -25,8 +25,8 @@ def read(value: Value, step: int = -1, backward: bool = False) -> str:
 @pytest.mark.parametrize("name", TABLE)
 def test_every_operation_is_typeset_with_each_operand(name: str) -> None:
     row = TABLE[name]
-    names = "abcde"[: len(row.parameters) or {"dot_": 5, "dist_": 4}.get(name, 3)]
-    [left, formula, _, result] = sides(row(*(Value(i + 1.0, label) for i, label in enumerate(names))))
+    names = "abcde"[: len(row.parameters) or {"dot": 5, "dist": 4}.get(name, 3)]
+    [left, formula, _, result] = sides(row.apply([Value(i + 1.0, label) for i, label in enumerate(names)]))
     assert "".join(left.itertext()) == "f"
     assert {e.text for e in formula.iter("mi")} >= set(names)
     assert "".join(result.itertext())[0] in "=≈"

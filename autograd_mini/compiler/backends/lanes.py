@@ -12,7 +12,7 @@ from llvmlite import ir
 from autograd_mini.compiler.backends import machine
 from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target
-from autograd_mini.engine.operations import Operation
+from autograd_mini.engine.operation import Operation
 
 DOUBLE = ir.DoubleType()
 INDEX, COUNT = ir.IntType(32), ir.IntType(64)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Any, NoReturn
 
-import numpy as np
-
 from autograd_mini.compiler.program import Shape
-from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.checks import as_float
-from autograd_mini.engine.operations import TABLE, Operation
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import TABLE
 
 # C's math functions of doubles, by their number of operands: what a row may name, beside rows of the table.
 LIBRARY = {
@@ -82,92 +80,15 @@ class Number(Scalar):
     def _alike(self, operand: Any, operation: Operation) -> Number:
         return operand if isinstance(operand, Number) else self.target.constant(operation.number(operand))
 
-    def _binary(self, name: str, first: Any, second: Any) -> Any:
-        """Compute an operation on two operands, or leave it to the class of the other one."""
-        if not all(isinstance(x, (Number, Real, np.bool_)) for x in (first, second)):
+    def _compare(self, operation: Operation, other: Any) -> Any:
+        if not (isinstance(other, Number) or is_real(other)):
             return NotImplemented
-        return self._apply(TABLE[name], (first, second))
-
-    def _compare(self, name: str, other: Any) -> Any:
-        if not isinstance(other, (Number, Real, np.bool_)):
-            return NotImplemented
-        return self.target.compare(_SIGNS[name], self, self._alike(other, TABLE["less"]))
+        return self.target.compare(_SIGNS[operation.name], self, self._alike(other, operation))
 
     def _refuse(self, what: str) -> NoReturn:
         message = f"a number that compiled code computes has no {what}: write where(condition, a, b), not a branch"
         self.target.refusals.append(message)
         raise TypeError(message)
-
-    def __add__(self, other: Any) -> Any:
-        return self._binary("add", self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return self._binary("add", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return self._binary("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._binary("sub", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return self._binary("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._binary("mul", other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._binary("div", self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self._binary("div", other, self)
-
-    def __neg__(self) -> Number:
-        return self._apply(TABLE["neg"], (self,))
-
-    def __pos__(self) -> Number:
-        return self
-
-    def __abs__(self) -> Number:
-        return self._apply(TABLE["abs"], (self,))
-
-    def __pow__(self, other: Any) -> Any:
-        return TABLE["pow"](self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return TABLE["pow"](other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return TABLE["mod"](self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return TABLE["mod"](other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return TABLE["floor_divide"](self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return TABLE["floor_divide"](other, self)
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compare("less", other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._compare("less_equal", other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compare("greater", other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compare("greater_equal", other)
-
-    def __eq__(self, other: Any) -> Any:
-        return self._compare("equal", other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self._compare("not_equal", other)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __bool__(self) -> NoReturn:
         self._refuse("truth value")

@@ -15,7 +15,7 @@ from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
 from autograd_mini.compiler.program import Dot, Expression, Fold, Load, Outer, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
-from autograd_mini.engine.operations import Operation
+from autograd_mini.engine.operation import Operation
 
 # Totals are added up as by vectors of so many lanes: as native code does on most processors.
 WIDTH = 8

@@ -1,15 +1,4 @@
-# C types of operations.py, read by Cython alone.
-
-cdef class Operation:
-    cdef dict __dict__
-    cdef readonly str name
-    cdef readonly object function
-    cdef readonly tuple rules
-    cdef readonly bint is_variadic
-    cdef Py_ssize_t arity
-
-
-# Each function of the arithmetic exists for C doubles and for objects.
+# C types of elementary.py, read by Cython alone.
 
 ctypedef fused real:
     double

@@ -1,0 +1,221 @@
+"""Simplification of a graph: what IEEE 754 lets stand the same becomes the same.
+
+An operation on constants is computed, an operation that is there already is used again, and one that
+changes nothing is left out. Knows the table of operations, and nothing of tracing or of code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from autograd_mini.compiler.graph import Graph, Node, Operands
+from autograd_mini.engine import operations
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import add, detach, div, identity, mul, neg, sub, where
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
+
+
+def simplify(graph: Graph) -> Graph:
+    """Write a graph anew without what it can do without.
+
+    Parameters
+    ----------
+    graph : Graph
+        As it was traced. Rows that are neither operations nor constants are given in each call.
+
+    Returns
+    -------
+    Graph
+        Its arguments are the rows that are given, in their order.
+    """
+    node: cython.Py_ssize_t
+    given: list[int] = [
+        node for node in range(len(graph.operations)) if graph.operations[node] is None and node not in graph.constants
+    ]
+    builder: Builder = Builder(len(given))
+    places: list[int] = [-1] * len(graph.operations)
+    for place, node in enumerate(given):
+        places[node] = place
+    for node in graph.live():
+        operation = graph.operations[node]
+        if operation is identity or operation is detach:  # of no effect, once derivatives are in the graph
+            places[node] = places[graph.operands[node][0]]
+        elif operation is not None:
+            places[node] = builder.add(operation, tuple([places[operand] for operand in graph.operands[node]]))
+        elif node in graph.constants:
+            places[node] = builder.constant(graph.constants[node])
+    builder.graph.results = [places[node] for node in graph.results]
+    return builder.graph
+
+
+@cython.cclass
+class Builder:
+    """A graph to which operations are added in their simplest form.
+
+    Parameters
+    ----------
+    arguments : int
+        How many numbers are given in each call.
+    """
+
+    def __init__(self, arguments: int) -> None:
+        self.graph: Graph = Graph(arguments)
+        # By the operation, then by its operands: of two of them as one integer.
+        self._found: dict[Operation, dict[Any, Node]] = {}
+        # What constants, comparisons and their like can't exceed, whatever the arguments.
+        self._bounds: list[float] = [math.inf] * arguments
+
+    def constant(self, number: float) -> Node:
+        """Give the node of a constant."""
+        node: cython.Py_ssize_t = self.graph.constant(number)
+        if node == len(self._bounds):
+            self._bounds.append(abs(number) if math.isfinite(number) else math.inf)
+        return node
+
+    def add(self, operation: Operation, operands: Operands) -> Node:
+        """Give the node of an operation, which may turn out to be a simpler one."""
+        node: cython.Py_ssize_t
+        constants = self.graph.constants
+        for operand in operands:
+            if operand not in constants:
+                break
+        else:
+            return self.constant(operation.function(*[constants[operand] for operand in operands]))
+        simpler_form = _SIMPLER.get(operation)
+        if simpler_form is not None:
+            simpler: Node | None = simpler_form(self, operands)
+            if simpler is not None:
+                return simpler
+        key: Any = operands
+        if len(operands) == 2:
+            x: cython.longlong = operands[0]
+            y: cython.longlong = operands[1]
+            if x > y and (operation is mul or operation is add):
+                x, y = y, x
+            key = x << 32 | y
+        found = self._found.get(operation)
+        if found is None:
+            found = self._found[operation] = {}
+        if key in found:
+            return found[key]
+        node = found[key] = self.graph.append(operation, operands)
+        self._bounds.append(math.inf if operation.bound is None else self._bound(operation.bound, operands))
+        return node
+
+    def _bound(self, bound: Any, operands: Operands) -> float:
+        """Say how large a result can be."""
+        if isinstance(bound, float):
+            return bound
+        for operand in operands:
+            if self._bounds[operand] == math.inf:
+                return math.inf
+        return bound(*[self._bounds[operand] for operand in operands])
+
+    def is_zero(self, node: Node) -> bool:
+        """Say whether a node is zero, of whatever sign, in all calls."""
+        return self.graph.constants.get(node) == 0.0 or (
+            self.graph.operations[node] is mul and self._bounds[node] == 0.0
+        )
+
+
+# What is simpler, and the same number in every case, signed zeros, inf and nan included.
+
+
+def _simpler_mul(builder: Builder, operands: Operands) -> Node | None:
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
+    x, y = operands
+    graph: Graph = builder.graph
+    factor, other = graph.constants.get(x), y
+    if factor is None:
+        factor, other = graph.constants.get(y), x
+    if factor is not None:
+        if factor == 1.0:
+            return other
+        return builder.add(neg, (other,)) if factor == -1.0 else None
+    if graph.operations[x] is neg and graph.operations[y] is neg:
+        return builder.add(mul, (graph.operands[x][0], graph.operands[y][0]))
+    return None
+
+
+def _simpler_div(builder: Builder, operands: Operands) -> Node | None:
+    x, y = operands
+    divisor = builder.graph.constants.get(y)
+    if divisor is None:
+        return None
+    mantissa, exponent = math.frexp(divisor)
+    if abs(mantissa) == 0.5 and abs(exponent) < 1000:  # a power of two, whose reciprocal is exact
+        return builder.add(mul, (x, builder.constant(1.0 / divisor)))
+    return None
+
+
+def _simpler_add(builder: Builder, operands: Operands) -> Node | None:
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
+    x, y = operands
+    graph: Graph = builder.graph
+    if graph.is_constant(x, -0.0):
+        return y
+    if graph.is_constant(y, -0.0):
+        return x
+    if graph.operations[y] is neg:
+        return builder.add(sub, (x, graph.operands[y][0]))
+    if graph.operations[x] is neg:
+        return builder.add(sub, (y, graph.operands[x][0]))
+    return None
+
+
+def _simpler_sub(builder: Builder, operands: Operands) -> Node | None:
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
+    x, y = operands
+    graph: Graph = builder.graph
+    if graph.is_constant(y, 0.0):
+        return x
+    return builder.add(add, (x, graph.operands[y][0])) if graph.operations[y] is neg else None
+
+
+def _simpler_neg(builder: Builder, operands: Operands) -> Node | None:
+    (x,) = operands
+    return builder.graph.operands[x][0] if builder.graph.operations[x] is neg else None
+
+
+def _simpler_pow(builder: Builder, operands: Operands) -> Node | None:
+    x, y = operands
+    match builder.graph.constants.get(y):
+        case 0.0:
+            return builder.constant(1.0)
+        case 1.0:
+            return x
+        case 2.0:
+            return builder.add(mul, (x, x))
+        case 3.0:
+            return builder.add(mul, (builder.add(mul, (x, x)), x))
+        case -1.0:
+            return builder.add(div, (builder.constant(1.0), x))
+    return None
+
+
+def _simpler_where(builder: Builder, operands: Operands) -> Node | None:
+    condition, x, y = operands
+    known = builder.graph.constants.get(condition)
+    if x == y or (known is not None and known != 0.0):
+        return x
+    return y if builder.is_zero(condition) else None
+
+
+_SIMPLER: dict[Operation, Callable[[Builder, Operands], Node | None]] = {
+    mul: _simpler_mul,
+    div: _simpler_div,
+    add: _simpler_add,
+    sub: _simpler_sub,
+    neg: _simpler_neg,
+    operations.pow: _simpler_pow,
+    where: _simpler_where,
+}

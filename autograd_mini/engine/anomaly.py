@@ -1,0 +1,37 @@
+"""What `detect_anomaly` says: the first operation that makes a nan or an inf out of finite numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from autograd_mini.engine.operation import Operation
+
+
+def check_forward(operation: Operation, operands: Sequence[Any], data: float) -> None:
+    """Raise where a result is not finite, though its operands are."""
+    if not math.isfinite(data) and all(math.isfinite(operand.data) for operand in operands):
+        raise FloatingPointError(f"{operation.name} gave {data} for the inputs {_listed(operands)}")
+
+
+def check_backward(order: Sequence[Any], seed: float) -> None:
+    """Backpropagate on paper: raise at the first anomaly, before any `.grad` has changed."""
+    grads = {id(node): 0.0 if node.inputs else node.grad for node in order}
+    grads[id(order[-1])] += seed
+    for node in reversed(order):
+        upstream = grads[id(node)]
+        for operand, local in zip(node.inputs, node.local_grads):
+            grad = grads[id(operand)] + upstream * local
+            finite_before = math.isfinite(upstream) and math.isfinite(grads[id(operand)])
+            if not math.isfinite(grad) and finite_before and operand.requires_grad:
+                raise FloatingPointError(
+                    f"the backward pass of {node.op.name} gave the gradient {grad} for {_listed([operand])}: "
+                    f"upstream gradient {upstream}, local derivative {local}, inputs {_listed(node.inputs)}"
+                )
+            grads[id(operand)] = grad
+
+
+def _listed(operands: Sequence[Any]) -> str:
+    shown = [f"{operand.label or '?'} = {operand.data}" for operand in operands[:6]]
+    return ", ".join(shown) + (f" and {len(operands) - 6} more" if len(operands) > 6 else "")

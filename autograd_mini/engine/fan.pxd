@@ -1,0 +1,13 @@
+# C types of fan.py, read by Cython alone.
+
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object container)
+
+
+cdef class Fan:
+    cdef tuple operands
+    cdef double* local
+
+
+cpdef Fan make_fan(tuple[Any, ...] operands)
+cdef double* _allocate(Py_ssize_t n) except NULL

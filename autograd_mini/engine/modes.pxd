@@ -1,0 +1,5 @@
+# C types of modes.py, read by Cython alone.
+
+
+cdef class Blocks:
+    cdef public int open

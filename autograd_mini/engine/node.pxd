@@ -1,0 +1,28 @@
+# C types of node.py, read by Cython alone.
+
+cimport cython
+
+from autograd_mini.engine.arithmetic cimport Scalar
+from autograd_mini.engine.fan cimport Fan
+from autograd_mini.engine.modes cimport Blocks
+
+cdef Blocks _blocks
+cdef int _depth
+cdef list _condemned
+
+
+@cython.no_gc
+cdef class Node(Scalar):
+    cdef double _data
+    cdef double _grad
+    cdef object _origin
+    cdef Node _left
+    cdef Node _right
+    cdef double _d_left
+    cdef double _d_right
+    cdef long long _mark
+
+
+cpdef object origin_of(Node node)
+cpdef Fan fan_of(Node node)
+cpdef void set_fan(Node node, Fan fan) noexcept

@@ -1,0 +1,208 @@
+"""What a node of the graph keeps, in 80 bytes: its number and gradient, its operands and local derivatives, its name.
+
+Knows what may be read of a node, and nothing of how nodes are made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autograd_mini.engine import modes, operations
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.fan import Fan
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.refusals import BRANCHES, FLOAT, FUNCTIONS, INT, TRANSFORMS, refuse
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
+
+_blocks = modes.BLOCKS
+
+# Stands in a leaf for the operation that made it, where no gradient is wanted of that leaf.
+CONSTANT = object()
+
+# Nodes that await deallocation because the chain that led to them was long.
+_depth = 0
+_condemned: list[Any] = []
+
+
+class _Labelled:
+    """Where a node with a label comes from, in the place of the operation alone. Most nodes have none."""
+
+    __slots__ = ("label", "origin")
+
+    def __init__(self, origin: Any, label: str) -> None:
+        self.origin, self.label = origin, label
+
+
+@cython.no_gc  # a graph has no cycles, so it need not be searched for them
+@cython.cclass
+class Node(Scalar):
+    """The fields of a `Value`.
+
+    A leaf has no operands. A node of one operand keeps it in `_left`, a node of two in `_left` and `_right`; a node of
+    more keeps a `Fan` in `_right`, and nothing in `_left`.
+    """
+
+    __slots__ = ("_d_left", "_d_right", "_data", "_grad", "_left", "_mark", "_origin", "_right")
+
+    _data: cython.double
+    _grad: cython.double
+    _origin: Any  # an Operation, None for a leaf, CONSTANT; or one of these with a label
+    _left: Any
+    _right: Any
+    _d_left: cython.double
+    _d_right: cython.double
+    _mark: cython.longlong  # of the last walk that came by
+
+    def __dealloc__(self) -> None:  # called in the compiled engine alone
+        """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
+        global _depth
+        if self._left is None and self._right is None:
+            return
+        if _depth >= 100:
+            _condemned.append(self._left)
+            _condemned.append(self._right)
+            return
+        _depth += 1
+        self._right = None  # the youngest first: memory freed backwards is reused forwards, which caches like
+        self._left = None
+        if _depth == 1:
+            while _condemned:
+                _condemned.pop()
+        _depth -= 1
+
+    @property
+    def data(self) -> float:
+        if _blocks.open and self.is_traced:
+            refuse("reading .data of", "; compute with the Value itself")
+        return self._data
+
+    @data.setter
+    def data(self, number: Any) -> None:
+        if _blocks.open and modes.is_tracing():
+            refuse("assigning to .data of", "; make a new Value instead")
+        self._data = number if type(number) is float else as_float(number, "data")
+
+    @property
+    def grad(self) -> float:
+        return self._grad
+
+    @grad.setter
+    def grad(self, number: Any) -> None:
+        self._grad = number if type(number) is float else as_float(number, "grad")
+
+    @property
+    def label(self) -> str:
+        return self._origin.label if type(self._origin) is _Labelled else ""
+
+    @label.setter
+    def label(self, text: Any) -> None:
+        if not isinstance(text, str):
+            raise TypeError(
+                f"label must be a string, not {describe(text)}; to define an operation, see autograd_mini.operation"
+            )
+        self._origin = _Labelled(origin_of(self), str(text)) if text else origin_of(self)
+
+    @property
+    def op(self) -> Operation | None:
+        return None if self.is_leaf else origin_of(self)
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        if self._right is None:
+            return () if self._left is None else (self._left,)
+        return fan_of(self).operands if self._left is None else (self._left, self._right)
+
+    @property
+    def local_grads(self) -> tuple[float, ...]:
+        if _blocks.open and self.is_traced:
+            refuse("reading .local_grads of", TRANSFORMS)
+        if self._right is None:
+            return () if self._left is None else (self._d_left,)
+        if self._left is not None:
+            return (self._d_left, self._d_right)
+        fan: Fan = fan_of(self)
+        return tuple([fan.local[i] for i in range(len(fan.operands))])
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this Value was given rather than computed."""
+        return self._left is None and self._right is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """False for a number that stood in an expression, and for what `detach` and `no_grad` give."""
+        return origin_of(self) is not CONSTANT
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether `jit` is tracing the function that runs here, and this Value has other data in each call of it."""
+        tracer: Any = modes.tracer.get()
+        return tracer is not None and tracer.is_traced(self)
+
+    @property
+    def _prev(self) -> set[Any]:
+        """The operands as micrograd has them."""
+        return set(self.inputs)
+
+    @property
+    def _op(self) -> str:
+        """The operation as micrograd writes it."""
+        operation = self.op
+        if operation is None:
+            return ""
+        if operation is operations.pow and not self._right.requires_grad:
+            return f"**{self._right.data:g}"
+        return str(operation.symbol)
+
+    def item(self) -> float:
+        """Give the data as a float, which is no part of the graph."""
+        return self.data
+
+    def __bool__(self) -> bool:
+        if _blocks.open and self.is_traced:
+            refuse("the truth of", BRANCHES)
+        return self._data != 0.0
+
+    def __float__(self) -> float:
+        if _blocks.open and self.is_traced:
+            refuse("float() of", FUNCTIONS)
+        raise TypeError(FLOAT)
+
+    def __int__(self) -> int:
+        if _blocks.open and self.is_traced:
+            refuse("int() of", "; write autograd_mini.trunc(v)")
+        raise TypeError(INT)
+
+    def __repr__(self) -> str:
+        if _blocks.open and self.is_traced:
+            return "Value(traced)"
+        return f"Value(data={self._data}, grad={self._grad})"
+
+    def __format__(self, specification: str) -> str:
+        return format(self.data, specification) if specification else repr(self)
+
+
+def origin_of(node: Node) -> Any:
+    """Give the operation that made a node; None for a leaf, or CONSTANT."""
+    origin: Any = node._origin
+    return origin.origin if type(origin) is _Labelled else origin
+
+
+def fan_of(node: Node) -> Fan:
+    """Give the operands of a node that has more than two, or none at all."""
+    if cython.compiled:
+        return cython.cast(Fan, node._right)
+    else:
+        return node._right
+
+
+def set_fan(node: Node, fan: Fan) -> None:
+    if cython.compiled:
+        node._right = cython.cast(Node, fan)  # nothing reads it as a Node where `_left` is None
+    else:
+        node._right = fan

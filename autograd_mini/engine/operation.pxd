@@ -1,0 +1,22 @@
+# C types of operation.py, read by Cython alone.
+
+
+cimport cython
+
+
+@cython.no_gc
+cdef class Operand:
+    pass
+
+
+cdef class Operation:
+    cdef dict __dict__
+    cdef readonly str name
+    cdef readonly object function
+    cdef readonly tuple rules
+    cdef readonly bint is_variadic
+    cdef Py_ssize_t arity
+    cdef readonly object gather
+    cdef readonly object bound
+
+    cpdef apply(self, object operands)

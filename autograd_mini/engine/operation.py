@@ -1,0 +1,247 @@
+"""What an operation is: a name, a function of floats, and a derivative rule for each operand.
+
+Knows no operation in particular, and nothing of `Value`: an `Operand` knows how to compute with itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from types import MethodType
+from typing import Any
+
+from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.ieee import FloatFunction
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
+
+Rule = Callable[..., Any]
+Lowering = str | Rule
+
+
+@cython.no_gc
+@cython.cclass
+class Operand:
+    """Whatever computes operations on itself."""
+
+    __slots__ = ()
+
+    def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
+        """Compute or record an operation on operands of which one is this: what a call of it leads to."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _apply")
+
+
+@cython.cclass
+class Operation:
+    """One differentiable operation; call it on Values or numbers.
+
+    Made by `operation`, which documents the arguments.
+
+    Attributes
+    ----------
+    name : str
+        What Python calls it: `"tanh"`.
+    symbol : str
+        What a drawing calls it: `"*"` for `mul`, else the name.
+    notation : str
+        How a formula is written with it: `"call"`, `"prefix"`, `"infix"`, or the name of a notation of its own.
+    parameters : tuple of str
+        The names of its operands; empty for an operation of any number of operands.
+    function : callable
+        Floats to float, total: nan or inf rather than an exception.
+    lowering : str, callable or None
+        How it is compiled, where that is not as `function` says.
+    bound : float, callable or None
+        How large a result can be: always, or given how large the operands can be; None if there is no limit.
+    gather : callable or None
+        Lists the operands, given the arguments of a call, where these are sequences.
+    """
+
+    def __init__(
+        self,
+        signature: str,
+        function: FloatFunction,
+        rules: tuple[Rule, ...],
+        *,
+        symbol: str | None = None,
+        doc: str = "",
+        lowering: Lowering | None = None,
+        notation: str | None = None,
+        bound: FloatFunction | float | None = None,
+        gather: Callable[..., list[Any]] | None = None,
+    ) -> None:
+        self.name, self.__signature__ = _parse_signature(signature)
+        self.__name__ = self.__qualname__ = self.name
+        self.__module__ = getattr(rules[0] if rules else function, "__module__", None) or "__main__"
+        self.__doc__ = doc or f"User-defined operation {signature}."
+        self.symbol = symbol or self.name
+        self.function = function
+        self.rules = rules
+        self.lowering = lowering
+        self.bound = bound
+        self.gather = gather
+        if not (lowering is None or isinstance(lowering, str) or callable(lowering)):
+            raise TypeError(f"the lowering of {signature} must be a function or a name, not {describe(lowering)}")
+        for part in (function, *rules):
+            if not callable(part):
+                raise TypeError(f"{signature} needs functions: what it computes, then its rules, not {describe(part)}")
+        names = tuple(self.__signature__.parameters)
+        self.is_variadic = self.__signature__.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
+        self.parameters = () if self.is_variadic else names
+        self.arity = len(self.parameters)
+        is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
+        self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")
+        if self.is_variadic and len(rules) != 1:
+            raise ValueError(f"{signature} needs one rule, for the derivatives of all operands, but got {len(rules)}")
+        if not self.is_variadic and len(rules) != len(names):
+            raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
+        if gather is not None:
+            self.__signature__ = inspect.signature(gather)
+
+    def partials(self, out: Any, operands: Sequence[Any]) -> Sequence[Any]:
+        """Give the local derivative for each operand, as the rules say, in the operands' own kind."""
+        if self.is_variadic:
+            partials = list(self.rules[0](out, *operands))
+            if len(partials) != len(operands):
+                raise ValueError(
+                    f"the rule of {self.name} gave {len(partials)} derivatives for {len(operands)} operands"
+                )
+            return partials
+        return [rule(out, *operands) for rule in self.rules]
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if self.gather is not None:
+            return self.apply(self.gather(*arguments, **named) if named else self.gather(*arguments))
+        if named or (len(arguments) != self.arity and not self.is_variadic):
+            try:
+                bound = self.__signature__.bind(*arguments, **named)
+            except TypeError as error:
+                raise TypeError(f"{self.name}{self.__signature__}: {error}") from None
+            bound.apply_defaults()
+            arguments = bound.args
+        return self.apply(arguments)
+
+    def apply(self, operands: Sequence[Any]) -> Any:
+        """Compute with operands, in the order in which a node has them.
+
+        For most operations this is a call; `sum`, `dot` and others are called with sequences.
+        """
+        floats = True
+        for operand in operands:
+            if type(operand) is not float:
+                if isinstance(operand, Operand):
+                    return operand._apply(self, operands)
+                floats = False
+        result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
+        return result if type(result) is float else as_float(result, f"the result of {self.name}")
+
+    def number(self, operand: Any) -> float:
+        """Convert an operand to a float, or say that this operation has no use for it."""
+        return as_operand(operand, self.name)
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        """Bind as a method where a class has an operation as attribute, as functions do."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}{self.__signature__}>"
+
+    def __reduce__(self) -> str:
+        return self.name  # pickled by reference, as functions are
+
+
+def as_operand(operand: Any, function: str) -> float:
+    """Convert a number to a float, or say that `function` has no use for it."""
+    if type(operand) is float:
+        return operand
+    try:
+        return as_float(operand, f"an operand of {function}")
+    except TypeError:
+        raise TypeError(f"{function} takes Values and real numbers, not {describe(operand)}") from None
+
+
+def _parse_signature(text: str) -> tuple[str, inspect.Signature]:
+    """Read `"elu(x, a=1.0)"` or `"hypot(*coordinates)"`."""
+    if not isinstance(text, str):
+        raise TypeError(f"an operation's signature must be a string, not {describe(text)}")
+    try:
+        name, rest = text.removesuffix(")").split("(")
+        parameters = [_parse_parameter(part) for part in rest.split(",")]
+        parsed = inspect.Signature(parameters)
+        starred = [p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
+        if name.isidentifier() and text.endswith(")") and (not starred or len(parameters) == 1):
+            return name, parsed
+    except (IndexError, ValueError):  # a nameless parameter, a wrong one
+        pass
+    raise ValueError(f"an operation's signature reads like 'elu(x, a=1.0)' or 'sum(*terms)', not {text!r}")
+
+
+def _parse_parameter(text: str) -> inspect.Parameter:
+    name, equals, default = (piece.strip() for piece in text.partition("="))
+    starred = name.startswith("*")
+    kind = inspect.Parameter.VAR_POSITIONAL if starred else inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(
+        name.removeprefix("*"), kind, default=float(default) if equals else inspect.Parameter.empty
+    )
+
+
+def operation(
+    signature: str,
+    function: FloatFunction,
+    *rules: Rule,
+    symbol: str | None = None,
+    doc: str = "",
+    lowering: Lowering | None = None,
+) -> Operation:
+    """Define an operation: what it computes and its derivative, side by side.
+
+    The result is called on Values or numbers like any built-in function. It is drawn,
+    differentiated to any order and checked like one.
+
+    Parameters
+    ----------
+    signature : str
+        Name and operands, with defaults where there are any: `"elu(x, a=1.0)"`. One starred
+        operand, `"hypot(*coordinates)"`, makes an operation of any number of operands.
+    function : callable
+        Takes as many floats, gives a float. For an argument outside its domain it should give nan
+        or inf; an exception that it raises reaches the caller, with nothing recorded.
+    *rules : callable
+        One for each operand: takes the result, then all operands, and gives the derivative for
+        that operand. Written with arithmetic and this package's functions, never those of `math`,
+        so that it can be differentiated again. It may use comparisons as 0 or 1. For a starred
+        operand a single rule gives the sequence of all derivatives.
+    symbol : str, optional
+        What a drawing calls the operation; its name unless given.
+    doc : str, optional
+        The docstring.
+    lowering : callable or str, optional
+        How jit compiles it: a function of the operands written as the rules are, or the name of a
+        function of C's math library, `"tgamma"`. Not needed where `function` itself is written so,
+        with neither functions of `math` nor branches.
+
+    Returns
+    -------
+    Operation
+
+    Raises
+    ------
+    ValueError
+        If `signature` can't be read, or there is not one rule for each operand.
+    TypeError
+        If `signature` is no string, or what should be a function is none.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, operation
+    >>> cube = operation("cube(x)", lambda x: x * x * x, lambda out, x: 3 * x * x)
+    >>> x = Value(2.0)
+    >>> cube(x).backward()
+    >>> x.grad
+    12.0
+    """
+    return Operation(signature, function, rules, symbol=symbol, doc=doc, lowering=lowering)
