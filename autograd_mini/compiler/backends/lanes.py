@@ -146,7 +146,7 @@ def _exact_sum(operands: Sequence[Number]) -> Number:
     for index, operand in enumerate(operands):
         place = builder.gep(memory, [COUNT(index * lanes.width)])
         builder.store(operand.value, builder.bitcast(place, lanes.type.as_pointer()), align=8)
-    return lanes.gather(  # type: ignore[no-any-return]
+    return lanes.gather(
         builder.call(function, [builder.gep(memory, [COUNT(lane)]), COUNT(count), COUNT(lanes.width)])
         for lane in range(lanes.width)
     )

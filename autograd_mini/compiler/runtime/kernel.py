@@ -25,7 +25,7 @@ Reduction = Literal["sum", "mean"] | None
 
 # Of the numbers of each lane so many bytes are in use at a time. More than fits into the second-level cache, but sums
 # over all lanes, which go through them by blocks, are faster the more lanes there are.
-TILE_BYTES = 1 << 20
+TILE_BYTES = 3 << 18
 MOST_LANES = 256
 # A batch is cut into at most so many parts, whose sums are added in their order, however many threads there are.
 MOST_PARTS = 32
