@@ -26,7 +26,7 @@ from autograd_mini.compiler.arguments import (
     leaf_axes,
     of_one_example,
 )
-from autograd_mini.compiler.backends import backend_name
+from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from autograd_mini.compiler.arguments import Block
-from autograd_mini.compiler.backends import choose_backend
+from autograd_mini.compiler.backends.choice import choose_backend
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.parts import split
 from autograd_mini.compiler.patterns import choose_patterns
