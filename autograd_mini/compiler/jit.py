@@ -11,9 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
-from time import perf_counter
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,18 +26,16 @@ from autograd_mini.compiler.arguments import (
     leaf_axes,
     of_one_example,
 )
+from autograd_mini.compiler.backends.choice import backend_name
+from autograd_mini.compiler.pipeline import compile_function, compile_graph
+from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
-from autograd_mini.compiler.simplify import simplify
-from autograd_mini.compiler.trace import trace
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.modes import is_checking, is_tracing, tracing
 from autograd_mini.engine.operations import sum as sum_of
 from autograd_mini.transforms.transforms import is_differentiated
 from autograd_mini.transforms.trees import flatten, make_array, unflatten
-
-if TYPE_CHECKING:
-    from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 
 # How many shapes of arguments are remembered; a batch of another size is another shape of the same kernel.
 SHAPES = 1000
@@ -51,19 +48,23 @@ class Lowered(NamedTuple):
     ----------
     graph : str
         The simplified graph, one operation a line.
+    program : str
+        How it is computed: runs of one pattern each, with the slots of operands and results.
     llvm_ir : str
-        The code, as generated.
+        The code, as generated; empty where NumPy runs the program.
     seconds : dict from str to float
-        How long each stage took: to `trace` and simplify, to `plan`, to `write` and to `compile`.
+        How long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for
+        native code also `compile`.
     """
 
     graph: str
+    program: str
     llvm_ir: str
     seconds: dict[str, float]
 
     def __str__(self) -> str:
         times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in self.seconds.items())
-        return f"{self.graph}\n\n{self.llvm_ir}\n\n{times}"
+        return "\n\n".join(filter(None, [self.graph, self.program, self.llvm_ir, times]))
 
 
 def jit(
@@ -73,11 +74,15 @@ def jit(
     threads: int | None = None,
     max_kernels: int = 32,
 ) -> Jitted:
-    """Compile a function of Values to native code, for single calls and for whole batches.
+    """Compile a function of Values, for single calls and for whole batches.
 
     The function runs once for each structure of its arguments, with Values that have no data yet;
     what it records is compiled. So Python's own control flow, loops and lists just unroll, while a
     decision by a traced number is a `TracingError`.
+
+    With llvmlite, which `pip install 'autograd_mini[jit]'` installs, the code is the processor's own. Without it, or
+    where the environment variable AUTOGRAD_MINI_BACKEND is `numpy`, NumPy computes the same, slower; `repr` of what
+    this gives says so.
 
     Parameters
     ----------
@@ -106,8 +111,6 @@ def jit(
 
     Raises
     ------
-    ImportError
-        If llvmlite is not installed: it comes with the extra `jit`.
     TypeError, ValueError
         If an option is wrong; on the call, if an argument is, or an operation has no lowering.
     TracingError
@@ -126,7 +129,6 @@ def jit(
     >>> slope([1.0, 0.0], np.array([1.0, 2.0, 3.0, 4.0]))
     [15.0, 5.0]
     """
-    require_llvmlite()
     if not callable(f):
         raise TypeError(f"jit takes a function, not {describe(f)}")
     return Jitted(f, in_axes, reduce, threads, max_kernels)
@@ -183,6 +185,13 @@ class Jitted:
         """Bind as a method where a class has a compiled function as attribute, as functions do."""
         return self if instance is None else MethodType(self, instance)
 
+    def __repr__(self) -> str:
+        kernels = f"{len(self._kernels)} kernel{'s'[: len(self._kernels) != 1]}"
+        slower = "; on NumPy, slower than the native code of pip install 'autograd_mini[jit]'"
+        return (
+            f"<jit of {getattr(self, '__qualname__', 'a function')}, {kernels}{slower * (backend_name() == 'numpy')}>"
+        )
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         name = getattr(self, "__qualname__", "")
         if getattr(sys.modules.get(self.__module__), name, None) is self:  # made by a decorator
@@ -226,7 +235,7 @@ class Jitted:
         if not collect(args, key, []):
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
-        return Lowered(str(kernel.graph), kernel.llvm_ir, dict(kernel.seconds))
+        return Lowered(str(kernel.graph), str(kernel.program), kernel.code.text, dict(kernel.seconds))
 
     def _function(self) -> Callable[..., Any]:
         if self._f is None:
@@ -291,19 +300,12 @@ class Jitted:
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
-            from autograd_mini.compiler.runtime.kernel import Kernel  # it imports llvmlite
-
             flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
             task = _Task(flats, self._axes(len(flats)))
             batch = self._batch(task)
             kernel = self._kernels.get(task.key)
             if kernel is None:
-                began = perf_counter()
-                traced = trace(self._function(), task.structures)
-                graph = simplify(traced.graph)
-                seconds = perf_counter() - began
-                kernel = Kernel(graph, traced.captured, task.blocks, self.reduce, traced.result)
-                kernel.seconds = {"trace": seconds, **kernel.seconds}
+                kernel = compile_function(self._function(), task.structures, task.blocks, self.reduce)
                 if len(self._kernels) >= self.max_kernels:
                     self._drop_oldest()
                 self._kernels[task.key] = kernel
@@ -369,27 +371,10 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
         )
 
 
-def require_llvmlite() -> None:
-    """Say which extra is missing, where llvmlite is not installed.
-
-    Raises
-    ------
-    ImportError
-    """
-    try:
-        with _compiling:  # no child must inherit the lock of a half-done import
-            import llvmlite.binding  # noqa: F401
-    except ImportError as error:
-        raise ImportError("jit needs llvmlite: pip install 'autograd_mini[jit]'") from error
-
-
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:
-    require_llvmlite()
     jitted = Jitted(*options)
     with _compiling, _no_collection():
-        from autograd_mini.compiler.runtime.kernel import Kernel
-
-        jitted._kernels = {key: Kernel(*source) for key, source in kernels}
+        jitted._kernels = {key: compile_graph(*source) for key, source in kernels}
     return jitted
 
 

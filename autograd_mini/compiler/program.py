@@ -1,31 +1,23 @@
-"""From a graph to a program: a few patterns of code, and tables of where each finds its operands.
+"""The program of a kernel: what is between planning and code. Knows neither graphs nor targets.
 
-A pattern is an expression of bounded size, or a sum of products of any length. All nodes of one
-pattern share its code, so that code, and the time to compile it, grow with the number of different
-patterns; nodes that follow one another in a run are a loop. Knows nothing of LLVM.
+A program is a list of runs. A run is a pattern, an expression of bounded size or a sum of products of any
+length, and named columns that say for each row of the run where operands and result are. So code, and the
+time to compile it, grow with the number of different patterns.
+
+Numbers are in slots: `u0`, `u1`, ... have one number for all lanes, `s0`, `s1`, ... one of each lane. A lane is an
+example; totals, which add up over all lanes, are `total0`, `total1`, ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini.compiler.graph import Graph, Node
-from autograd_mini.compiler.sums import find_sums
 from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.operations import identity, mul
-
-# An expression of a pattern has at most so many operations; fewer where there would be more than so
-# many operations in all patterns together.
-LARGEST = (24, 12, 6, 3, 1)
-ENOUGH = 400
-
-# Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
-_LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
 
 Table = NDArray[np.int32]
 # An operation and its operands, each another such pair, the number of a leaf, or a literal.
@@ -33,312 +25,263 @@ Shape = tuple[Operation, tuple["Shape | int | str", ...]]
 
 
 @dataclass(frozen=True)
+class Load:
+    """An input of each example: `array` says which of those that are mapped, `place` where in the example's row."""
+
+
+@dataclass(frozen=True)
 class Expression:
-    """A pattern: some operations on leaves. Row of its table: where the result goes, where each leaf is."""
+    """Some operations on leaves. A row may read what a row before it wrote."""
 
     shape: Shape
-    leaves: str  # the kind of each: "u" for a number of all lanes, "s" for one of each lane
+    leaves: str  # the kind of each: "u" or "s"
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A pattern: a sum of products. Rows: result, start if that is loaded, then the factors.
+    """A sum of products.
 
-    If `shared`, all rows have the same right factors, which stand once, before the rows, and left
-    ones at regular distance, of which the row has the first. If `regular`, the right ones are at
-    regular distance too: their first one and the distance stand before the rows.
+    If `shared`, all rows have the same right factors, and the left factors of a row are in slots at one distance:
+    `left` has the first of them, and `stride` that distance.
     """
 
     start: str  # "" for none, "0", or its kind
     left: str
     right: str
     shared: bool = False
-    regular: bool = False
 
 
 @dataclass(frozen=True)
 class Outer:
-    """A pattern: for each of some left and right factors their product, added up over all lanes.
-
-    Table: the left factors, the right ones, then for each pair the result, those of a left factor together.
-    """
+    """The product of each left and each right factor, added up over all lanes."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A pattern: a number of each lane, added up over all lanes. Rows: result, number."""
+    """A number of each lane, added up over all lanes."""
 
 
-Pattern = Expression | Dot | Outer | Fold
+@dataclass(frozen=True)
+class Store:
+    """A result of each example.
+
+    It is at `place` in the example's row of an array of `width` columns, and `before` columns of arrays are before it.
+    """
+
+
+Pattern = Load | Expression | Dot | Outer | Fold | Store
+
+
+def columns_of(pattern: Pattern) -> dict[str, str]:
+    """Name the columns of a pattern's runs, and their axes by a letter each: the rows, for instance, are r."""
+    match pattern:
+        case Load():
+            return {"result": "r", "array": "r", "place": "r"}
+        case Expression():
+            return {"result": "r", "operands": "rl"}
+        case Dot(start=start, shared=shared):
+            factors = {"left": "r", "stride": "", "right": "t"} if shared else {"left": "rt", "right": "rt"}
+            return {"result": "r", **({"start": "r"} if start in ("u", "s") else {}), **factors}
+        case Outer():
+            return {"left": "x", "right": "y", "total": "xy"}
+        case Fold():
+            return {"total": "r", "operand": "r"}
+    return {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
 
 class Run(NamedTuple):
-    """A loop over rows of a table, by the code of a pattern."""
+    """A loop over rows, by the code of a pattern; `columns` say where operands and result of each row are."""
 
     pattern: Pattern
-    table: Table
-    rows: int
-    parameters: tuple[int, int] = (0, 0)
+    columns: dict[str, Table]
+
+    def reads(self) -> list[tuple[str, Table]]:
+        """List the slots that are read, by their kind, with a line for each row."""
+        pattern, columns = self
+        match pattern:
+            case Expression(leaves=leaves):
+                return [(kind, columns["operands"][:, [i]]) for i, kind in enumerate(leaves)]
+            case Dot():
+                start = [(pattern.start, columns["start"][:, None])] if "start" in columns else []
+                left = columns["left"]
+                if pattern.shared:
+                    left = left[:, None] + int(columns["stride"]) * np.arange(len(columns["right"]), dtype=np.int32)
+                return [*start, (pattern.left, left), (pattern.right, np.atleast_2d(columns["right"]))]
+            case Outer():
+                return [("s", columns["left"][:, None]), ("s", columns["right"][:, None])]
+            case Fold() | Store():
+                return [("s", columns["operand"][:, None])]
+        return []
 
 
-class Layout:
-    """Where each node is in memory: among the numbers of all lanes ("u"), or those of each lane ("s")."""
-
-    def __init__(self) -> None:
-        self.kinds: dict[Node, str] = {}
-        self.places: dict[Node, int] = {}
-        self.sizes = {"u": 0, "s": 0}
-
-    def put_all(self, nodes: Collection[Node], kind: str) -> None:
-        """Give some nodes the next places of a kind."""
-        self.kinds.update(dict.fromkeys(nodes, kind))
-        self.places.update(zip(nodes, range(self.sizes[kind], self.sizes[kind] + len(nodes))))
-        self.sizes[kind] += len(nodes)
-
-    def put(self, node: Node, kind: str) -> int:
-        """Give a node the next place of a kind."""
-        self.kinds[node] = kind
-        place = self.places[node] = self.sizes[kind]
-        self.sizes[kind] += 1
-        return place
-
-
-class _Step(NamedTuple):
-    """A node to be computed: what becomes a row of a run."""
-
-    pattern: Pattern
-    result: Node
-    operands: Sequence[Node]
-    right: Sequence[Node] = ()
-
-
-class Planner:
-    """Plans how some nodes of a graph are computed, all of one kind.
-
-    Parameters
-    ----------
-    graph : Graph
-    nodes : sequence of node
-        What to compute, operands before results.
-    layout : Layout
-        Has the places of all other operands; gets those of what is computed.
-    kind : str
-        `"u"` or `"s"`.
-    keep : sequence of node
-        What must have a place of this kind in the end.
-    folds : sequence of pair of int and node, optional
-        What to add up over all lanes, each with the place of the result.
+@dataclass(frozen=True)
+class Program:
+    """What a kernel computes, step by step; `str` lists it, `check` finds what is wrong with it.
 
     Attributes
     ----------
-    kept : list of node
-        The nodes to keep, or what has the same number in each lane.
+    arguments : int
+        The first slots of kind "u", which are filled in each call.
+    constants : dict from int to float
+        What other slots of kind "u" contain from the beginning.
+    sizes : dict from str to int
+        How many slots there are of each kind, `"u"` and `"s"`, and how many `"total"`s.
+    once : list of Run
+        What is computed once in a call, all of kind "u".
+    each : list of Run
+        What is computed for each example.
+    results : array of int
+        The slots of kind "u" that are the results, where there are no examples.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        nodes: Sequence[Node],
-        layout: Layout,
-        kind: str,
-        keep: Sequence[Node],
-        folds: Sequence[tuple[int, Node]] = (),
-    ) -> None:
-        self.graph, self.layout, self.kind = graph, layout, kind
-        self.alike = graph.marks([*nodes, *[node for node, other in layout.kinds.items() if other == kind]])
-        self.uses = graph.use_counts(nodes, [*keep, *keep, *[node for _, node in folds]])
-        self.sums, elsewhere = find_sums(graph, nodes, self.uses)
-        elsewhere.update(self.sums)
-        products: list[tuple[int, Node]] = []
-        others: list[tuple[int, Node]] = []
-        for place, node in folds:
-            if self.uses[node] == 1 and graph.operations[node] is mul:
-                x, y = graph.operands[node]
-                if self.alike[x] and self.alike[y]:
-                    products.append((place, node))
-                    continue
-            others.append((place, node))
-        elsewhere.update([node for _, node in products])
-        self.steps: list[_Step] = []
-        self.spread: dict[Node, Node] = {}
-        self.kept = [self._per_lane(node) for node in keep]
-        self.folded = [(place, self._per_lane(node)) for place, node in others]
-        self.products = [(place, *graph.operands[node]) for place, node in products]
-        for node in self.sums:
-            self._add_dot(node)
-        self._add_expressions([node for node in nodes if node not in elsewhere])
+    arguments: int
+    constants: dict[int, float]
+    sizes: dict[str, int]
+    once: list[Run]
+    each: list[Run]
+    results: Table
 
-    def plan(self) -> list[Run]:
-        """Order the steps so that those of one pattern follow one another, and lay out what they compute."""
-        producers = {step.result: i for i, step in enumerate(self.steps)}
-        waiting = [0] * len(self.steps)
-        consumers: list[list[int]] = [[] for _ in self.steps]
-        for i, step in enumerate(self.steps):
-            for producer in {producers[node] for node in (*step.operands, *step.right) if node in producers}:
-                waiting[i] += 1
-                consumers[producer].append(i)
-        numbers: dict[Pattern, int] = {}
-        kinds = [numbers.setdefault(step.pattern, len(numbers)) for step in self.steps]
-        ready: dict[int, list[int]] = {}
-        for i, kind in enumerate(kinds):
-            if not waiting[i]:
-                ready.setdefault(kind, []).append(i)
-        runs: list[Run] = []
-        while ready:
-            kind = max(ready, key=lambda kind: len(ready[kind]))
-            batch = ready.pop(kind)
-            pattern = self.steps[batch[0]].pattern
-            in_sequence = isinstance(pattern, Expression)
-            for i in batch:  # grows: an expression may follow one of its own pattern in the same loop
-                for consumer in consumers[i]:
-                    waiting[consumer] -= 1
-                    if not waiting[consumer]:
-                        same = in_sequence and kinds[consumer] == kind
-                        (batch if same else ready.setdefault(kinds[consumer], [])).append(consumer)
-            runs += self._lay_out(pattern, [self.steps[i] for i in batch])
-        places = self.layout.places
-        if self.folded:
-            rows = [[place, places[node]] for place, node in self.folded]
-            runs.append(Run(Fold(), _table(rows), len(rows)))
-        return runs + self._outer_runs()
+    def __str__(self) -> str:
+        lines = [_slots("u", range(self.arguments)) + " = arguments"] if self.arguments else []
+        lines += [f"u{slot} = {number!r}" for slot, number in self.constants.items()]
+        lines += [line for run in self.once for line in _listing(run, "u")]
+        if self.each:
+            lines.append(f"for each example, in {self.sizes['s']} slots:")
+            lines += [line for run in self.each for line in _listing(run, "s")]
+        if len(self.results):
+            lines.append(f"return {_slots('u', self.results)}")
+        return "\n".join(lines)
 
-    def _kind_of(self, node: Node) -> str:
-        return self.kind if self.alike[node] else self.layout.kinds[node]
 
-    def _per_lane(self, node: Node) -> Node:
-        """Give a node of this stage's kind with the same number; negative ones are in no graph."""
-        if self._kind_of(node) == self.kind:
-            return node
-        if node not in self.spread:
-            self.spread[node] = -1 - node
-            self.steps.append(_Step(Expression((identity, (0,)), "u"), -1 - node, (node,)))
-        return self.spread[node]
+def _listing(run: Run, kind: str) -> Iterator[str]:
+    """Write a run down: its pattern, then a line for each row."""
+    pattern, columns = run
+    match pattern:
+        case Load():
+            rows = [f"s{slot} = array{i}[{j}]" for slot, i, j in zip(*columns.values())]
+        case Expression(shape, leaves):
+            rows = [
+                f"{kind}{result} = {_written(shape, [f'{k}{slot}' for k, slot in zip(leaves, row)])}"
+                for result, row in zip(columns["result"], columns["operands"])
+            ]
+        case Dot():
+            *_, (_, left), (_, right) = run.reads()
+            starts = [f"{pattern.start}{slot} + " for slot in columns.get("start", ())]
+            rows = [
+                f"{kind}{result} = {start}{_slots(pattern.left, x)} . {_slots(pattern.right, y)}"
+                for result, start, x, y in zip(
+                    columns["result"],
+                    starts or ["0.0 + " if pattern.start else ""] * len(left),
+                    left,
+                    np.broadcast_to(right, left.shape),
+                )
+            ]
+        case Outer():
+            left, right, total = (column.ravel() for column in columns.values())
+            rows = [f"{_slots('total', total)} += {_slots('s', left)} x {_slots('s', right)}"]
+        case Fold():
+            rows = [f"total{total} += s{slot}" for total, slot in zip(*columns.values())]
+        case Store():
+            rows = [f"result{before + place} = s{slot}" for slot, before, _, place in zip(*columns.values())]
+    yield type(pattern).__name__.lower() + " of shared factors" * getattr(pattern, "shared", False)
+    yield from ("    " + row for row in rows)
 
-    def _add_dot(self, node: Node) -> None:
-        start, left, right = self.sums[node]
-        kinds = {self._kind_of(x) + self._kind_of(y) for x, y in zip(left, right)}
-        if kinds != {self.kind * 2}:
-            pairs = [(x, y) if self._kind_of(y) == self.kind else (y, x) for x, y in zip(left, right)]
-            left, right = [x for x, _ in pairs], [self._per_lane(y) for _, y in pairs]
-            if self.kind * 2 in kinds:
-                left = [self._per_lane(x) for x in left]
-        if start is None:
-            begin, operands = "", left
-        elif self.graph.is_constant(start, 0.0):
-            begin, operands = "0", left
+
+def _written(shape: Shape | int | str, leaves: Sequence[str]) -> str:
+    """Write an expression down."""
+    if isinstance(shape, int):
+        return leaves[shape]
+    if isinstance(shape, str):
+        return repr(float.fromhex(shape))
+    operation, operands = shape
+    return f"{operation.name}({', '.join([_written(operand, leaves) for operand in operands])})"
+
+
+def _slots(kind: str, slots: Sequence[int] | Table) -> str:
+    """Write slots down: three or more at one distance by the first and the last."""
+    pieces: list[str] = []
+    i, numbers = 0, np.asarray(slots).tolist()
+    while i < len(numbers):
+        end = i + 2
+        while end < len(numbers) and numbers[end] - numbers[end - 1] == numbers[i + 1] - numbers[i] != 0:
+            end += 1
+        if end > i + 2:
+            stride = numbers[i + 1] - numbers[i]
+            pieces.append(f"{kind}{numbers[i]}..{kind}{numbers[end - 1]}" + f" by {stride}" * (stride != 1))
+            i = end
         else:
-            begin, operands = self._kind_of(start), [start, *left]
-        left_kind = self.kind if left[0] < 0 else self._kind_of(left[0])
-        self.steps.append(_Step(Dot(begin, left_kind, self.kind), node, operands, right))
-
-    def _add_expressions(self, nodes: Sequence[Node]) -> None:
-        """Cut what is not in sums into expressions as large as the number of different ones allows."""
-        for largest in LARGEST:
-            inner = self._inner(nodes, largest)
-            steps: list[_Step] = []
-            patterns: set[Pattern] = set()
-            for node in nodes:
-                if node not in inner:
-                    steps.append(self._expression(node, inner))
-                    patterns.add(steps[-1].pattern)
-                    if largest > 1 and len(patterns) * largest > ENOUGH:
-                        break
-            else:
-                break
-        self.steps += steps
-
-    def _inner(self, nodes: Sequence[Node], largest: int) -> set[Node]:
-        """Choose the nodes that are computed within the expression of the one node that needs them."""
-        operands, uses = self.graph.operands, self.uses
-        sizes: dict[Node, int] = {}
-        inner: set[Node] = set()
-        for node in nodes:
-            size = 1
-            for operand in operands[node]:
-                if uses[operand] == 1 and operand in sizes and size + sizes[operand] <= largest:
-                    size += sizes[operand]
-                    inner.add(operand)
-            sizes[node] = size
-        return inner
-
-    def _expression(self, root: Node, inner: set[Node]) -> _Step:
-        leaves: dict[Node, int] = {}
-        shape = self._shape(root, inner, leaves)
-        return _Step(Expression(shape, "".join(map(self._kind_of, leaves))), root, list(leaves))
-
-    def _shape(self, node: Node, inner: set[Node], leaves: dict[Node, int]) -> Shape:
-        """Say how a node is computed from leaves, which are numbered as they are met."""
-        operands: list[Shape | int | str] = []
-        for operand in self.graph.operands[node]:
-            if operand in inner:
-                operands.append(self._shape(operand, inner, leaves))
-            elif self.graph.constants.get(operand) in _LITERALS:
-                operands.append(self.graph.constants[operand].hex())
-            else:
-                operands.append(leaves.setdefault(operand, len(leaves)))
-        return self.graph.operations[node], tuple(operands)  # type: ignore[return-value]
-
-    def _lay_out(self, pattern: Pattern, steps: Sequence[_Step]) -> list[Run]:
-        """Give the results of some steps their places, one after another, and write the tables."""
-        for step in steps:
-            if step.result not in self.layout.places:
-                self.layout.put(step.result, self.kind)
-        if isinstance(pattern, Dot):
-            return self._dot_runs(pattern, steps)
-        places = self.layout.places
-        rows = [[places[step.result], *[places[operand] for operand in step.operands]] for step in steps]
-        return [Run(pattern, _table(rows), len(rows))]
-
-    def _dot_runs(self, pattern: Dot, steps: Sequence[_Step]) -> list[Run]:
-        """Make loops of those that share their right factors and go through memory with one stride."""
-        places = self.layout.places
-        starts = int(pattern.start in ("u", "s"))
-        shared: dict[tuple[tuple[Node, ...], int], list[list[int]]] = {}
-        others: dict[int, list[list[int]]] = {}
-        for step in steps:
-            left = [places[operand] for operand in step.operands[starts:]]
-            head = [places[step.result], *[places[operand] for operand in step.operands[:starts]]]
-            stride = _distance(left)
-            if stride is not None:
-                shared.setdefault((tuple(step.right), stride), []).append([*head, left[0]])
-            else:
-                row = [*head, *left, *[places[operand] for operand in step.right]]
-                others.setdefault(len(left), []).append(row)
-        runs = []
-        for (nodes, stride), rows in shared.items():
-            right = [places[node] for node in nodes]
-            distance = _distance(right)
-            head = right if distance is None else [right[0], distance]
-            alike = replace(pattern, shared=True, regular=distance is not None)
-            runs.append(Run(alike, np.concatenate([_table(head), _table(rows)]), len(rows), (len(right), stride)))
-        runs += [Run(pattern, _table(rows), len(rows), (n, 0)) for n, rows in others.items()]
-        return runs
-
-    def _outer_runs(self) -> list[Run]:
-        """Make rectangles of those whose left factors all meet the same right ones."""
-        rows: dict[Node, list[tuple[Node, int]]] = {}
-        for place, left, right in self.products:
-            rows.setdefault(left, []).append((right, place))
-        rectangles: dict[tuple[Node, ...], list[tuple[Node, list[int]]]] = {}
-        for left, pairs in rows.items():
-            rectangles.setdefault(tuple([node for node, _ in pairs]), []).append((left, [place for _, place in pairs]))
-        places = self.layout.places
-        runs = []
-        for rights, of_left in rectangles.items():
-            table = [places[left] for left, _ in of_left] + [places[node] for node in rights]
-            for _, results in of_left:
-                table += results
-            runs.append(Run(Outer(), _table(table), 1, (len(of_left), len(rights))))
-        return runs
+            pieces.append(f"{kind}{numbers[i]}")
+            i += 1
+    return " ".join(pieces)
 
 
-def _distance(places: Sequence[int]) -> int | None:
-    """Give the one distance at which places follow one another; None if there is none."""
-    distances = np.diff(places)
+def distance(slots: Sequence[int] | Table) -> int | None:
+    """Give the one distance at which slots follow one another; None if there is none."""
+    distances = np.diff(slots)
     if not len(distances):
         return 0
     return int(distances[0]) if (distances == distances[0]).all() else None
 
 
-def _table(rows: Sequence[int] | Sequence[Sequence[int]]) -> Table:
-    return np.array(rows, dtype=np.int32).ravel()
+def check(program: Program) -> None:
+    """Check that a program can be run.
+
+    Raises
+    ------
+    ValueError
+        If a run has other columns than its pattern, or reads a slot that does not exist or is not written before. The
+        message names the run and the slot.
+    """
+    written = {kind: np.zeros(size, dtype=bool) for kind, size in program.sizes.items()}
+    written["u"][[*range(program.arguments), *program.constants]] = True
+    for kind, name, runs in (("u", "once", program.once), ("s", "each", program.each)):
+        for i, run in enumerate(runs):
+            try:
+                _check_columns(run)
+                _check_slots(run, kind, written)
+            except ValueError as error:
+                raise ValueError(f"{name}[{i}], {type(run.pattern).__name__}: {error}") from None
+    _check_written("u", program.results, written)
+
+
+def _check_columns(run: Run) -> None:
+    pattern, columns = run
+    expected = columns_of(pattern)
+    if list(columns) != list(expected):
+        raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(expected)}")
+    lengths = {"l": len(pattern.leaves)} if isinstance(pattern, Expression) else {}
+    for name, axes in expected.items():
+        shape = columns[name].shape
+        if len(shape) != len(axes) or any(lengths.setdefault(axis, n) != n for axis, n in zip(axes, shape)):
+            raise ValueError(f"the column {name!r} has the shape {shape}, which does not fit the others")
+
+
+def _check_slots(run: Run, kind: str, written: dict[str, NDArray[np.bool_]]) -> None:
+    pattern, columns = run
+    results = columns.get("result", np.empty(0, np.int32))
+    _check_exists(kind, results, written)
+    first = np.full(len(written[kind]), len(results))  # the row that writes each slot
+    if isinstance(pattern, Expression):
+        first[results[::-1]] = np.arange(len(results))[::-1]
+    for of, slots in run.reads():
+        _check_exists(of, slots, written)
+        known = written[of][slots]
+        if of == kind and isinstance(pattern, Expression):
+            known |= first[slots] < np.arange(len(results))[:, None]
+        if not known.all():
+            raise ValueError(f"{of}{slots[~known][0]} is read before it is written")
+    if "total" in columns:
+        _check_exists("total", columns["total"], written)
+    written[kind][results] = True
+
+
+def _check_exists(kind: str, slots: Table, written: dict[str, NDArray[np.bool_]]) -> None:
+    missing = slots[(slots < 0) | (slots >= len(written[kind]))]
+    if len(missing):
+        raise ValueError(f"there is no {kind}{missing[0]}: there are {len(written[kind])}")
+
+
+def _check_written(kind: str, slots: Table, written: dict[str, NDArray[np.bool_]]) -> None:
+    _check_exists(kind, slots, written)
+    if not written[kind][slots].all():
+        raise ValueError(f"{kind}{slots[~written[kind][slots]][0]} is a result, and never written")

@@ -6,10 +6,12 @@ terms are added in the order in which they stood, so that its result is the same
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.parts import Part
 from autograd_mini.engine.operations import add, dot, mul
 from autograd_mini.engine.operations import sum as sum_of
 
@@ -20,42 +22,62 @@ _CHAINS = {add, dot, sum_of}
 
 
 class Sum(NamedTuple):
-    """start + factors[0][0] * factors[0][1] + factors[1][0] * factors[1][1] + ..., from left to right.
+    """start + left[0] * right[0] + left[1] * right[1] + ..., from left to right.
 
     Without a start, the first product is where the sum begins. A term that is no product is one by 1.
     """
 
-    start: Node | None
+    start: Node | float | None  # a float is 0.0
     left: list[Node]
     right: list[Node]
 
 
-def find_sums(graph: Graph, nodes: Sequence[Node], uses: Sequence[int]) -> tuple[dict[Node, Sum], set[Node]]:
-    """Find the sums of products among some nodes.
+class Sums(NamedTuple):
+    """The sums of a part.
 
-    Returns
-    -------
-    dict from node to Sum
-    set of node
+    Attributes
+    ----------
+    found : dict from node to Sum
+    inside : set of node
         What is computed inside of a sum: partial sums and products that nothing else needs.
+    one : node
+        The number 1; one more than there are nodes if the graph has none.
     """
-    one = graph.constant(1.0)
-    own = graph.marks(nodes)
+
+    found: dict[Node, Sum]
+    inside: set[Node]
+    one: Node
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{node} = {' + '.join(_terms(total, self.one))}" for node, total in sorted(self.found.items())
+        )
+
+
+def _terms(total: Sum, one: Node) -> list[str]:
+    """Write down the terms of a sum, with the numbers of nodes."""
+    start = [] if total.start is None else [str(total.start)]
+    return start + [str(x) if y == one else f"{x}*{y}" for x, y in zip(total.left, total.right)]
+
+
+def find_sums(graph: Graph, part: Part) -> Sums:
+    """Find the sums of products among the nodes of a part."""
+    one = next((node for node, number in graph.constants.items() if number == 1.0), len(graph.operations))
     found: dict[Node, Sum] = {}
     inside: set[Node] = set()
-    for node in reversed(nodes):
+    for node in reversed(part.nodes):
         if graph.operations[node] in _CHAINS and node not in inside:
-            total, parts = _collect(graph, node, uses, own, one)
+            total, parts = _collect(graph, node, part.uses, part.own, one)
             if len(total.left) >= SHORTEST:
                 found[node] = total
                 inside.update(parts)
-    return found, inside
+    return Sums(found, inside, one)
 
 
 def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one: Node) -> tuple[Sum, list[Node]]:
     """Follow a chain of partial sums back to its beginning; also list what is computed inside of it."""
     operations, operands = graph.operations, graph.operands
-    start: Node | None = None
+    start: Node | float | None = None
     left: list[Node] = []
     right: list[Node] = []
     inside: list[Node] = []
@@ -81,12 +103,13 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one
             if operations[x] is mul and uses[x] == 1 and own[x]:
                 append(x)
             else:
-                start = x
+                number = graph.constants.get(x)
+                start = 0.0 if number == 0.0 and math.copysign(1.0, number) > 0.0 else x
             break
         append(term)
         inside.append(node)
     else:
-        start = graph.constant(0.0)
+        start = 0.0
         terms = operands[node]
         if operations[node] is dot:
             half = len(terms) // 2

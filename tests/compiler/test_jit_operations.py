@@ -19,7 +19,7 @@ from autograd_mini import hessian, jit, value_and_grad
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+pytestmark = pytest.mark.usefixtures("backend")
 
 SAMPLES = 20
 HESSIANS = 80  # rows; the engine is slow with them

@@ -16,7 +16,7 @@ from test_random_graphs import BOUNDED, KINDS, Recipe, is_well_conditioned, magn
 
 from autograd_mini import Value, jit, topological_order, value_and_grad
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+pytestmark = pytest.mark.usefixtures("backend")
 
 SIZES = [0, 1, 3, 4, 5, 7, 8, 9, 1000]
 ROWS = 12  # different examples of a batch; the engine is slow with them

@@ -28,7 +28,8 @@ pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite"
 from llvmlite import ir
 
 from autograd_mini.compiler.backends import machine
-from autograd_mini.compiler.backends.lowering import Lanes, Number, lower
+from autograd_mini.compiler.backends.lanes import Lanes
+from autograd_mini.compiler.backends.lowering import Number, lower
 
 SAMPLES = 40
 TOLERANCE = 1e-14  # a hundred times better than the law; the worst is a few units in the last place
@@ -263,7 +264,7 @@ def test_number_does_not_mix_with_other_things() -> None:
 def test_splat_and_constant_fill_all_lanes(width: int) -> None:
     def function(x: Number) -> Any:
         double = ir.DoubleType()(0.25)
-        return x * x.lanes.splat(double) + x.lanes.constant(-0.0)
+        return x * x.target.splat(double) + x.target.constant(-0.0)
 
     assert compute(function, [(float(i),) for i in range(8)], width) == [0.25 * i for i in range(8)]
 
@@ -271,7 +272,7 @@ def test_splat_and_constant_fill_all_lanes(width: int) -> None:
 @pytest.mark.parametrize("special", [0.0, -0.0, inf, -inf, nan, 5e-324, HUGE, 0.1])
 @every_width
 def test_constants_keep_every_bit(special: float, width: int) -> None:
-    zero_first = compute(lambda x: autograd_mini.where(x > 0.0, x.lanes.constant(special), -special), [(1.0,)], width)
+    zero_first = compute(lambda x: autograd_mini.where(x > 0.0, x.target.constant(special), -special), [(1.0,)], width)
     assert same(zero_first[0], special, 0.0)
 
 

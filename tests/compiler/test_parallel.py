@@ -16,7 +16,7 @@ from agreement import assert_agree, bits
 from autograd_mini import Value, exp, grad, jit, sin, tanh, value_and_grad
 from autograd_mini.compiler.runtime import parallel
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+pytestmark = pytest.mark.usefixtures("backend")
 
 LARGE = 100_003  # cut into several parts, the last of which is not full
 

@@ -1,131 +1,139 @@
-"""Regular structure as loops: sums of products and products over a batch, whatever is mapped and however many."""
+"""Programs: how they are printed and checked, and that each backend computes the same of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from agreement import bits
+from graphs import graph_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from autograd_mini import dot, jit, relu, sin, tanh, value_and_grad
-
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
-
-BATCH = 11
-KINDS = ["mapped", "shared"]
-
-
-def numbers(kind: str, *shape: int) -> Any:
-    """Random numbers, for each example if they are mapped."""
-    rng = np.random.default_rng([len(kind), *shape])
-    return rng.normal(size=(BATCH, *shape) if kind == "mapped" else shape)
+from autograd_mini.compiler.arguments import Block
+from autograd_mini.compiler.pipeline import compile_graph
+from autograd_mini.compiler.program import Expression, Fold, Load, Outer, Program, Run, check
+from autograd_mini.engine.operations import TABLE
+from autograd_mini.transforms.trees import NUMBER, Structure
 
 
-def axis(kind: str) -> int | None:
-    return 0 if kind == "mapped" else None
+def table(*rows: Any) -> Any:
+    return np.array(rows, dtype=np.int32)
 
 
-def each_example(array: Any, kind: str) -> Any:
-    return array if kind == "mapped" else np.broadcast_to(array, (BATCH, *array.shape))
+LOAD = Run(Load(), {"result": table(0, 1), "array": table(0, 0), "place": table(0, 1)})
+PRODUCT = Expression((TABLE["mul"], (0, (TABLE["sin"], (1,)))), "us")
+EXPRESSION = Run(PRODUCT, {"result": table(2, 3), "operands": table([0, 1], [1, 2])})
+FOLD = Run(Fold(), {"total": table(0), "operand": table(3)})
+OUTER = Run(Outer(), {"left": table(2), "right": table(0, 1), "total": table([1, 2])})
+PROGRAM = Program(1, {1: 0.25}, {"u": 2, "s": 4, "total": 3}, [], [LOAD, EXPRESSION, FOLD, OUTER], table())
 
 
-def products(layers: Sequence[Any]) -> list[Any]:
-    return [
-        [dot(list(row), list(vector), bias) for row, bias in zip(matrix, start, strict=True)]
-        for matrix, vector, start in layers
+def test_a_program_reads_like_a_listing() -> None:
+    check(PROGRAM)
+    assert str(PROGRAM).splitlines() == [
+        "u0 = arguments",
+        "u1 = 0.25",
+        "for each example, in 4 slots:",
+        "load",
+        "    s0 = array0[0]",
+        "    s1 = array0[1]",
+        "expression",
+        "    s2 = mul(u0, sin(s1))",
+        "    s3 = mul(u1, sin(s2))",
+        "fold",
+        "    total0 += s3",
+        "outer",
+        "    total1 total2 += s2 x s0 s1",
     ]
 
 
-@pytest.mark.parametrize("reduce", [None, "sum"])
-@pytest.mark.parametrize("kinds", list(product(KINDS, repeat=3))[:-1], ids="-".join)
-def test_matrices_times_vectors_plus_vectors(kinds: tuple[str, str, str], reduce: str | None) -> None:
-    layers, expected = [], []
-    for rows, terms in [(1, 1), (1, 5), (3, 4), (4, 3), (5, 8), (9, 16), (13, 2)]:
-        arrays = [numbers(kind, *shape) for kind, shape in zip(kinds, [(rows, terms), (terms,), (rows,)], strict=True)]
-        matrices, vectors, starts = map(each_example, arrays, kinds)
-        layers.append(arrays)
-        expected.append((np.einsum("bij,bj->bi", matrices, vectors) + starts).T)
-    found = jit(products, in_axes=([[axis(kind) for kind in kinds]] * len(layers),), reduce=reduce)(layers)
-    for results, right in zip(found, expected, strict=True):
-        folded = right.sum(axis=1) if reduce else right
-        np.testing.assert_allclose(results, folded, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("lefts", [1, 2, 3, 7])
-@pytest.mark.parametrize("rights", [1, 3, 4, 5, 9])
-def test_products_over_a_batch_are_added_up(lefts: int, rights: int) -> None:
-    """The gradient of a layer's weights: each delta times each input, over all examples."""
-    compiled = jit(
-        lambda x, y: [[a * b for b in y] for a in x] + [[a * a for a in x], [2.0 * b * x[0] for b in y]],
-        in_axes=0,
-        reduce="sum",
-    )
-    for size in (1, 3, 8, 300):
-        rng = np.random.default_rng(size)
-        x, y = rng.normal(size=(size, lefts)), rng.normal(size=(size, rights))
-        *outer, squares, others = compiled(x, y)
-        np.testing.assert_allclose(outer, x.T @ y, rtol=1e-11, atol=1e-11)
-        np.testing.assert_allclose(squares, (x * x).sum(axis=0), rtol=1e-12)
-        np.testing.assert_allclose(others, 2.0 * x[:, 0] @ y, rtol=1e-11, atol=1e-11)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3, -1])
-def test_factors_may_lie_at_any_distance(stride: int) -> None:
-    def function(w: Sequence[Any], x: Sequence[Any]) -> list[Any]:
-        chosen = list(w)[::stride]
-        return [sum(a * b for a, b in zip(chosen[i : i + 6], x, strict=True)) for i in range(len(chosen) - 6)]
-
-    w, x = numbers("shared", 40), numbers("mapped", 6)
-    found = jit(function, in_axes=(None, 0))(w, x)
-    chosen = w[::stride]
-    expected = [[chosen[i : i + 6] @ row for row in x] for i in range(len(chosen) - 6)]
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize(
-    "order", [[0, 1, 2, 3, 4], [1, 4, 7, 10], [11, 9, 7], [0, 1, 3, 7, 2, 2], [5, 5, 5], [8]], ids=str
+    ("each", "told"),
+    [
+        ([EXPRESSION], r"each\[0\], Expression: s1 is read before it is written"),
+        ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([0, 2])})], "s2 is read before"),
+        ([LOAD, Run(PRODUCT, {"result": table(4), "operands": table([0, 1])})], "there is no s4: there are 4"),
+        ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([2, 1])})], "there is no u2: there are 2"),
+        ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([0])})], r"'operands' has the shape \(1, 1\)"),
+        ([LOAD, Run(PRODUCT, {"result": table(2, 3), "operands": table([0, 1])})], "'operands' has the shape"),
+        ([LOAD, Run(PRODUCT, {"result": table(2)})], "the columns are result, not result, operands"),
+        ([LOAD, Run(Fold(), {"total": table(3), "operand": table(0)})], "there is no total3"),
+    ],
 )
-@pytest.mark.parametrize("kind", KINDS)
-def test_factors_that_rows_share_may_lie_anywhere(kind: str, order: Sequence[int]) -> None:
-    def function(w: Sequence[Sequence[Any]], x: Sequence[Any]) -> list[Any]:
-        return [sum(a * x[i] for a, i in zip(row, order, strict=True)) for row in w] + [relu(b) for b in x]
-
-    w, x = numbers(kind, 7, len(order)), numbers("mapped", 12)
-    found = jit(function, in_axes=(axis(kind), 0))(w, x)
-    expected = np.einsum("bij,bj->ib", each_example(w, kind), x[:, order])
-    np.testing.assert_allclose(found[:7], expected, rtol=1e-12, atol=1e-12)
+def test_what_is_wrong_with_a_program_is_said(each: list[Run], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        check(replace(PROGRAM, each=each))
 
 
-def test_results_of_one_pattern_may_need_each_other() -> None:
-    def function(x: Any) -> list[Any]:
-        states = [x]
-        for _ in range(50):
-            states.append(sin(states[-1]) * 0.5 + states[len(states) // 2])
-        return states
-
-    xs = np.linspace(-1.0, 1.0, BATCH)
-    found = jit(function, in_axes=0)(xs)
-    for i, x in enumerate(xs):
-        np.testing.assert_allclose([state[i] for state in found], function(x), rtol=1e-13)
+def test_results_must_be_written() -> None:
+    with pytest.raises(ValueError, match="u2 is a result, and never written"):
+        check(replace(PROGRAM, each=[], sizes={"u": 3, "s": 0, "total": 0}, results=table(0, 2)))
 
 
-@pytest.mark.parametrize(("inputs", "width", "outputs"), [(1, 1, 1), (2, 3, 1), (3, 8, 5), (17, 9, 4)])
-@pytest.mark.parametrize("activation", [relu, tanh], ids=["relu", "tanh"])
-def test_training_steps_of_networks_of_odd_sizes(inputs: int, width: int, outputs: int, activation: Any) -> None:
-    def loss(layers: Any, x: Any, target: Any) -> Any:
-        for weights, biases in layers:
-            x = [activation(dot(list(row), list(x), bias)) for row, bias in zip(weights, biases, strict=True)]
-        return sum((a - b) ** 2 for a, b in zip(x, target, strict=True))
+# Backends.
 
-    sizes = [(width, inputs), (width, width), (outputs, width)]
-    layers = [(numbers("shared", *size), numbers("shared", size[0])) for size in sizes]
-    x, y = numbers("mapped", inputs), numbers("mapped", outputs)
-    value, gradients = jit(value_and_grad(loss), in_axes=(None, 0, 0), reduce="mean")(layers, x, y)
-    runs = [value_and_grad(loss)(layers, *example) for example in zip(x, y, strict=True)]
-    assert value == pytest.approx(np.mean([run[0] for run in runs]), rel=1e-12)
-    for layer, found in enumerate(gradients):
-        for part in (0, 1):
-            expected = np.mean([run[1][layer][part] for run in runs], axis=0)
-            np.testing.assert_allclose(found[part], expected, rtol=1e-11, atol=1e-12)
+OPERATIONS = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "relu",
+    "tanh",
+    "exp",
+    "sqrt",
+    "maximum",
+    "where",
+    "less",
+    "abs",
+    "mod",
+]
+OPERATIONS += ["sum", "dot", "fsum", "pow", "sin", "floor", "erf", "log1p"]
+NUMBERS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 3.0, -2.5, 1e-200, 1e200, math.inf, math.nan]) | st.floats(-3, 3)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Any:
+    """Draw a graph of six arguments, and what is mapped."""
+    nodes: list[Any] = [draw(NUMBERS), 0.0]
+    for _ in range(draw(st.integers(1, 40))):
+        name = draw(st.sampled_from(OPERATIONS))
+        arity = len(TABLE[name].parameters) or draw(st.integers(2, 5)) * 2 + 1
+        operand = st.integers(max(0, len(nodes) + 6 - draw(st.sampled_from([5, 40]))), len(nodes) + 5)
+        nodes.append((name, *[draw(operand) for _ in range(arity)]))
+    results = draw(st.lists(st.integers(0, len(nodes) + 5), min_size=1, max_size=6))
+    return graph_of(6, *nodes, results=results), draw(st.sampled_from([0, 2, 6]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(graphs(), st.sampled_from([None, "sum", "mean"]), st.randoms(use_true_random=False))
+def test_native_code_computes_what_numpy_computes(drawn: Any, reduce: Any, random: Any) -> None:
+    pytest.importorskip("llvmlite", reason="native code needs the extra jit: llvmlite")
+    graph, mapped = drawn
+    blocks = [Block((mapped,), True)] * (mapped > 0) + [Block((), False)] * (6 - mapped)
+    structure = Structure(list, (), (NUMBER,) * len(graph.results))
+    kernels = [
+        compile_graph(graph, [], blocks, reduce if mapped else None, structure, name) for name in ("llvm", "numpy")
+    ]
+    check(kernels[0].program)
+    for batch in (0, 1, 7, 19):
+        rows = np.array([[random.uniform(-2.0, 2.0) for _ in range(6)] for _ in range(batch)]).reshape(batch, 6)
+        leaves = [rows[:, :mapped]] * (mapped > 0) + [0.5, -1.5, 0.0, 2.0, -0.25, 1.0][: 6 - mapped]
+        native, interpreted = (np.array(kernel(leaves, kernel.cut(batch), 1)) for kernel in kernels)
+        np.testing.assert_array_equal(np.isnan(native), np.isnan(interpreted))
+        np.testing.assert_allclose(native, interpreted, rtol=1e-12, atol=1e-12 if reduce else 0.0)
+
+
+def test_both_add_up_examples_in_one_order() -> None:
+    pytest.importorskip("llvmlite", reason="native code needs the extra jit: llvmlite")
+    rows = np.random.default_rng(0).normal(size=(1000, 2)) * 10.0 ** np.arange(-8, 8).repeat(125)[:1000, None][::-1]
+    graph = graph_of(2, ("mul", 0, 1), results=[2, 0])
+    structure = Structure(list, (), (NUMBER, NUMBER))
+    kernels = [compile_graph(graph, [], [Block((2,), True)], "sum", structure, name) for name in ("llvm", "numpy")]
+    if kernels[0].code.step == kernels[1].code.step:
+        first, second = (kernel([rows], kernel.cut(1000), 1) for kernel in kernels)
+        assert bits(first) == bits(second)

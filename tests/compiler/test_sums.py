@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from functools import reduce
 from random import Random
@@ -12,11 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement import bits
+from graphs import graph_of
 
 import autograd_mini
 from autograd_mini import dot, jit, sumprod, tanh, value_and_grad
+from autograd_mini.compiler.arguments import Block
+from autograd_mini.compiler.parts import split
+from autograd_mini.compiler.sums import find_sums
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
+pytestmark = pytest.mark.usefixtures("backend")
 
 N = 40
 random = Random(0)
@@ -63,9 +68,9 @@ def test_sums_of_products_become_one_loop_with_the_bits_of_the_engine(way: Calla
     found = compiled(WEIGHTS, XS)
     expected = way([autograd_mini.Value(w) for w in WEIGHTS], [autograd_mini.Value(x) for x in XS])
     assert bits(found) == bits(expected.data)
-    ir = compiled.lower(WEIGHTS, XS).llvm_ir
-    assert len(ir) < 1.1 * len(compiled.lower(WEIGHTS[:10], XS[:10]).llvm_ir), "code does not grow with the terms"
-    assert ir.count("fadd") < 12, "no unrolled sum"
+    program = compiled.lower(WEIGHTS, XS).program
+    assert len(re.findall("^dot", program, re.MULTILINE)) == 1
+    assert "add(" not in program
 
 
 @every_way
@@ -134,3 +139,38 @@ def test_factors_may_be_numbers_of_the_batch_and_of_an_example() -> None:
     ws, examples = rng.normal(size=5), rng.normal(size=(7, 5))
     found = jit(mixed, in_axes=(None, 0))(ws.tolist(), examples)
     assert found == pytest.approx([mixed(ws, row) for row in examples], rel=1e-13)
+
+
+# The pass.
+
+
+def sums_of(*nodes: Any, results: Sequence[int]) -> str:
+    """Find the sums among nodes that follow six arguments."""
+    graph = graph_of(6, *nodes, results=results)
+    before = str(graph)
+    (part,) = split(graph, [Block((6,), False)], folded=False).computed
+    found = str(find_sums(graph, part))
+    assert str(graph) == before, "a pass changes nothing"
+    return found
+
+
+def test_a_chain_of_products_is_one_sum() -> None:
+    nodes = [("mul", 0, 1), ("mul", 1, 2), ("add", 6, 7), ("mul", 2, 3), ("add", 9, 8), ("add", 10, 4)]
+    assert sums_of(*nodes, results=[11]) == "11 = 0*1 + 1*2 + 2*3 + 4"
+
+
+def test_a_sum_begins_with_what_is_no_product() -> None:
+    nodes = [("add", 5, 0), ("add", 6, 1), ("add", 7, 2), ("add", 8, 3)]
+    assert sums_of(*nodes, results=[9]) == "9 = 5 + 0 + 1 + 2 + 3"
+    assert sums_of(0.0, ("add", 6, 0), ("add", 7, 1), ("add", 8, 2), ("add", 9, 3), results=[10]) == (
+        "10 = 0.0 + 0 + 1 + 2 + 3"
+    )
+
+
+def test_few_terms_are_no_sum() -> None:
+    assert sums_of(("add", 0, 1), ("add", 6, 2), ("add", 7, 3), results=[8]) == ""
+
+
+def test_what_is_needed_elsewhere_begins_a_sum_of_its_own() -> None:
+    nodes = [("sum", 0, 1, 2, 3), ("dot", 0, 1, 2, 3, 6), ("sum", 7, 0, 1, 2), ("mul", 7, 6)]
+    assert sums_of(*nodes, results=[8, 9]) == "6 = 0.0 + 0 + 1 + 2 + 3\n8 = 0.0 + 7 + 0 + 1 + 2"

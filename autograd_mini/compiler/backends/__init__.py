@@ -1,1 +1,1 @@
-"""Targets of the compiler: each turns a program into something that runs."""
+"""The targets of a program: native code, by LLVM, and NumPy."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
 from llvmlite import ir
 
-from autograd_mini.compiler.backends.lowering import DOUBLE, Lanes, Number, lower
-from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape
+from autograd_mini.compiler.backends.index import LONG, Index, loop, up_to
+from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
+from autograd_mini.compiler.backends.lowering import Number, evaluate
+from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Run, Table, distance
 
-LONG = ir.IntType(64)
 INT = ir.IntType(32)
 NUMBERS = DOUBLE.as_pointer()
 LONGS = LONG.as_pointer()
@@ -36,12 +38,54 @@ MANY = 32
 EXAMPLES = 32
 
 
-def write_code(patterns: Sequence[Pattern], width: int) -> str:
+class Packed(NamedTuple):
+    """A run as native code reads it.
+
+    Attributes
+    ----------
+    pattern : Pattern
+    regular : bool
+        Whether right factors that all rows share are in slots at one distance.
+    table : array of int
+        For each row its columns. Before the rows of a sum with shared factors stand the slots of these, or, if these
+        are regular, the first one and the distance. An outer product has left and right factors, then the totals.
+    rows, p, q : int
+        How many rows; how many terms and the stride of left factors, or the numbers of left and right factors.
+    """
+
+    pattern: Pattern
+    regular: bool
+    table: Table
+    rows: int
+    p: int = 0
+    q: int = 0
+
+
+def pack(run: Run) -> Packed:
+    """Write the columns of a run into one table."""
+    pattern, columns = run
+    match pattern:
+        case Outer():
+            table = np.concatenate([column.ravel() for column in columns.values()])
+            return Packed(pattern, False, table, 1, len(columns["left"]), len(columns["right"]))
+        case Dot(shared=True):
+            right = columns["right"]
+            stride = distance(right)
+            head = right if stride is None else np.array([right[0], stride], np.int32)
+            rows = np.column_stack([column for name, column in columns.items() if name not in ("stride", "right")])
+            table = np.concatenate([head, rows.ravel()])
+            return Packed(pattern, stride is not None, table, len(rows), len(right), int(columns["stride"]))
+    rows = np.column_stack(tuple(columns.values()))
+    return Packed(pattern, False, rows.ravel(), len(rows), columns["left"].shape[1] if isinstance(pattern, Dot) else 0)
+
+
+def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int) -> str:
     """Write the module of a program.
 
     Parameters
     ----------
-    patterns : sequence of Pattern
+    patterns : sequence of pair of Pattern and bool
+        Each with whether shared factors are regular: see `Packed`.
     width : int
         The lanes of a vector; 1 where there is nothing but memory `u`.
 
@@ -52,8 +96,8 @@ def write_code(patterns: Sequence[Pattern], width: int) -> str:
     """
     module = ir.Module("program")
     module.triple = ""
-    functions = [_PatternCode(module, f"pattern_{i}", width).write(pattern) for i, pattern in enumerate(patterns)]
-    _write_process(module, _write_run(module, functions), width)
+    functions = [_PatternCode(module, f"pattern_{i}", width).write(*pattern) for i, pattern in enumerate(patterns)]
+    _Process(module, _write_run(module, functions), width)
     return str(module)
 
 
@@ -86,27 +130,6 @@ class Work(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_double if name == "divisor" else ctypes.c_int64) for name in _TOLD)
 
 
-@contextmanager
-def _loop(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: ir.Value | int = 1) -> Iterator[ir.Value]:
-    """Emit a loop; the block is its body."""
-    before, head = builder.block, builder.append_basic_block("head")
-    body, after = builder.append_basic_block("body"), builder.append_basic_block("after")
-    builder.branch(head)
-    builder.position_at_end(head)
-    index = builder.phi(LONG)
-    index.add_incoming(start, before)
-    builder.cbranch(builder.icmp_signed("<", index, stop), body, after)
-    builder.position_at_end(body)
-    yield index
-    index.add_incoming(builder.add(index, _long(step) if isinstance(step, int) else step), builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-
-
-def _long(n: int) -> ir.Constant:
-    return ir.Constant(LONG, n)
-
-
 class _PatternCode:
     """The function of a pattern: goes through the rows of a table."""
 
@@ -115,153 +138,147 @@ class _PatternCode:
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
-        self.u, self.s, self.sums, self.lane_count, self.valid, self.table, self.count, self.p, self.q = (
-            self.function.args
-        )
+        self.u, self.s, self.sums, lane_count, valid, self.table, count, p, q = self.function.args
         for pointer in (self.u, self.s, self.sums, self.table):
             pointer.add_attribute("noalias")
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.lane_count, self.valid, self.count, self.p, self.q, self.zero = (
+            Index(self.builder, value) for value in (lane_count, valid, count, p, q, 0)
+        )
         self.lanes = Lanes(self.builder, width)
         self.width = width
 
-    def write(self, pattern: Pattern) -> ir.Function:
+    def write(self, pattern: Pattern, regular: bool) -> ir.Function:
         match pattern:
             case Expression():
                 self._write_expression(pattern)
             case Dot(shared=True):
-                self._write_shared_dot(pattern)
+                for rows, first in self._blocks(self.count, ROWS):
+                    self._write_dot_rows(pattern, regular, first, rows)
             case Dot():
                 self._write_dot(pattern)
             case Outer():
                 self._write_outer()
             case Fold():
-                self._write_fold()
+                for rows, first in self._blocks(self.count, ROWS):
+                    self._write_fold_rows(first, rows)
         self.builder.ret_void()
         return self.function
 
     # Memory.
 
-    def entry(self, place: ir.Value) -> ir.Value:
+    def entry(self, place: Index) -> Index:
         """Load an entry of the table."""
-        return _entry(self.builder, self.table, place)
+        return place.load(self.table)
 
-    def address(self, kind: str, place: ir.Value) -> ir.Value:
+    def address(self, kind: str, slot: Index) -> ir.Value:
         """Give the address of a number: of all lanes, or of the first lane."""
-        if kind == "u":
-            return self.builder.gep(self.u, [place])
-        return self.builder.gep(self.s, [self.builder.mul(place, self.lane_count)])
+        return slot.at(self.u) if kind == "u" else (slot * self.lane_count).at(self.s)
 
-    def stride(self, kind: str, places: ir.Value) -> ir.Value:
-        """Say how far apart in memory numbers are that have so many places between them."""
-        return places if kind == "u" else self.builder.mul(places, self.lane_count)
+    def stride(self, kind: str, slots: Index) -> Index:
+        """Say how far apart in memory numbers are that have so many slots between them."""
+        return slots if kind == "u" else slots * self.lane_count
 
-    def load(self, kind: str, address: ir.Value, lane: ir.Value) -> Number:
+    def load(self, kind: str, address: ir.Value, lane: Index) -> Number:
         if kind == "u":
             return self.lanes.splat(self.builder.load(address))
-        pointer = self._vector(address, lane)
-        return Number(self.lanes, self.builder.load(pointer, align=8))
+        return Number(self.lanes, self.builder.load(self._vector(address, lane), align=8))
 
-    def store(self, kind: str, number: Number, address: ir.Value, lane: ir.Value) -> None:
+    def store(self, kind: str, number: Number, address: ir.Value, lane: Index) -> None:
         if kind == "u":
             self.builder.store(number.value, address)
         else:
             self.builder.store(number.value, self._vector(address, lane), align=8)
 
-    def _vector(self, address: ir.Value, lane: ir.Value) -> ir.Value:
-        return self.builder.bitcast(self.builder.gep(address, [lane]), self.lanes.type.as_pointer())
+    def _vector(self, address: ir.Value, lane: Index) -> ir.Value:
+        return self.builder.bitcast(lane.at(address), self.lanes.type.as_pointer())
 
     @contextmanager
-    def each_lane(self, kind: str, vectors: int = VECTORS) -> Iterator[list[ir.Value]]:
+    def each_lane(self, kind: str, vectors: int = VECTORS) -> Iterator[list[Index]]:
         """Go through the lanes, some vectors at a time: give the first lane of each; once where there are none."""
         if kind == "u":
-            yield [_long(0)]
+            yield [self.zero]
         else:
-            with _loop(self.builder, _long(0), self.lane_count, vectors * self.width) as lane:
-                yield [self.builder.add(lane, _long(k * self.width)) for k in range(vectors)]
+            with up_to(self.lane_count, vectors * self.width) as lane:
+                yield [lane + k * self.width for k in range(vectors)]
+
+    def _blocks(self, count: Index, size: int) -> Iterator[tuple[int, Index]]:
+        """Go through rows by blocks, then through what remains one by one: give size and first row of each."""
+        for rows, begin, end in count.split(size):
+            with loop(begin, end, rows) as first:
+                yield rows, first
 
     # Patterns.
 
     def _write_expression(self, pattern: Expression) -> None:
-        builder, kind = self.builder, "u" if self.width == 1 else "s"
+        kind = "u" if self.width == 1 else "s"
         columns = len(pattern.leaves) + 1
-        with _loop(builder, _long(0), self.count) as row:
-            first = builder.mul(row, _long(columns))
-            places = [self.entry(builder.add(first, _long(column))) for column in range(columns)]
-            result = self.address(kind, places[0])
-            addresses = [self.address(k, place) for k, place in zip(pattern.leaves, places[1:])]
-            uniform = {i: self.load("u", addresses[i], _long(0)) for i, k in enumerate(pattern.leaves) if k == "u"}
+        with up_to(self.count) as row:
+            first = row * columns
+            slots = [self.entry(first + column) for column in range(columns)]
+            result = self.address(kind, slots[0])
+            addresses = [self.address(k, slot) for k, slot in zip(pattern.leaves, slots[1:])]
+            uniform = {i: self.load("u", addresses[i], self.zero) for i, k in enumerate(pattern.leaves) if k == "u"}
             with self.each_lane(kind, VECTORS if columns <= MANY else 1) as lanes:
                 every = [
                     [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
                     for lane in lanes
                 ]
-                numbers = [self._evaluate(pattern.shape, leaves) for leaves in every]
+                numbers = [evaluate(self.lanes, pattern.shape, leaves) for leaves in every]
                 for number, lane in zip(numbers, lanes):
                     self.store(kind, number, result, lane)
 
-    def _evaluate(self, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
-        if isinstance(shape, int):
-            return leaves[shape]
-        if isinstance(shape, str):
-            return self.lanes.constant(float.fromhex(shape))
-        operation, operands = shape
-        return lower(operation, [self._evaluate(operand, leaves) for operand in operands])
-
-    def _write_shared_dot(self, pattern: Dot) -> None:
-        for rows, first in self._blocks(self.count, ROWS):
-            self._write_dot_rows(pattern, first, rows)
-
-    def _write_dot_rows(self, pattern: Dot, row: ir.Value, rows: int) -> None:
-        builder, kind = self.builder, pattern.right
+    def _write_dot_rows(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
+        kind = pattern.right
         starts = int(pattern.start in ("u", "s"))
         columns = 2 + starts
-        head = _long(2) if pattern.regular else self.p
+        head = Index(self.builder, 2) if regular else self.p
         results, begins, lefts = [], [], []
         for j in range(rows):
-            first = builder.add(head, builder.mul(builder.add(row, _long(j)), _long(columns)))
+            first = head + (row + j) * columns
             results.append(self.address(kind, self.entry(first)))
             if starts:
-                begins.append(self.address(pattern.start, self.entry(builder.add(first, _long(1)))))
-            lefts.append(self.address(pattern.left, self.entry(builder.add(first, _long(columns - 1)))))
+                begins.append(self.address(pattern.start, self.entry(first + 1)))
+            lefts.append(self.address(pattern.left, self.entry(first + (columns - 1))))
         stride = self.stride(pattern.left, self.q)
-        right = self._right_factors(pattern)
+        right = self._right_factors(pattern, regular)
         with self.each_lane(kind) as vectors:
             totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
-            with _loop(builder, _long(0), self.p) as i:
+            with up_to(self.p) as i:
                 address = right(i)
                 xs = [self.load(kind, address, v) for v in vectors]
-                step = builder.mul(i, stride)
+                step = i * stride
                 for j in range(rows):
-                    left = builder.gep(lefts[j], [step])
+                    left = step.at(lefts[j])
                     for total, x, v in zip(totals[j], xs, vectors):
                         self._add(total, self.load(pattern.left, left, v) * x)
             for j in range(rows):
                 for total, v in zip(totals[j], vectors):
                     self.store(kind, self._read(total), results[j], v)
 
-    def _right_factors(self, pattern: Dot) -> Callable[[ir.Value], ir.Value]:
+    def _right_factors(self, pattern: Dot, regular: bool) -> Callable[[Index], ir.Value]:
         """Find the right factors that all rows share: give what gives the address of each."""
-        if not pattern.regular:
+        if not regular:
             return lambda i: self.address(pattern.right, self.entry(i))
-        first = self.address(pattern.right, self.entry(_long(0)))
-        stride = self.stride(pattern.right, self.entry(_long(1)))
-        return lambda i: self.builder.gep(first, [self.builder.mul(i, stride)])
+        first = self.address(pattern.right, self.entry(self.zero))
+        stride = self.stride(pattern.right, self.entry(self.zero.constant(1)))
+        return lambda i: (i * stride).at(first)
 
     def _write_dot(self, pattern: Dot) -> None:
-        builder, kind = self.builder, pattern.right
+        kind = pattern.right
         starts = int(pattern.start in ("u", "s"))
-        columns = builder.add(builder.mul(self.p, _long(2)), _long(1 + starts))
-        with _loop(builder, _long(0), self.count) as row:
-            first = builder.mul(row, columns)
+        columns = self.p * 2 + (1 + starts)
+        with up_to(self.count) as row:
+            first = row * columns
             result = self.address(kind, self.entry(first))
-            begin = [self.address(pattern.start, self.entry(builder.add(first, _long(1))))] if starts else []
-            terms = builder.add(first, _long(1 + starts))
+            begin = [self.address(pattern.start, self.entry(first + 1))] if starts else []
+            terms = first + (1 + starts)
             with self.each_lane(kind) as vectors:
                 totals = [self._start(pattern.start, begin, v) for v in vectors]
-                with _loop(builder, _long(0), self.p) as i:
-                    place = builder.add(terms, i)
+                with up_to(self.p) as i:
+                    place = terms + i
                     left = self.address(pattern.left, self.entry(place))
-                    right = self.address(kind, self.entry(builder.add(place, self.p)))
+                    right = self.address(kind, self.entry(place + self.p))
                     for total, v in zip(totals, vectors):
                         self._add(total, self.load(pattern.left, left, v) * self.load(kind, right, v))
                 for total, v in zip(totals, vectors):
@@ -273,19 +290,12 @@ class _PatternCode:
             for lefts, j in self._blocks(self.p, 2):
                 self._write_outer_block(j, lefts, i, rights)
 
-    def _blocks(self, count: ir.Value, size: int) -> Iterator[tuple[int, ir.Value]]:
-        """Go through rows by blocks, then through what remains one by one: give size and first row of each."""
-        for rows, begin, end in _split(self.builder, count, size):
-            with _loop(self.builder, begin, end, rows) as first:
-                yield rows, first
+    def _write_outer_block(self, j: Index, left_count: int, i: Index, right_count: int) -> None:
+        left = [self.address("s", self.entry(j + k)) for k in range(left_count)]
+        first = self.p + i
+        right = [self.address("s", self.entry(first + k)) for k in range(right_count)]
 
-    def _write_outer_block(self, j: ir.Value, left_count: int, i: ir.Value, right_count: int) -> None:
-        builder = self.builder
-        left = [self.address("s", self.entry(builder.add(j, _long(k)))) for k in range(left_count)]
-        first = builder.add(self.p, i)
-        right = [self.address("s", self.entry(builder.add(first, _long(k)))) for k in range(right_count)]
-
-        def products(lane: ir.Value) -> Iterator[Number]:
+        def products(lane: Index) -> Iterator[Number]:
             """Multiply one pair after another, each just before it is added: then registers suffice."""
             ys = [self.load("s", address, lane) for address in right]
             for address in left:
@@ -293,20 +303,14 @@ class _PatternCode:
                 yield from (x * y for y in ys)
 
         totals = self._over_lanes(left_count * right_count, products)
-        results = builder.add(self.p, self.q)
+        results = self.p + self.q
         for place, total in enumerate(totals):
             row, column = divmod(place, right_count)
-            at = builder.add(builder.mul(builder.add(j, _long(row)), self.q), builder.add(i, _long(column)))
-            self._add_to_sum(self.entry(builder.add(results, at)), total)
+            self._add_to_sum(self.entry(results + ((j + row) * self.q + (i + column))), total)
 
-    def _write_fold(self) -> None:
-        for rows, first in self._blocks(self.count, ROWS):
-            self._write_fold_rows(first, rows)
-
-    def _write_fold_rows(self, row: ir.Value, rows: int) -> None:
-        builder = self.builder
-        firsts = [builder.mul(builder.add(row, _long(j)), _long(2)) for j in range(rows)]
-        addresses = [self.address("s", self.entry(builder.add(first, _long(1)))) for first in firsts]
+    def _write_fold_rows(self, row: Index, rows: int) -> None:
+        firsts = [(row + j) * 2 for j in range(rows)]
+        addresses = [self.address("s", self.entry(first + 1)) for first in firsts]
         totals = self._over_lanes(rows, lambda lane: [self.load("s", address, lane) for address in addresses])
         for first, total in zip(firsts, totals):
             self._add_to_sum(self.entry(first), total)
@@ -319,7 +323,7 @@ class _PatternCode:
         self.builder.store(start.value, total)
         return total
 
-    def _start(self, kind: str, address: Sequence[ir.Value], lane: ir.Value) -> ir.Value:
+    def _start(self, kind: str, address: Sequence[ir.Value], lane: Index) -> ir.Value:
         """Begin a sum: -0.0 plus any number is that number."""
         if not address:
             return self._total(self.lanes.constant(0.0 if kind == "0" else -0.0))
@@ -331,20 +335,20 @@ class _PatternCode:
     def _read(self, total: ir.Value) -> Number:
         return Number(self.lanes, self.builder.load(total))
 
-    def _over_lanes(self, count: int, terms: Callable[[ir.Value], Iterable[Number]]) -> list[ir.Value]:
+    def _over_lanes(self, count: int, terms: Callable[[Index], Iterable[Number]]) -> list[ir.Value]:
         """Add up some numbers over all valid lanes; the last vector may have lanes that are not."""
         builder = self.builder
-        rest = builder.srem(self.valid, _long(self.width))
-        whole = builder.sub(self.valid, rest)
+        rest = self.valid % self.width
+        whole = self.valid - rest
         totals = [self._total(self.lanes.constant(-0.0)) for _ in range(count)]
-        with _loop(builder, _long(0), whole, self.width) as lane:
+        with up_to(whole, self.width) as lane:
             for total, term in zip(totals, terms(lane)):
                 self._add(total, term)
-        with builder.if_then(builder.icmp_signed("!=", rest, _long(0))):
+        with builder.if_then(builder.icmp_signed("!=", rest.value, LONG(0))):
             lane_numbers = ir.Constant(ir.VectorType(LONG, self.width), list(range(self.width)))
             limit = ir.Constant(lane_numbers.type, ir.Undefined)
             for k in range(self.width):
-                limit = builder.insert_element(limit, rest, ir.Constant(INT, k))
+                limit = builder.insert_element(limit, rest.value, INT(k))
             mask = builder.icmp_signed("<", lane_numbers, limit)
             nothing = self.lanes.constant(-0.0).value
             for total, term in zip(totals, terms(whole)):
@@ -352,13 +356,13 @@ class _PatternCode:
         return [self._across(self._read(total).value) for total in totals]
 
     def _across(self, vector: ir.Value) -> ir.Value:
-        parts = [self.builder.extract_element(vector, ir.Constant(INT, k)) for k in range(self.width)]
+        parts = [self.builder.extract_element(vector, INT(k)) for k in range(self.width)]
         while len(parts) > 1:
             parts = [self.builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2])]
         return parts[0]
 
-    def _add_to_sum(self, place: ir.Value, total: ir.Value) -> None:
-        address = self.builder.gep(self.sums, [place])
+    def _add_to_sum(self, place: Index, total: ir.Value) -> None:
+        address = place.at(self.sums)
         self.builder.store(self.builder.fadd(self.builder.load(address), total), address)
 
 
@@ -369,135 +373,112 @@ def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Functi
     function.linkage = "internal"
     u, s, sums, lanes, valid, runs, count, tables = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    with _loop(builder, _long(0), count) as index:
-        first = builder.mul(index, _long(RUN))
-        pattern, place, rows, p, q = (
-            builder.load(builder.gep(runs, [builder.add(first, _long(k))])) for k in range(RUN)
-        )
-        table = builder.gep(tables, [place])
+    with up_to(Index(builder, count)) as index:
+        first = index * RUN
+        pattern, place, rows, p, q = ((first + k).load(runs) for k in range(RUN))
+        table = place.at(tables)
         done = builder.append_basic_block("done")
-        switch = builder.switch(pattern, done)
+        switch = builder.switch(pattern.value, done)
         for i, code in enumerate(functions):
             with builder.goto_block(builder.append_basic_block(f"case_{i}")):
-                switch.add_case(_long(i), builder.block)
-                builder.call(code, [u, s, sums, lanes, valid, table, rows, p, q])
+                switch.add_case(LONG(i), builder.block)
+                builder.call(code, [u, s, sums, lanes, valid, table, rows.value, p.value, q.value])
                 builder.branch(done)
         builder.position_at_end(done)
     builder.ret_void()
     return function
 
 
-def _write_process(module: ir.Module, run: ir.Function, width: int) -> None:
-    """Write the function that goes through examples, a tile at a time.
+class _Process:
+    """The function that goes through examples, a tile at a time.
 
     The tables begin with a row for each number that is read: slot, input, column; then one for each
     that is written: slot, numbers of each example before its array, columns of that, column.
     """
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [LONGS]), "process")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    told = {name: builder.load(builder.gep(function.args[0], [_long(i)])) for i, name in enumerate(_TOLD)}
-    u, s, results = (builder.inttoptr(told[name], NUMBERS) for name in ("u", "s", "results"))
-    runs = builder.inttoptr(told["runs"], LONGS)
-    tables = builder.inttoptr(told["tables"], INTS)
-    lanes, count, sums = told["lanes"], told["count"], told["sums"]
-    if width == 1:
-        builder.call(run, [u, s, results, lanes, lanes, runs, count, tables])
+
+    def __init__(self, module: ir.Module, run: ir.Function, width: int) -> None:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [LONGS]), "process")
+        self.builder = builder = ir.IRBuilder(function.append_basic_block("entry"))
+        self.zero = Index(builder, 0)
+        told = {name: (self.zero.constant(i)).load(function.args[0]) for i, name in enumerate(_TOLD)}
+        self.told, self.run, self.width = told, run, width
+        self.u, self.s, self.results = (self._pointer(told[name], NUMBERS) for name in ("u", "s", "results"))
+        self.runs, self.tables = self._pointer(told["runs"], LONGS), self._pointer(told["tables"], INTS)
+        if width == 1:
+            self._call_run(told["lanes"])
+        else:
+            self._write()
         builder.ret_void()
-        return
-    for place, some in _chunks(builder, results, sums, width):
-        builder.store(some.constant(0.0).value, place, align=8)
-    with _loop(builder, told["begin"], told["end"], lanes) as example:
-        valid = _least(builder, builder.sub(told["end"], example), lanes)
-        _write_loads(builder, told, s, tables, example, valid, width)
-        builder.call(run, [u, s, results, lanes, valid, runs, count, tables])
-        _write_stores(builder, told, s, results, tables, example, valid)
-    divisor = builder.bitcast(told["divisor"], DOUBLE)
-    for place, some in _chunks(builder, results, sums, width):
-        builder.store(builder.fdiv(builder.load(place, align=8), some.splat(divisor).value), place, align=8)
-    builder.ret_void()
 
+    def _pointer(self, address: Index, kind: ir.Type) -> ir.Value:
+        return self.builder.inttoptr(address.value, kind)
 
-def _write_loads(
-    builder: ir.IRBuilder,
-    told: dict[str, ir.Value],
-    s: ir.Value,
-    tables: ir.Value,
-    example: ir.Value,
-    valid: ir.Value,
-    width: int,
-) -> None:
-    """Bring the inputs of a tile's examples to where those of one number stand side by side.
+    def _call_run(self, valid: Index) -> None:
+        lanes, count = self.told["lanes"].value, self.told["count"].value
+        self.builder.call(self.run, [self.u, self.s, self.results, lanes, valid.value, self.runs, count, self.tables])
 
-    Some examples at a time, so that what was read around a number of theirs is still in the cache when it is needed.
-    """
-    lanes, loads = told["lanes"], told["loads"]
-    inputs = builder.inttoptr(told["inputs"], LONGS)
-    for step, first, end in _split(builder, valid, width):
-        with _loop(builder, first, end, EXAMPLES) as block, _loop(builder, _long(0), loads) as row:
-            slot, source, column = _entries(builder, tables, builder.mul(row, _long(3)), 3)
-            pair = builder.gep(inputs, [builder.mul(source, _long(2))])
-            address, stride = (builder.load(builder.gep(pair, [_long(k)])) for k in range(2))
-            place = builder.add(builder.mul(example, stride), column)
-            origin = builder.gep(builder.inttoptr(address, NUMBERS), [place])
-            target = builder.gep(s, [builder.mul(slot, lanes)])
-            stop = _least(builder, builder.add(block, _long(EXAMPLES)), end)
-            with _loop(builder, block, stop, step) as lane:
-                some = Lanes(builder, step)
-                places = [builder.mul(builder.add(lane, _long(k)), stride) for k in range(step)]
-                numbers = some.gather([builder.load(builder.gep(origin, [at])) for at in places])
-                into = builder.bitcast(builder.gep(target, [lane]), some.type.as_pointer())
-                builder.store(numbers.value, into, align=8)
-    last = builder.sub(valid, _long(1))
-    with builder.if_then(builder.icmp_signed("<", valid, lanes)), _loop(builder, _long(0), loads) as row:
-        (slot,) = _entries(builder, tables, builder.mul(row, _long(3)), 1)
-        target = builder.gep(s, [builder.mul(slot, lanes)])
-        with _loop(builder, valid, lanes) as lane:  # lanes without an example repeat the last one
-            builder.store(builder.load(builder.gep(target, [last])), builder.gep(target, [lane]))
+    def _write(self) -> None:
+        builder, told = self.builder, self.told
+        for place, some in self._totals():
+            builder.store(some.constant(0.0).value, place, align=8)
+        with loop(told["begin"], told["end"], told["lanes"]) as example:
+            valid = (told["end"] - example).least(told["lanes"])
+            self._write_loads(example, valid)
+            self._call_run(valid)
+            self._write_stores(example, valid)
+        divisor = builder.bitcast(told["divisor"].value, DOUBLE)
+        for place, some in self._totals():
+            builder.store(builder.fdiv(builder.load(place, align=8), some.splat(divisor).value), place, align=8)
 
+    def _totals(self) -> Iterator[tuple[ir.Value, Lanes]]:
+        """Go through the totals by vectors, then through what remains one by one: give each address."""
+        for size, begin, end in self.told["sums"].split(self.width):
+            some = Lanes(self.builder, size)
+            with loop(begin, end, size) as place:
+                yield self.builder.bitcast(place.at(self.results), some.type.as_pointer()), some
 
-def _write_stores(
-    builder: ir.IRBuilder,
-    told: dict[str, ir.Value],
-    s: ir.Value,
-    results: ir.Value,
-    tables: ir.Value,
-    example: ir.Value,
-    valid: ir.Value,
-) -> None:
-    """Bring the results of a tile's examples to their arrays."""
-    begin = builder.mul(told["loads"], _long(3))
-    with _loop(builder, _long(0), told["stores"]) as row:
-        slot, before, columns, column = _entries(builder, tables, builder.add(begin, builder.mul(row, _long(4))), 4)
-        place = builder.add(builder.mul(before, told["batch"]), builder.add(builder.mul(example, columns), column))
-        target = builder.gep(results, [place])
-        origin = builder.gep(s, [builder.mul(slot, told["lanes"])])
-        with _loop(builder, _long(0), valid) as lane:
-            number = builder.load(builder.gep(origin, [lane]))
-            builder.store(number, builder.gep(target, [builder.mul(lane, columns)]))
+    def _row(self, first: Index, count: int) -> list[Index]:
+        """Load entries of the tables that follow one another."""
+        return [(first + k).load(self.tables) for k in range(count)]
 
+    def _write_loads(self, example: Index, valid: Index) -> None:
+        """Bring the inputs of a tile's examples to slots, where the lanes of one number stand side by side.
 
-def _entries(builder: ir.IRBuilder, tables: ir.Value, first: ir.Value, count: int) -> list[ir.Value]:
-    """Load entries of a table that follow one another."""
-    return [_entry(builder, tables, builder.add(first, _long(k))) for k in range(count)]
+        Some examples at a time, so that what was read around a number of theirs is still in the cache when it is
+        needed.
+        """
+        builder, lanes, loads = self.builder, self.told["lanes"], self.told["loads"]
+        inputs = self._pointer(self.told["inputs"], LONGS)
+        for step, first, end in valid.split(self.width):
+            with loop(first, end, EXAMPLES) as block, up_to(loads) as row:
+                slot, source, column = self._row(row * 3, 3)
+                pair = (source * 2).at(inputs)
+                address, stride = (self.zero.constant(k).load(pair) for k in range(2))
+                place = example * stride + column
+                origin = place.at(self._pointer(address, NUMBERS))
+                target = (slot * lanes).at(self.s)
+                stop = (block + EXAMPLES).least(end)
+                with loop(block, stop, step) as lane:
+                    some = Lanes(builder, step)
+                    places = [(lane + k) * stride for k in range(step)]
+                    numbers = some.gather([builder.load(at.at(origin)) for at in places])
+                    into = builder.bitcast(lane.at(target), some.type.as_pointer())
+                    builder.store(numbers.value, into, align=8)
+        last = valid - 1
+        with builder.if_then(valid < lanes), up_to(loads) as row:
+            (slot,) = self._row(row * 3, 1)
+            target = (slot * lanes).at(self.s)
+            with loop(valid, lanes) as lane:  # lanes without an example repeat the last one
+                builder.store(builder.load(last.at(target)), lane.at(target))
 
-
-def _entry(builder: ir.IRBuilder, table: ir.Value, place: ir.Value) -> Any:
-    return builder.sext(builder.load(builder.gep(table, [place])), LONG)
-
-
-def _chunks(builder: ir.IRBuilder, array: ir.Value, count: ir.Value, width: int) -> Iterator[tuple[Any, Lanes]]:
-    """Go through an array by vectors, then through what remains one by one: give each address."""
-    for size, begin, end in _split(builder, count, width):
-        some = Lanes(builder, size)
-        with _loop(builder, begin, end, size) as place:
-            yield builder.bitcast(builder.gep(array, [place]), some.type.as_pointer()), some
-
-
-def _split(builder: ir.IRBuilder, count: ir.Value, size: int) -> list[tuple[int, ir.Value, ir.Value]]:
-    """Split a range into what can be gone through by a size, and what remains one by one: step, begin and end."""
-    whole = builder.sub(count, builder.srem(count, _long(size)))
-    return [(size, _long(0), whole), (1, whole, count)]
-
-
-def _least(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
-    return builder.select(builder.icmp_signed("<", a, b), a, b)
+    def _write_stores(self, example: Index, valid: Index) -> None:
+        """Bring the results of a tile's examples to their arrays."""
+        begin = self.told["loads"] * 3
+        with up_to(self.told["stores"]) as row:
+            slot, before, columns, column = self._row(begin + row * 4, 4)
+            place = before * self.told["batch"] + (example * columns + column)
+            target = place.at(self.results)
+            origin = (slot * self.told["lanes"]).at(self.s)
+            with up_to(valid) as lane:
+                number = self.builder.load(lane.at(origin))
+                self.builder.store(number, (lane * columns).at(target))

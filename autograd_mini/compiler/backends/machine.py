@@ -16,15 +16,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-# C's math functions of doubles, by their number of operands: what a row may name.
-LIBRARY = {
-    **dict.fromkeys(
-        "acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp2 expm1 lgamma log log10 log1p log2 logb "
-        "nearbyint rint round sin sinh tan tanh tgamma".split(),
-        1,
-    ),
-    **dict.fromkeys("atan2 fdim fmax fmin fmod hypot nextafter pow remainder".split(), 2),
-}
+from autograd_mini.compiler.backends.lowering import LIBRARY
 
 # How libmvec names a function of so many lanes, and the feature that a processor needs for it.
 _VARIANTS = {2: ("_ZGVbN2", "sse2"), 4: ("_ZGVdN4", "avx2"), 8: ("_ZGVeN8", "avx512f")}

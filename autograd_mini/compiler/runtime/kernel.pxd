@@ -2,38 +2,26 @@
 
 
 cdef class Kernel:
+    cdef readonly tuple source
+    cdef readonly object program
+    cdef readonly object code
+    cdef public dict seconds
     cdef readonly object graph
     cdef readonly list captured
     cdef readonly object blocks
     cdef readonly object reduce
-    cdef readonly object structure
     cdef readonly bint is_mapped
     cdef readonly Py_ssize_t slots
-    cdef public dict seconds
-    cdef object before
-    cdef object stage
-    cdef Py_ssize_t _step
-    cdef object _places
-    cdef object _numbers
+    cdef bint _has_once
+    cdef bint _is_folded
+    cdef bint _is_mean
+    cdef object _results
+    cdef Py_ssize_t _count
     cdef object _nest
     cdef list _frames
-    cdef list _tiles
     cdef list _singles
     cdef list _arrays
     cdef list _mapped
     cdef object _captured
 
-    cdef object _compute(self, _Frame frame, object leaves, object cut, Py_ssize_t threads)
-
-
-cdef class _Frame:
-    cdef object u
-    cdef list arrays
-    cdef object inputs
-    cdef object before
-    cdef object work
-    cdef object work_address
-    cdef object cut
-    cdef object tile
-
-    cdef object fit(self, object cut, Kernel kernel)
+    cdef object _compute(self, object frame, object leaves, object cut, Py_ssize_t threads)

@@ -1,0 +1,35 @@
+"""Which target a program is compiled for: native code, by LLVM, or NumPy."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Any
+
+# The environment variable that chooses one of the targets.
+VARIABLE = "AUTOGRAD_MINI_BACKEND"
+
+
+def backend_name(name: str | None = None) -> str:
+    """Name the target: the one given, or that of the environment, or native code where llvmlite is installed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such target.
+    """
+    name = name or os.environ.get(VARIABLE) or ("llvm" if find_spec("llvmlite") else "numpy")
+    if name not in ("llvm", "numpy"):
+        raise ValueError(f"a backend is 'llvm' or 'numpy', not {name!r}; {VARIABLE} in the environment names another")
+    return name
+
+
+def choose_backend(name: str | None = None) -> Any:
+    """Give what makes code of a program: see `backend_name`."""
+    if backend_name(name) == "numpy":
+        from autograd_mini.compiler.backends.numpy import NumpyCode
+
+        return NumpyCode
+    from autograd_mini.compiler.backends.native import NativeCode
+
+    return NativeCode

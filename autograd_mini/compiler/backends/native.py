@@ -1,0 +1,187 @@
+"""A program as native code: its tables, the memory that it works in, and calls of it. Knows no LLVM."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from time import perf_counter
+
+import numpy as np
+
+from autograd_mini.compiler.arguments import Array
+from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
+from autograd_mini.compiler.backends.machine import compile_ir, vector_width
+from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
+from autograd_mini.compiler.runtime.kernel import Cut
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
+
+# In bytes. Vectors that lie across two lines take longer to read: up to a tenth of a call.
+CACHE_LINE = 64
+
+# So much code is kept for another kernel.
+KEPT = 64
+
+_PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+# Code is the same for all kernels that have the same patterns, such as those of a model that is trained once more.
+_written = lru_cache(KEPT)(write_code)
+_compiled = lru_cache(KEPT)(compile_ir)
+
+
+class NativeCode:
+    """A program as native code.
+
+    Attributes
+    ----------
+    step : int
+        A tile has a multiple of so many lanes.
+    text : str
+        The LLVM IR.
+    seconds : dict from str to float
+        How long it took to `write` the code and to `compile` it.
+    """
+
+    def __init__(self, program: Program) -> None:
+        width = vector_width()
+        self.step = VECTORS * width  # what a sum of products works on at a time
+        self.slots = program.sizes["s"]
+        self.seconds = {"write": 0.0, "compile": 0.0}
+        self.numbers = np.zeros(program.sizes["u"])
+        self.numbers[list(program.constants)] = list(program.constants.values())
+        self.once = _Stage(program.once, 1, self.seconds) if program.once else None
+        self.each = _Stage(program.each, width, self.seconds, program.sizes["total"]) if program.each else None
+        self.text = "\n".join(stage.code.text for stage in (self.once, self.each) if stage)
+        self.tiles: list[_Tile] = []
+
+    def frame(self, widths: Sequence[int]) -> Frame:
+        """Give memory for one call at a time, whose mapped arrays have rows of some widths."""
+        return Frame(self, widths)
+
+
+class _Stage:
+    """Some runs of a program: what the native functions need to do them."""
+
+    def __init__(self, runs: Sequence[Run], width: int, seconds: dict[str, float], totals: int = 0) -> None:
+        patterns: dict[tuple[Pattern, bool], int] = {}
+        loads, stores = (
+            [np.column_stack(tuple(run.columns.values())) for run in runs if isinstance(run.pattern, kind)]
+            for kind in (Load, Store)
+        )
+        tables = [table.ravel() for table in (*loads, *stores)]
+        start = sum(map(len, tables))
+        rows: list[tuple[int, int, int, int, int]] = []
+        for run in runs:
+            if not isinstance(run.pattern, (Load, Store)):
+                packed = pack(run)
+                kind = patterns.setdefault((packed.pattern, packed.regular), len(patterns))
+                rows.append((kind, start, packed.rows, packed.p, packed.q))
+                start += len(packed.table)
+                tables.append(packed.table)
+        self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
+        self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
+        began = perf_counter()
+        text = _written(tuple(patterns), width)
+        wrote = perf_counter()
+        self.code = _compiled(text)
+        seconds["write"] += wrote - began
+        seconds["compile"] += perf_counter() - wrote
+        self.process = _PROCESS(self.code.address("process"))
+        self._counts = (sum(map(len, loads)), sum(map(len, stores)), totals)
+
+    def work(self, u: int, inputs: int = 0) -> Work:
+        """Say what there is to do, but for which examples: with numbers of all lanes at some address."""
+        return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, *self._counts, inputs)
+
+
+class Frame:
+    """The memory of one call at a time.
+
+    Attributes
+    ----------
+    u : array
+        The numbers of all lanes.
+    arrays : list of pair of array and int
+        Views of `u`, each for the leaf that is to be written there.
+    """
+
+    def __init__(self, code: NativeCode, widths: Sequence[int]) -> None:
+        self.u = code.numbers.copy()
+        self.arrays: list[tuple[Array, int]] = []
+        self._code = code
+        self._inputs = (ctypes.c_int64 * (2 * len(widths)))()
+        for i, width in enumerate(widths):
+            self._inputs[2 * i + 1] = width
+        address = address_of(self.u)
+        self._before = code.once.work(address) if code.once else Work()
+        self._before_address = ctypes.addressof(self._before)
+        self._work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
+        self._work_address = ctypes.addressof(self._work)
+        self._once = code.once.process if code.once else None
+        self._each = code.each.process if code.each else None
+        self._cut: Cut | None = None
+        self._tile: _Tile | None = None
+
+    def once(self) -> None:
+        """Compute what is the same for all examples."""
+        self._once(self._before_address)  # type: ignore[misc]
+
+    def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
+        """Get ready for a batch; totals will be divided."""
+        for i, source in enumerate(sources):
+            self._inputs[2 * i] = address_of(source)
+        if self._cut is not cut:
+            if self._tile is None or self._tile.lanes < cut.lanes:
+                self._tile = _Tile(self._code.slots, cut.lanes)
+            work = self._work
+            work.s, work.lanes, work.begin, work.end = self._tile.address, cut.lanes, 0, cut.batch
+            work.batch, work.divisor = cut.batch, divisor
+            self._cut = cut
+
+    def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
+        """Compute all examples."""
+        self.begin(sources, cut, divisor)
+        self._work.results = address_of(numbers)
+        self._each(self._work_address)  # type: ignore[misc]
+
+    def part(self, begin: int, end: int, numbers: Array) -> None:
+        """Compute some examples, in memory of their own: threads may do so at the same time."""
+        work, tiles = Work.from_buffer_copy(self._work), self._code.tiles
+        tile = tiles.pop() if tiles else _Tile(self._code.slots, work.lanes)
+        if tile.lanes < work.lanes:
+            tile = _Tile(self._code.slots, work.lanes)
+        work.s, work.results, work.begin, work.end = tile.address, address_of(numbers), begin, end
+        self._each(ctypes.addressof(work))  # type: ignore[misc]
+        tiles.append(tile)
+
+
+class _Tile:
+    """The numbers of each lane, for one thread at a time."""
+
+    def __init__(self, slots: int, lanes: int) -> None:
+        self.lanes = lanes
+        self._memory = np.empty(slots * lanes + CACHE_LINE // 8)
+        self.address = -(-address_of(self._memory) // CACHE_LINE) * CACHE_LINE
+
+
+def address_of(array: Array) -> int:
+    """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
+    if cython.compiled:
+        address: int = cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
+        return address
+    return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
+
+
+_DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
+
+_probe = np.zeros(1)
+if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
+
+    def address_of(array: Array) -> int:
+        """Give the address of an array's numbers."""
+        return int(array.ctypes.data)

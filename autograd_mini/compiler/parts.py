@@ -1,0 +1,89 @@
+"""What of a graph is computed once in a call, and what for each example of a batch. Knows nothing of code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from autograd_mini.compiler.arguments import Block
+from autograd_mini.compiler.graph import Graph, Node
+
+
+class Part(NamedTuple):
+    """Some nodes of a graph, to be computed together.
+
+    Attributes
+    ----------
+    kind : str
+        What their results are: `"u"`, one number for all lanes, or `"s"`, one of each lane. A lane is an example.
+    nodes : list of node
+        Operations, operands before results.
+    own : list of bool
+        Says for each node of the graph whether its number is of this kind, as an operand of these nodes.
+    uses : list of int
+        How often each node is needed, once more than that if it must be there in the end.
+    stored, totals : list of node
+        What of each lane is a result, and what is one when added up over all lanes.
+    """
+
+    kind: str
+    nodes: list[Node]
+    own: list[bool]
+    uses: list[int]
+    stored: list[Node]
+    totals: list[Node]
+
+
+class Parts(NamedTuple):
+    """A graph in parts.
+
+    Attributes
+    ----------
+    shared : list of node
+        The arguments that are the same for all examples, in the order in which they are given.
+    inputs : dict from node to pair of int
+        The other arguments: which array each is from, and its place in the row of an example.
+    computed : list of Part
+        What is computed once in a call; then, if there is a batch, what is computed for each example.
+    """
+
+    shared: list[Node]
+    inputs: dict[Node, tuple[int, int]]
+    computed: list[Part]
+
+
+def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
+    """Split a graph by what is mapped over a batch.
+
+    Parameters
+    ----------
+    graph : Graph
+    blocks : sequence of Block
+        The leaves of its arguments.
+    folded : bool
+        Whether results are added up over all examples.
+    """
+    shared: list[Node] = []
+    inputs: dict[Node, tuple[int, int]] = {}
+    end = arrays = 0
+    for shape, mapped in blocks:
+        nodes = range(end, end + math.prod(shape))
+        end = nodes.stop
+        if mapped:
+            inputs |= {node: (arrays, column) for column, node in enumerate(nodes)}
+            arrays += 1
+        else:
+            shared += nodes
+    shared += range(end, graph.arguments)
+    uniform, varying = graph.split(inputs)
+    needed = graph.use_counts(varying, graph.results)
+    kept = [node for node in uniform if needed[node]]
+    own = [*graph.marks([*uniform, *shared, *graph.constants]), False]
+    computed = [Part("u", uniform, own, graph.use_counts(uniform, [*kept, *kept]), [], [])]
+    if arrays:
+        stored, totals = ([], graph.results) if folded else (graph.results, [])
+        own = [*graph.marks([*varying, *inputs]), False]
+        uses = graph.use_counts(varying, [*stored, *stored, *totals])
+        computed.append(Part("s", varying, own, uses, stored, totals))
+    return Parts(shared, {node: place for node, place in inputs.items() if needed[node]}, computed)

@@ -1,0 +1,189 @@
+"""From nodes to steps: each an instance of a pattern of bounded size, so that few patterns compute all nodes.
+
+Knows nothing of slots: a step names nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.parts import Part
+from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape, Store
+from autograd_mini.compiler.sums import Sums
+from autograd_mini.engine.operations import identity, mul
+
+# An expression of a pattern has at most so many operations; fewer where there would be more than so
+# many operations in all patterns together.
+LARGEST = (24, 12, 6, 3, 1)
+ENOUGH = 400
+
+# Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
+_LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
+
+
+class Step(NamedTuple):
+    """A row of a run: what it computes, and from which nodes.
+
+    A node that has one number for all lanes, and is needed as one of each lane, is copied: the copy of node n is ~n.
+    What is no node's number, but a result or a total, has the places of these among all results.
+    """
+
+    pattern: Pattern
+    result: Node | None
+    operands: Sequence[Node]
+    right: Sequence[Node] = ()
+    places: Sequence[int] = ()
+
+    def __str__(self) -> str:
+        result = list(self.places) if self.result is None else _names([self.result])
+        right = f" . {_names(self.right)}" if self.right else ""
+        return f"{result} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return " ".join([f"~{~node}" if node < 0 else str(node) for node in nodes])
+
+
+def choose_patterns(graph: Graph, part: Part, sums: Sums) -> list[Step]:
+    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions.
+
+    Equal patterns are one object.
+    """
+    return _Chooser(graph, part, sums).choose()
+
+
+class _Chooser:
+    """Chooses the patterns of a part."""
+
+    def __init__(self, graph: Graph, part: Part, sums: Sums) -> None:
+        self.graph, self.part, self.sums = graph, part, sums
+        self.copies: set[Node] = set()
+        self.steps: list[Step] = []
+        self.patterns: dict[Any, Pattern] = {}  # one of each
+
+    def choose(self) -> list[Step]:
+        part = self.part
+        elsewhere = {*self.sums.found, *self.sums.inside}
+        stored = [self._of_kind(node) for node in part.stored]
+        products, folds = self._divide_totals()
+        elsewhere.update([part.totals[i] for i, _, _ in products])
+        for node in self.sums.found:
+            self._add_dot(node)
+        self._add_expressions([node for node in part.nodes if node not in elsewhere])
+        store, fold = Store(), Fold()
+        self.steps += [Step(store, None, (node,), places=(i,)) for i, node in enumerate(stored)]
+        self.steps += [Step(fold, None, (node,), places=(i,)) for i, node in folds]
+        return self.steps + _rectangles(products)
+
+    def _kind(self, node: Node) -> str:
+        return self.part.kind if self.part.own[node] else "u"
+
+    def _of_kind(self, node: Node) -> Node:
+        """Give a node of the part's own kind with the same number."""
+        if self._kind(node) == self.part.kind:
+            return node
+        if node not in self.copies:
+            self.copies.add(node)
+            self.steps.append(Step(self._one_of(Expression((identity, (0,)), "u")), ~node, (node,)))
+        return ~node
+
+    def _divide_totals(self) -> tuple[list[tuple[int, Node, Node]], list[tuple[int, Node]]]:
+        """Divide what is added up over all lanes into products of two numbers of each lane, and the rest."""
+        graph, own, uses = self.graph, self.part.own, self.part.uses
+        products: list[tuple[int, Node, Node]] = []
+        folds: list[tuple[int, Node]] = []
+        for i, node in enumerate(self.part.totals):
+            if uses[node] == 1 and graph.operations[node] is mul:
+                x, y = graph.operands[node]
+                if own[x] and own[y]:
+                    products.append((i, x, y))
+                    continue
+            folds.append((i, self._of_kind(node)))
+        return products, folds
+
+    def _add_dot(self, node: Node) -> None:
+        start, left, right = self.sums.found[node]
+        kind = self.part.kind
+        kinds = {self._kind(x) + self._kind(y) for x, y in zip(left, right)}
+        if kinds != {kind * 2}:
+            pairs = [(x, y) if self._kind(y) == kind else (y, x) for x, y in zip(left, right)]
+            left, right = [x for x, _ in pairs], [self._of_kind(y) for _, y in pairs]
+            if kind * 2 in kinds:
+                left = [self._of_kind(x) for x in left]
+        operands = left
+        if start is None:
+            begin = ""
+        elif isinstance(start, float):
+            begin = "0"
+        else:
+            begin, operands = self._kind(start), [start, *left]
+        left_kind = kind if left[0] < 0 else self._kind(left[0])
+        self.steps.append(Step(self._one_of(Dot(begin, left_kind, kind)), node, operands, right))
+
+    def _one_of(self, pattern: Pattern) -> Pattern:
+        """Give the one object for all equal patterns."""
+        return self.patterns.setdefault(pattern, pattern)
+
+    def _add_expressions(self, nodes: Sequence[Node]) -> None:
+        """Cut what is not in sums into expressions as large as the number of different ones allows."""
+        for largest in LARGEST:
+            inner = self._inner(nodes, largest)
+            steps: list[Step] = []
+            patterns: dict[Any, Pattern] = {}
+            for node in nodes:
+                if node not in inner:
+                    leaves: dict[Node, int] = {}
+                    shape = self._shape(node, inner, leaves)
+                    kinds = "".join(map(self._kind, leaves))
+                    pattern = patterns.get((shape, kinds))
+                    if pattern is None:
+                        pattern = patterns[shape, kinds] = self._one_of(Expression(shape, kinds))
+                        if largest > 1 and len(patterns) * largest > ENOUGH:
+                            break
+                    steps.append(Step(pattern, node, list(leaves)))
+            else:
+                break
+        self.steps += steps
+
+    def _inner(self, nodes: Sequence[Node], largest: int) -> set[Node]:
+        """Choose the nodes that are computed within the expression of the one node that needs them."""
+        operands, uses = self.graph.operands, self.part.uses
+        sizes: dict[Node, int] = {}
+        inner: set[Node] = set()
+        for node in nodes:
+            size = 1
+            for operand in operands[node]:
+                if uses[operand] == 1 and operand in sizes and size + sizes[operand] <= largest:
+                    size += sizes[operand]
+                    inner.add(operand)
+            sizes[node] = size
+        return inner
+
+    def _shape(self, node: Node, inner: set[Node], leaves: dict[Node, int]) -> Shape:
+        """Say how a node is computed from leaves, which are numbered as they are met."""
+        operands: list[Shape | int | str] = []
+        for operand in self.graph.operands[node]:
+            if operand in inner:
+                operands.append(self._shape(operand, inner, leaves))
+            elif self.graph.constants.get(operand) in _LITERALS:
+                operands.append(self.graph.constants[operand].hex())
+            else:
+                operands.append(leaves.setdefault(operand, len(leaves)))
+        return self.graph.operations[node], tuple(operands)  # type: ignore[return-value]
+
+
+def _rectangles(products: Sequence[tuple[int, Node, Node]]) -> list[Step]:
+    """Make rectangles of products over lanes: of left factors that all meet the same right ones."""
+    rows: dict[Node, list[tuple[Node, int]]] = {}
+    for total, left, right in products:
+        rows.setdefault(left, []).append((right, total))
+    rectangles: dict[tuple[Node, ...], list[Node]] = {}
+    for left, pairs in rows.items():
+        rectangles.setdefault(tuple([right for right, _ in pairs]), []).append(left)
+    outer = Outer()
+    return [
+        Step(outer, None, lefts, rights, [total for left in lefts for _, total in rows[left]])
+        for rights, lefts in rectangles.items()
+    ]

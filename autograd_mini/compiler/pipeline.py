@@ -1,0 +1,85 @@
+"""The compiler's passes, in their order. Each makes one form from another, and changes none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, TypeVar
+
+from autograd_mini.compiler.arguments import Block
+from autograd_mini.compiler.backends.choice import choose_backend
+from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.parts import split
+from autograd_mini.compiler.patterns import choose_patterns
+from autograd_mini.compiler.runtime.kernel import Kernel, Reduction
+from autograd_mini.compiler.schedule import schedule
+from autograd_mini.compiler.simplify import simplify
+from autograd_mini.compiler.slots import assign_slots
+from autograd_mini.compiler.sums import find_sums
+from autograd_mini.compiler.trace import trace
+from autograd_mini.engine.value import Value
+from autograd_mini.transforms.trees import Structure
+
+T = TypeVar("T")
+
+
+class _Clock:
+    """Adds up how long each pass takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, make: Callable[..., T], *forms: Any, name: str) -> T:
+        began = perf_counter()
+        form = make(*forms)
+        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+        return form
+
+
+def compile_function(
+    function: Callable[..., Any], structures: Sequence[Structure], blocks: Sequence[Block], reduce: Reduction
+) -> Kernel:
+    """Compile what a function computes from arguments that are nested so, and have these leaves."""
+    timed = _Clock()
+    traced = timed(trace, function, structures, name="trace")
+    graph = timed(simplify, traced.graph, name="simplify")
+    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result)
+    kernel.seconds = timed.seconds | kernel.seconds
+    return kernel
+
+
+def compile_graph(
+    graph: Graph,
+    captured: Sequence[Value],
+    blocks: Sequence[Block],
+    reduce: Reduction,
+    structure: Structure,
+    backend: str | None = None,
+) -> Kernel:
+    """Compile a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its arguments are the numbers of the blocks, then those captured.
+    captured : sequence of Value
+        Their data are read in each call.
+    blocks : sequence of Block
+        The leaves of the arguments.
+    reduce : "sum", "mean" or None
+        How the results of all examples are folded.
+    structure : Structure
+        How results are nested.
+    backend : str, optional
+        As for `choose_backend`.
+    """
+    timed = _Clock()
+    parts = timed(split, graph, blocks, reduce is not None, name="split")
+    schedules = []
+    for part in parts.computed:
+        sums = timed(find_sums, graph, part, name="sums")
+        steps = timed(choose_patterns, graph, part, sums, name="patterns")
+        schedules.append(timed(schedule, steps, name="schedule"))
+    program = timed(assign_slots, graph, parts, schedules, structure, name="slots")
+    code = choose_backend(backend)(program)  # which times itself
+    return Kernel((graph, captured, blocks, reduce, structure), program, code, timed.seconds | code.seconds)

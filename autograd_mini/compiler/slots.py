@@ -1,0 +1,195 @@
+"""From nodes to slots: where each number is kept, and the program that says so in the columns of its runs."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.parts import Parts
+from autograd_mini.compiler.patterns import Step
+from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, columns_of, distance
+from autograd_mini.transforms.trees import Structure
+
+# So many ranges of free slots are looked at for one that is large enough.
+LOOKS = 50
+
+
+class _Slots:
+    """The slots of one kind, and which of them has the number of a node."""
+
+    def __init__(self, places: dict[Node, int]) -> None:
+        self.places = places
+        self.size = 0
+        self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
+
+    def take(self, nodes: Sequence[Node]) -> None:
+        """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
+        count = len(nodes)
+        begin = self.size
+        for i, (first, end) in enumerate(self.free[:LOOKS]):
+            if end - first >= count:
+                begin = first
+                self.free[i : i + 1] = [(first + count, end)] if end - first > count else []
+                break
+        self.size = max(self.size, begin + count)
+        self.places.update(zip(nodes, range(begin, begin + count)))
+
+    def leave(self, nodes: Sequence[Node]) -> None:
+        """Take back the slots of some nodes."""
+        slots = sorted([self.places[node] for node in nodes])
+        begin = 0
+        for i, slot in enumerate(slots):
+            if i + 1 == len(slots) or slots[i + 1] > slot + 1:
+                self._insert(slots[begin], slot + 1)
+                begin = i + 1
+
+    def _insert(self, begin: int, end: int) -> None:
+        """Add a range of free slots; it becomes one with its neighbours."""
+        i = bisect_left(self.free, (begin,))
+        if i < len(self.free) and self.free[i][0] == end:
+            end = self.free.pop(i)[1]
+        if i and self.free[i - 1][1] == begin:
+            i -= 1
+            begin = self.free.pop(i)[0]
+        self.free.insert(i, (begin, end))
+
+    def runs(
+        self, batches: Sequence[Sequence[Step]], endings: Sequence[Sequence[Node]], structure: Structure
+    ) -> list[Run]:
+        """Give the results of steps their slots, in the order of the steps, and make runs of these.
+
+        `endings` says for each batch which nodes nothing reads after it: their slots are free again.
+        """
+        runs: list[Run] = []
+        for batch, ending in zip(batches, endings):
+            self.take([step.result for step in batch if step.result is not None])
+            runs += _runs(batch, self.places, structure)
+            self.leave(ending)
+        return runs
+
+
+def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[list[Node]]:
+    """List for each batch which nodes it is the last to read, of those given and those computed."""
+    last: dict[Node | None, int] = {}
+    own: set[Node | None] = set(given)
+    for i, batch in enumerate(batches):
+        for step in batch:
+            own.add(step.result)
+            last.update(dict.fromkeys(step.operands, i))
+            if step.right:
+                last.update(dict.fromkeys(step.right, i))
+    endings: list[list[Any]] = [[] for _ in batches]
+    for node in own & last.keys():
+        endings[last[node]].append(node)
+    return endings
+
+
+def assign_slots(
+    graph: Graph, parts: Parts, schedules: Sequence[Sequence[Sequence[Step]]], structure: Structure
+) -> Program:
+    """Assign a slot to each number, and write the program.
+
+    Parameters
+    ----------
+    graph : Graph
+    parts : Parts
+    schedules : sequence of sequence of sequence of Step
+        How each part is computed: batches of one pattern.
+    structure : Structure
+        How results are nested.
+    """
+    once, *of_examples = schedules
+    places: dict[Node, int] = {}
+    same, lanes = _Slots(places), _Slots(places)
+    same.take(parts.shared)
+    constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
+    same.take(list(constants))
+    first = same.runs(once, [()] * len(once), structure)
+    runs: list[Run] = []
+    for each in of_examples:
+        lanes.take(list(parts.inputs))
+        load = _run(Load(), [(places[node], *place) for node, place in parts.inputs.items()])
+        runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
+    results = _table([] if of_examples else [places[node] for node in graph.results])
+    sizes = {"u": same.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
+    numbers = {places[node]: number for node, number in constants.items()}
+    return Program(len(parts.shared), numbers, sizes, first, runs, results)
+
+
+def _positions(structure: Structure) -> Iterator[tuple[int, int, int]]:
+    """Say for each number of a result how many stand before its array, how many that has, and its place there."""
+    before = 0
+    for leaf in structure.leaves():
+        for place in range(leaf.size):
+            yield before, leaf.size, place
+        before += leaf.size
+
+
+def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structure) -> list[Run]:
+    """Write the columns of steps of one pattern."""
+    pattern = batch[0].pattern
+    match pattern:
+        case Dot():
+            return _dot_runs(pattern, batch, places)
+        case Fold():
+            return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
+        case Store():
+            positions = list(_positions(structure))
+            return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
+        case Outer():
+            return [_outer_run(step, places) for step in batch]
+    operands = [[places[operand] for operand in step.operands] for step in batch]
+    return [Run(pattern, {"result": _results(batch, places), "operands": _table(operands)})]
+
+
+def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
+    """Write the columns of sums: apart for those that share their right factors and have left ones at one distance."""
+    starts = int(pattern.start in ("u", "s"))
+    shared: dict[tuple[tuple[Node, ...], int], list[tuple[Step, int]]] = {}
+    others: dict[int, list[tuple[Step, list[int]]]] = {}
+    for step in batch:
+        left = [places[operand] for operand in step.operands[starts:]]
+        stride = distance(left)
+        if stride is not None:
+            shared.setdefault((tuple(step.right), stride), []).append((step, left[0]))
+        else:
+            others.setdefault(len(left), []).append((step, left))
+
+    def columns(rows: Sequence[tuple[Step, Any]]) -> dict[str, Table]:
+        steps = [step for step, _ in rows]
+        start = {"start": _table([places[step.operands[0]] for step in steps])} if starts else {}
+        return {"result": _results(steps, places), **start, "left": _table([left for _, left in rows])}
+
+    runs: list[Run] = []
+    for (nodes, stride), some in shared.items():
+        factors = {"stride": np.array(stride, np.int32), "right": _table([places[node] for node in nodes])}
+        runs.append(Run(replace(pattern, shared=True), columns(some) | factors))
+    for rows in others.values():
+        right = _table([[places[node] for node in step.right] for step, _ in rows])
+        runs.append(Run(pattern, columns(rows) | {"right": right}))
+    return runs
+
+
+def _outer_run(step: Step, places: Mapping[Node, int]) -> Run:
+    left, right = (_table([places[node] for node in nodes]) for nodes in (step.operands, step.right))
+    total = _table(step.places).reshape(len(left), len(right))
+    return Run(step.pattern, {"left": left, "right": right, "total": total})
+
+
+def _run(pattern: Load | Store | Fold, rows: Sequence[Sequence[int]]) -> Run:
+    """Write the columns of rows that have a number for each."""
+    names = columns_of(pattern)
+    return Run(pattern, dict(zip(names, _table(rows).reshape(len(rows), len(names)).T)))
+
+
+def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
+    return _table([places[step.result] for step in batch])  # type: ignore[index]
+
+
+def _table(slots: Sequence[Any]) -> Table:
+    return np.array(slots, dtype=np.int32)

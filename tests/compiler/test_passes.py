@@ -1,0 +1,137 @@
+"""The passes from a graph to a program, each by what it prints; none changes its input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphs import graph_of
+
+from autograd_mini.compiler.arguments import Block
+from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.parts import Parts, split
+from autograd_mini.compiler.patterns import choose_patterns
+from autograd_mini.compiler.pipeline import compile_graph
+from autograd_mini.compiler.program import check
+from autograd_mini.compiler.schedule import schedule
+from autograd_mini.compiler.slots import assign_slots
+from autograd_mini.compiler.sums import find_sums
+from autograd_mini.transforms.trees import NUMBER, Structure
+
+
+def parts_of(graph: Graph, mapped: int, folded: bool = False) -> Parts:
+    """Split a graph whose first arguments are the row of an example."""
+    return split(graph, [Block((mapped,), True), Block((graph.arguments - mapped,), False)][mapped == 0 :], folded)
+
+
+def forms(graph: Graph, mapped: int = 0, folded: bool = False) -> tuple[list[str], list[str], str]:
+    """Give the printed steps, schedule and program of each part."""
+    printed = str(graph), len(graph.operations), dict(graph.constants)
+    parts = parts_of(graph, mapped, folded)
+    steps = [choose_patterns(graph, part, find_sums(graph, part)) for part in parts.computed]
+    before = ["\n".join(map(str, each)) for each in steps]
+    schedules = list(map(schedule, steps))
+    structure = Structure(list, (), (NUMBER,) * len(graph.results))
+    ordered = ["\n\n".join("\n".join(map(str, batch)) for batch in batches) for batches in schedules]
+    program = assign_slots(graph, parts, schedules, structure)
+    assert (str(graph), len(graph.operations), dict(graph.constants)) == printed
+    assert ["\n".join(map(str, each)) for each in steps] == before
+    check(program)
+    return before, ordered, str(program)
+
+
+def test_what_is_the_same_for_all_examples_is_computed_once() -> None:
+    graph = graph_of(3, ("mul", 1, 2), ("exp", 3), ("add", 0, 4), results=[5])
+    once, each = parts_of(graph, 1).computed
+    assert (once.nodes, each.nodes, each.stored) == ([3, 4], [5], [5])
+    _, _, program = forms(graph, 1)
+    assert program == (
+        "u0 u1 = arguments\nu2 = 1.0\nexpression\n    u3 = exp(mul(u0, u1))\nfor each example, in 2 slots:\nload\n"
+        "    s0 = array0[0]\nexpression\n    s1 = add(s0, u3)\nstore\n    result0 = s1"
+    )
+
+
+def test_nodes_that_one_node_needs_are_computed_within_its_expression() -> None:
+    graph = graph_of(2, ("mul", 0, 1), ("sin", 2), ("cos", 3), ("sub", 4, 3), results=[5])
+    (steps,), _, program = forms(graph)
+    assert steps == "3 <- expression 0 1\n5 <- expression 3"
+    assert "    u4 = sub(cos(u3), u3)" in program.splitlines()
+
+
+def test_numbers_that_are_common_stand_in_the_expression_and_others_are_loaded() -> None:
+    _, _, program = forms(graph_of(1, 2.0, 7.0, ("mul", 0, 1), ("add", 3, 2), results=[4]))
+    assert "    u4 = add(mul(u0, 2.0), u2)" in program.splitlines()
+
+
+def test_steps_of_one_pattern_follow_one_another_and_may_need_each_other() -> None:
+    graph = graph_of(2, ("sin", 0), ("cos", 0), ("sin", 3), ("cos", 1), ("sin", 5), results=[2, 3, 4, 5, 6])
+    _, (ordered,), _ = forms(graph)
+    assert ordered == "3 <- expression 0\n5 <- expression 1\n\n2 <- expression 0\n4 <- expression 3\n6 <- expression 5"
+
+
+def layer(rows: int, inputs: int) -> Graph:
+    """Each example's vector, times a matrix that all examples share."""
+    arguments = inputs * (rows + 1)
+    sums: list[Any] = []
+    results: list[int] = []
+    for row in range(rows):
+        first = arguments + len(sums)
+        sums += [("mul", inputs * (row + 1) + i, i) for i in range(inputs)]
+        sums.append(("sum", *range(first, first + inputs)))
+        results.append(first + inputs)
+    return graph_of(arguments, *sums, results=results)
+
+
+def test_sums_that_share_factors_are_one_run() -> None:
+    _, _, program = forms(layer(3, 5), 5)
+    assert program.count("dot") == 1
+    run = program.split("dot of shared factors\n")[1].splitlines()[:3]
+    assert sorted(line.split(" = ")[1] for line in run) == [
+        f"0.0 + u{first}..u{first + 4} . s0..s4" for first in (0, 10, 5)
+    ]
+
+
+def test_what_is_mixed_in_a_sum_is_copied_to_all_lanes() -> None:
+    graph = graph_of(6, ("dot", 0, 1, 3, 3, 4, 5, 4), results=[6])
+    (_, steps), _, _ = forms(graph, 2)
+    assert steps.splitlines()[-2] == "6 <- dot 3 4 5 7 . 0 1 ~3 ~4"  # 7 is the number 1
+
+
+def test_products_over_all_examples_are_rectangles() -> None:
+    products = [("mul", x, y) for x in (0, 1) for y in (2, 3, 4)]
+    (_, steps), _, program = forms(graph_of(5, *products, results=range(5, 11)), 5, folded=True)
+    assert steps == "[0, 1, 2, 3, 4, 5] <- outer 0 1 . 2 3 4"
+    assert program.splitlines()[-1] == "    total0..total5 += s0 s1 x s2..s4"
+
+
+def test_other_totals_are_folds() -> None:
+    (_, steps), _, program = forms(graph_of(2, ("sin", 0), ("mul", 1, 0), results=[2, 1, 3]), 1, folded=True)
+    assert [line for line in steps.splitlines() if "fold" in line] == [
+        "[0] <- fold 2",
+        "[1] <- fold ~1",
+        "[2] <- fold 3",
+    ]
+    assert program.count(" += ") == 3
+
+
+def chain(length: int, results: Sequence[int] = ()) -> Graph:
+    nodes: list[Any] = []
+    for i in range(length):
+        name = ("sin", "cos")[i % 2]
+        nodes += [(name, 1 + 2 * i - (i > 0) if i else 0), ("mul", 1 + 2 * i, 1 + 2 * i)]
+    return graph_of(1, *nodes, results=[2 * length, *results])
+
+
+def test_slots_are_used_again_after_their_last_reader() -> None:
+    _, _, program = forms(chain(40), 1)
+    assert "for each example, in 2 slots:" in program.splitlines()
+    _, _, keeping = forms(chain(40, results=[1, 4]), 1)
+    slots = int(keeping.split(" slots")[0].split()[-1])
+    assert slots <= 6
+
+
+def test_each_pass_is_timed() -> None:
+    kernel = compile_graph(
+        layer(2, 4), [], [Block((4,), True), Block((8,), False)], None, Structure(list, (), (NUMBER,) * 2)
+    )
+    assert {"split", "sums", "patterns", "schedule", "slots", "write"} <= set(kernel.seconds)
