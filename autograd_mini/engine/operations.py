@@ -124,62 +124,30 @@ def _for_objects(function: Callable[..., Any]) -> Callable[..., Any]:
     return getattr(function, "__signatures__", {}).get("object", function)  # type: ignore[no-any-return]
 
 
+# A row reads across: signature and meaning; the function, then its derivative rules; the rest.
+# fmt: off
+
 # Arithmetic.
 
-add = _row(
-    "add(x, y)",
-    "Sum, x + y.",
-    add_,
-    add_d,
-    add_d,
-    symbol="+",
-    lowering=add_,
-    bound=lambda x, y: x + y,
-    example="add(1.0, 2.0) -> 3.0",
-)
-sub = _row(
-    "sub(x, y)",
-    "Difference, x - y.",
-    sub_,
-    add_d,
-    sub_dy,
-    symbol="-",
-    lowering=sub_,
-    bound=lambda x, y: x + y,
-    example="sub(1.0, 2.0) -> -1.0",
-)
-mul = _row(
-    "mul(x, y)",
-    "Product, x * y.",
-    mul_,
-    mul_dx,
-    mul_dy,
-    symbol="*",
-    lowering=mul_,
-    bound=lambda x, y: x * y,
-    example="mul(3.0, 2.0) -> 6.0",
-)
-div = _row(
-    "div(x, y)",
-    "Quotient, x / y; 1 / 0 is inf.",
-    div_,
-    div_dx,
-    div_dy,
-    symbol="/",
-    notation="fraction",
-    lowering=div_,
-    example="div(1.0, 0.0) -> inf",
-)
-neg = _row("neg(x)", "Negative, -x.", neg_, neg_dx, symbol="-", lowering=neg_, example="neg(2.0) -> -2.0")
-relu = _row(
-    "relu(x)",
+add = _row("add(x, y)", "Sum, x + y.",
+    add_, add_d, add_d,
+    symbol="+", lowering=add_, bound=lambda x, y: x + y, example="add(1.0, 2.0) -> 3.0")
+sub = _row("sub(x, y)", "Difference, x - y.",
+    sub_, add_d, sub_dy,
+    symbol="-", lowering=sub_, bound=lambda x, y: x + y, example="sub(1.0, 2.0) -> -1.0")
+mul = _row("mul(x, y)", "Product, x * y.",
+    mul_, mul_dx, mul_dy,
+    symbol="*", lowering=mul_, bound=lambda x, y: x * y, example="mul(3.0, 2.0) -> 6.0")
+div = _row("div(x, y)", "Quotient, x / y; 1 / 0 is inf.",
+    div_, div_dx, div_dy,
+    symbol="/", notation="fraction", lowering=div_, example="div(1.0, 0.0) -> inf")
+neg = _row("neg(x)", "Negative, -x.",
+    neg_, neg_dx,
+    symbol="-", lowering=neg_, example="neg(2.0) -> -2.0")
+relu = _row("relu(x)",
     "Rectified linear unit, max(0, x), with relu'(0) = 0 (From Logistic Regression to Neural Network, eq. 2).",
-    relu_,
-    relu_dx,
-    symbol="ReLU",
-    lowering=lambda x: where(x <= 0.0, 0.0, x),
-    example="relu(-2.0) -> 0.0",
-)
+    relu_, relu_dx,
+    symbol="ReLU", lowering=lambda x: where(x <= 0.0, 0.0, x), example="relu(-2.0) -> 0.0")
 
 
 def _pow_base(x: Any, y: Any) -> Any:
@@ -189,209 +157,89 @@ def _pow_base(x: Any, y: Any) -> Any:
 
 # Powers, exponentials and logarithms. At the edges of pow, sqrt and log: PyTorch's float64 gradients.
 
-pow = _row(
-    "pow(x, y)",
-    "Power, x ** y; nan for a negative x and a y that is no integer.",
-    ieee.ieee(math.pow, np.power),
-    lambda out, x, y: y * pow(_pow_base(x, y), y - 1.0),
+pow = _row("pow(x, y)", "Power, x ** y; nan for a negative x and a y that is no integer.",
+    ieee.ieee(math.pow, np.power), lambda out, x, y: y * pow(_pow_base(x, y), y - 1.0),
     lambda out, x, y: out * log(x + (x == 0.0) * (y >= 0.0)),
-    symbol="**",
-    notation="power",
-    example="pow(2.0, 10.0) -> 1024.0",
-)
-exp = _row(
-    "exp(x)",
-    "Exponential, e ** x.",
-    ieee.ieee(math.exp, np.exp),
-    lambda out, x: out,
-    example="exp(0.0) -> 1.0",
-)
-expm1 = _row(
-    "expm1(x)",
-    "e ** x - 1, exact also near 0.",
-    ieee.ieee(math.expm1, np.expm1),
-    lambda out, x: exp(x),
-    example="expm1(1e-20) -> 1e-20",
-)
-exp2 = _row(
-    "exp2(x)",
-    "2 ** x.",
-    ieee.ieee(math.exp2, np.exp2),
-    lambda out, x: out * math.log(2.0),
-    example="exp2(3.0) -> 8.0",
-)
-log = _row(
-    "log(x)",
-    "Natural logarithm; log(0) is -inf, log(-1) is nan.",
-    ieee.ieee(math.log, np.log),
-    lambda out, x: 1.0 / x,
-    example="log(1.0) -> 0.0",
-)
-log1p = _row(
-    "log1p(x)",
-    "log(1 + x), exact also near 0.",
-    ieee.ieee(math.log1p, np.log1p),
-    lambda out, x: 1.0 / (1.0 + x),
-    example="log1p(1e-20) -> 1e-20",
-)
-log2 = _row(
-    "log2(x)",
-    "Logarithm to base 2.",
-    ieee.ieee(math.log2, np.log2),
-    lambda out, x: 1.0 / (x * math.log(2.0)),
-    example="log2(8.0) -> 3.0",
-)
-log10 = _row(
-    "log10(x)",
-    "Logarithm to base 10.",
-    ieee.ieee(math.log10, np.log10),
-    lambda out, x: 1.0 / (x * math.log(10.0)),
-    example="log10(1000.0) -> 3.0",
-)
-sqrt = _row(
-    "sqrt(x)",
-    "Square root; nan for a negative x, and sqrt'(0) = inf.",
-    ieee.ieee(math.sqrt, np.sqrt),
-    lambda out, x: 0.5 / out,
-    notation="root",
-    lowering="llvm.sqrt",
-    example="sqrt(9.0) -> 3.0",
-)
-cbrt = _row(
-    "cbrt(x)",
-    "Cube root, of negative numbers too.",
-    math.cbrt,
-    lambda out, x: 1.0 / (3.0 * out * out),
-    example="cbrt(-8.0) -> -2.0",
-)
-hypot = _row(
-    "hypot(*coordinates)",
-    "Euclidean length, sqrt(x*x + y*y + ...), without overflow on the way.",
-    math.hypot,
-    lambda out, *xs: [x / out for x in xs],
-    lowering=lambda *xs: _length(xs),
-    example="hypot(3.0, 4.0) -> 5.0",
-)
+    symbol="**", notation="power", example="pow(2.0, 10.0) -> 1024.0")
+exp = _row("exp(x)", "Exponential, e ** x.",
+    ieee.ieee(math.exp, np.exp), lambda out, x: out,
+    example="exp(0.0) -> 1.0")
+expm1 = _row("expm1(x)", "e ** x - 1, exact also near 0.",
+    ieee.ieee(math.expm1, np.expm1), lambda out, x: exp(x),
+    example="expm1(1e-20) -> 1e-20")
+exp2 = _row("exp2(x)", "2 ** x.",
+    ieee.ieee(math.exp2, np.exp2), lambda out, x: out * math.log(2.0),
+    example="exp2(3.0) -> 8.0")
+log = _row("log(x)", "Natural logarithm; log(0) is -inf, log(-1) is nan.",
+    ieee.ieee(math.log, np.log), lambda out, x: 1.0 / x,
+    example="log(1.0) -> 0.0")
+log1p = _row("log1p(x)", "log(1 + x), exact also near 0.",
+    ieee.ieee(math.log1p, np.log1p), lambda out, x: 1.0 / (1.0 + x),
+    example="log1p(1e-20) -> 1e-20")
+log2 = _row("log2(x)", "Logarithm to base 2.",
+    ieee.ieee(math.log2, np.log2), lambda out, x: 1.0 / (x * math.log(2.0)),
+    example="log2(8.0) -> 3.0")
+log10 = _row("log10(x)", "Logarithm to base 10.",
+    ieee.ieee(math.log10, np.log10), lambda out, x: 1.0 / (x * math.log(10.0)),
+    example="log10(1000.0) -> 3.0")
+sqrt = _row("sqrt(x)", "Square root; nan for a negative x, and sqrt'(0) = inf.",
+    ieee.ieee(math.sqrt, np.sqrt), lambda out, x: 0.5 / out,
+    notation="root", lowering="llvm.sqrt", example="sqrt(9.0) -> 3.0")
+cbrt = _row("cbrt(x)", "Cube root, of negative numbers too.",
+    math.cbrt, lambda out, x: 1.0 / (3.0 * out * out),
+    example="cbrt(-8.0) -> -2.0")
+hypot = _row("hypot(*coordinates)", "Euclidean length, sqrt(x*x + y*y + ...), without overflow on the way.",
+    math.hypot, lambda out, *xs: [x / out for x in xs],
+    lowering=lambda *xs: _length(xs), example="hypot(3.0, 4.0) -> 5.0")
 
 # Trigonometric and hyperbolic functions.
 
-sin = _row(
-    "sin(x)",
-    "Sine of x radians.",
-    ieee.ieee(math.sin, np.sin),
-    lambda out, x: cos(x),
-    example="sin(0.0) -> 0.0",
-)
-cos = _row(
-    "cos(x)",
-    "Cosine of x radians.",
-    ieee.ieee(math.cos, np.cos),
-    lambda out, x: -sin(x),
-    example="cos(0.0) -> 1.0",
-)
-tan = _row(
-    "tan(x)",
-    "Tangent of x radians.",
-    ieee.ieee(math.tan, np.tan),
-    lambda out, x: 1.0 + out * out,
-    example="tan(0.0) -> 0.0",
-)
-asin = _row(
-    "asin(x)",
-    "Arc sine, in radians.",
-    ieee.ieee(math.asin, np.arcsin),
-    lambda out, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),
-    aliases="arcsin",
-    example="asin(1.0) -> 1.5707963267948966",
-)
-acos = _row(
-    "acos(x)",
-    "Arc cosine, in radians.",
-    ieee.ieee(math.acos, np.arccos),
-    lambda out, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),
-    aliases="arccos",
-    example="acos(1.0) -> 0.0",
-)
-atan = _row(
-    "atan(x)",
-    "Arc tangent, in radians.",
-    math.atan,
-    lambda out, x: 1.0 / (1.0 + x * x),
-    aliases="arctan",
-    example="atan(0.0) -> 0.0",
-)
-atan2 = _row(
-    "atan2(y, x)",
-    "Angle of the point (x, y), in radians, from -pi to pi; the gradient at the origin is 0.",
-    math.atan2,
-    lambda out, y, x: x / _radius(y, x) / _radius(y, x),
+sin = _row("sin(x)", "Sine of x radians.",
+    ieee.ieee(math.sin, np.sin), lambda out, x: cos(x),
+    example="sin(0.0) -> 0.0")
+cos = _row("cos(x)", "Cosine of x radians.",
+    ieee.ieee(math.cos, np.cos), lambda out, x: -sin(x),
+    example="cos(0.0) -> 1.0")
+tan = _row("tan(x)", "Tangent of x radians.",
+    ieee.ieee(math.tan, np.tan), lambda out, x: 1.0 + out * out,
+    example="tan(0.0) -> 0.0")
+asin = _row("asin(x)", "Arc sine, in radians.",
+    ieee.ieee(math.asin, np.arcsin), lambda out, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),
+    aliases="arcsin", example="asin(1.0) -> 1.5707963267948966")
+acos = _row("acos(x)", "Arc cosine, in radians.",
+    ieee.ieee(math.acos, np.arccos), lambda out, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),
+    aliases="arccos", example="acos(1.0) -> 0.0")
+atan = _row("atan(x)", "Arc tangent, in radians.",
+    math.atan, lambda out, x: 1.0 / (1.0 + x * x),
+    aliases="arctan", example="atan(0.0) -> 0.0")
+atan2 = _row("atan2(y, x)", "Angle of the point (x, y), in radians, from -pi to pi; the gradient at the origin is 0.",
+    math.atan2, lambda out, y, x: x / _radius(y, x) / _radius(y, x),
     lambda out, y, x: -y / _radius(y, x) / _radius(y, x),
-    aliases="arctan2",
-    example="atan2(0.0, -1.0) -> 3.141592653589793",
-)
-sinh = _row(
-    "sinh(x)",
-    "Hyperbolic sine.",
-    ieee.ieee(math.sinh, np.sinh),
-    lambda out, x: cosh(x),
-    example="sinh(0.0) -> 0.0",
-)
-cosh = _row(
-    "cosh(x)",
-    "Hyperbolic cosine.",
-    ieee.ieee(math.cosh, np.cosh),
-    lambda out, x: sinh(x),
-    example="cosh(0.0) -> 1.0",
-)
-tanh = _row(
-    "tanh(x)",
-    "Hyperbolic tangent (From Logistic Regression to Neural Network, eq. 1), 2 sigmoid(2x) - 1.",
-    math.tanh,
-    lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),  # = 1 - out**2
-    example="tanh(0.0) -> 0.0",
-)
-asinh = _row(
-    "asinh(x)",
-    "Inverse hyperbolic sine.",
-    math.asinh,
-    lambda out, x: 1.0 / hypot(1.0, x),
-    aliases="arcsinh",
-    example="asinh(0.0) -> 0.0",
-)
-acosh = _row(
-    "acosh(x)",
-    "Inverse hyperbolic cosine; nan below 1.",
-    ieee.ieee(math.acosh, np.arccosh),
-    lambda out, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
-    aliases="arccosh",
-    example="acosh(1.0) -> 0.0",
-)
-atanh = _row(
-    "atanh(x)",
-    "Inverse hyperbolic tangent; inf at 1, nan beyond.",
-    ieee.ieee(math.atanh, np.arctanh),
-    lambda out, x: 1.0 / ((1.0 - x) * (1.0 + x)),
-    aliases="arctanh",
-    example="atanh(0.0) -> 0.0",
-)
-degrees = _row(
-    "degrees(x)",
-    "Angle x from radians to degrees.",
-    math.degrees,
-    lambda out, x: 180.0 / math.pi,
-    lowering=lambda x: x * (180.0 / math.pi),
-    aliases="rad2deg",
-    example="degrees(0.0) -> 0.0",
-)
-radians = _row(
-    "radians(x)",
-    "Angle x from degrees to radians.",
-    math.radians,
-    lambda out, x: math.pi / 180.0,
-    lowering=lambda x: x * (math.pi / 180.0),
-    aliases="deg2rad",
-    example="radians(180.0) -> 3.141592653589793",
-)
+    aliases="arctan2", example="atan2(0.0, -1.0) -> 3.141592653589793")
+sinh = _row("sinh(x)", "Hyperbolic sine.",
+    ieee.ieee(math.sinh, np.sinh), lambda out, x: cosh(x),
+    example="sinh(0.0) -> 0.0")
+cosh = _row("cosh(x)", "Hyperbolic cosine.",
+    ieee.ieee(math.cosh, np.cosh), lambda out, x: sinh(x),
+    example="cosh(0.0) -> 1.0")
+tanh = _row("tanh(x)", "Hyperbolic tangent (From Logistic Regression to Neural Network, eq. 1), 2 sigmoid(2x) - 1.",
+    math.tanh, lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),  # = 1 - out**2
+    example="tanh(0.0) -> 0.0")
+asinh = _row("asinh(x)", "Inverse hyperbolic sine.",
+    math.asinh, lambda out, x: 1.0 / hypot(1.0, x),
+    aliases="arcsinh", example="asinh(0.0) -> 0.0")
+acosh = _row("acosh(x)", "Inverse hyperbolic cosine; nan below 1.",
+    ieee.ieee(math.acosh, np.arccosh), lambda out, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
+    aliases="arccosh", example="acosh(1.0) -> 0.0")
+atanh = _row("atanh(x)", "Inverse hyperbolic tangent; inf at 1, nan beyond.",
+    ieee.ieee(math.atanh, np.arctanh), lambda out, x: 1.0 / ((1.0 - x) * (1.0 + x)),
+    aliases="arctanh", example="atanh(0.0) -> 0.0")
+degrees = _row("degrees(x)", "Angle x from radians to degrees.",
+    math.degrees, lambda out, x: 180.0 / math.pi,
+    lowering=lambda x: x * (180.0 / math.pi), aliases="rad2deg", example="degrees(0.0) -> 0.0")
+radians = _row("radians(x)", "Angle x from degrees to radians.",
+    math.radians, lambda out, x: math.pi / 180.0,
+    lowering=lambda x: x * (math.pi / 180.0), aliases="deg2rad", example="radians(180.0) -> 3.141592653589793")
 
 
 def _radius(y: Any, x: Any) -> Any:
@@ -402,219 +250,92 @@ def _radius(y: Any, x: Any) -> Any:
 
 # Error function and the activations of the lecture notes that are built on the above.
 
-erf = _row(
-    "erf(x)",
-    "Error function.",
-    math.erf,
-    lambda out, x: 2.0 / math.sqrt(math.pi) * exp(-x * x),
-    example="erf(0.0) -> 0.0",
-)
-erfc = _row(
-    "erfc(x)",
-    "Complementary error function, 1 - erf(x), exact also for large x.",
-    math.erfc,
-    lambda out, x: -2.0 / math.sqrt(math.pi) * exp(-x * x),
-    example="erfc(0.0) -> 1.0",
-)
-sigmoid = _row(
-    "sigmoid(x)",
+erf = _row("erf(x)", "Error function.",
+    math.erf, lambda out, x: 2.0 / math.sqrt(math.pi) * exp(-x * x),
+    example="erf(0.0) -> 0.0")
+erfc = _row("erfc(x)", "Complementary error function, 1 - erf(x), exact also for large x.",
+    math.erfc, lambda out, x: -2.0 / math.sqrt(math.pi) * exp(-x * x),
+    example="erfc(0.0) -> 1.0")
+sigmoid = _row("sigmoid(x)",
     "Logistic function, 1 / (1 + e**-x) (From Logistic Regression to Neural Network, section 1).",
-    ieee.sigmoid,
-    lambda out, x: out * sigmoid(-x),  # = out * (1 - out)
-    lowering=lambda x: _sigmoid(x, exp(-abs(x))),
-    example="sigmoid(0.0) -> 0.5",
-)
-softplus = _row(
-    "softplus(x)",
-    "Smooth ReLU, log(1 + e**x) (From Logistic Regression to Neural Network, eq. 4).",
-    ieee.softplus,
-    lambda out, x: sigmoid(x),
-    lowering=lambda x: where(x > 0.0, x, 0.0) + log1p(exp(-abs(x))),
-    example="softplus(0.0) -> 0.6931471805599453",
-)
-silu = _row(
-    "silu(x)",
-    "Sigmoid linear unit or swish, x * sigmoid(x) (Elfwing et al. 2018).",
-    lambda x: x * ieee.sigmoid(x),
-    lambda out, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),
-    lowering=lambda x: x * sigmoid(x),
-    example="silu(0.0) -> 0.0",
-)
-gelu = _row(
-    "gelu(x)",
-    "Gaussian error linear unit, x * P(N(0, 1) <= x), by erf (Hendrycks and Gimpel 2016).",
-    ieee.gelu,
-    lambda out, x: 0.5 * erfc(x * -math.sqrt(0.5)) + x * exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
-    lowering=lambda x: x * 0.5 * erfc(-x * math.sqrt(0.5)),
-    example="gelu(0.0) -> 0.0",
-)
-leaky_relu = _row(
-    "leaky_relu(x, slope=0.01)",
+    ieee.sigmoid, lambda out, x: out * sigmoid(-x),  # = out * (1 - out)
+    lowering=lambda x: _sigmoid(x, exp(-abs(x))), example="sigmoid(0.0) -> 0.5")
+softplus = _row("softplus(x)", "Smooth ReLU, log(1 + e**x) (From Logistic Regression to Neural Network, eq. 4).",
+    ieee.softplus, lambda out, x: sigmoid(x),
+    lowering=lambda x: where(x > 0.0, x, 0.0) + log1p(exp(-abs(x))), example="softplus(0.0) -> 0.6931471805599453")
+silu = _row("silu(x)", "Sigmoid linear unit or swish, x * sigmoid(x) (Elfwing et al. 2018).",
+    lambda x: x * ieee.sigmoid(x), lambda out, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),
+    lowering=lambda x: x * sigmoid(x), example="silu(0.0) -> 0.0")
+gelu = _row("gelu(x)", "Gaussian error linear unit, x * P(N(0, 1) <= x), by erf (Hendrycks and Gimpel 2016).",
+    ieee.gelu, lambda out, x: 0.5 * erfc(x * -math.sqrt(0.5)) + x * exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
+    lowering=lambda x: x * 0.5 * erfc(-x * math.sqrt(0.5)), example="gelu(0.0) -> 0.0")
+leaky_relu = _row("leaky_relu(x, slope=0.01)",
     "ReLU with a slope for negative x, also the derivative at 0 (From Logistic Regression to Neural Network, eq. 3).",
-    lambda x, slope: x if x > 0.0 else slope * x,
-    lambda out, x, slope: where(x > 0.0, 1.0, slope),
+    lambda x, slope: x if x > 0.0 else slope * x, lambda out, x, slope: where(x > 0.0, 1.0, slope),
     lambda out, x, slope: minimum(x, 0.0),
-    lowering=lambda x, slope: where(x > 0.0, x, slope * x),
-    example="leaky_relu(-2.0) -> -0.02",
-)
-elu = _row(
-    "elu(x, a=1.0)",
-    "Exponential linear unit: x, or a (e**x - 1) for negative x; elu'(0) = 1.",
-    lambda x, a: x if x >= 0.0 else a * math.expm1(x),
-    lambda out, x, a: where(x < 0.0, a * exp(minimum(x, 0.0)), 1.0),
+    lowering=lambda x, slope: where(x > 0.0, x, slope * x), example="leaky_relu(-2.0) -> -0.02")
+elu = _row("elu(x, a=1.0)", "Exponential linear unit: x, or a (e**x - 1) for negative x; elu'(0) = 1.",
+    lambda x, a: x if x >= 0.0 else a * math.expm1(x), lambda out, x, a: where(x < 0.0, a * exp(minimum(x, 0.0)), 1.0),
     lambda out, x, a: expm1(minimum(x, 0.0)),
-    lowering=lambda x, a: where(x >= 0.0, x, a * expm1(x)),
-    example="elu(0.5) -> 0.5",
-)
-identity = _row(
-    "identity(x)",
-    "x itself, as a node of its own: the activation of a linear unit.",
-    lambda x: x,
-    lambda out, x: 1.0,
-    lowering=lambda x: x,
-    example="identity(2.0) -> 2.0",
-)
-
-detach = _row(
-    "detach(x)",
-    "x itself, through which no gradient flows back.",
-    lambda x: x,
-    lambda out, x: 0.0,
-    lowering=lambda x: x,
-    example="detach(2.0) -> 2.0",
-)
+    lowering=lambda x, a: where(x >= 0.0, x, a * expm1(x)), example="elu(0.5) -> 0.5")
+identity = _row("identity(x)", "x itself, as a node of its own: the activation of a linear unit.",
+    lambda x: x, lambda out, x: 1.0,
+    lowering=lambda x: x, example="identity(2.0) -> 2.0")
+detach = _row("detach(x)", "x itself, through which no gradient flows back.",
+    lambda x: x, lambda out, x: 0.0,
+    lowering=lambda x: x, example="detach(2.0) -> 2.0")
 
 # Pieces: the gradient is shared half and half on a tie; clip's boundaries belong to x, as in PyTorch.
 
-abs = _row(
-    "abs(x)",
-    "Absolute value; abs'(0) = 0.",
-    math.fabs,
-    lambda out, x: (x > 0.0) - (x < 0.0),
-    lowering="llvm.fabs",
-    aliases="fabs",
-    example="abs(-2.0) -> 2.0",
-)
-maximum = _row(
-    "maximum(x, y)",
-    "The larger of two; on a tie each gets half of the gradient.",
-    ieee.maximum,
-    lambda out, x, y: 1.0 - (x < y) - 0.5 * (x == y),
-    lambda out, x, y: 1.0 - (y < x) - 0.5 * (x == y),
-    symbol="max",
-    lowering=lambda x, y: where(x <= x, where(x > y, x, y), x),
-    example="maximum(1.0, 2.0) -> 2.0",
-)
-minimum = _row(
-    "minimum(x, y)",
-    "The smaller of two; on a tie each gets half of the gradient.",
-    ieee.minimum,
-    lambda out, x, y: 1.0 - (x > y) - 0.5 * (x == y),
-    lambda out, x, y: 1.0 - (y > x) - 0.5 * (x == y),
-    symbol="min",
-    lowering=lambda x, y: where(x <= x, where(x < y, x, y), x),
-    example="minimum(1.0, 2.0) -> 1.0",
-)
-clip = _row(
-    "clip(x, low, high)",
-    "x kept between low and high; high wins where they cross.",
+abs = _row("abs(x)", "Absolute value; abs'(0) = 0.",
+    math.fabs, lambda out, x: (x > 0.0) - (x < 0.0),
+    lowering="llvm.fabs", aliases="fabs", example="abs(-2.0) -> 2.0")
+maximum = _row("maximum(x, y)", "The larger of two; on a tie each gets half of the gradient.",
+    ieee.maximum, lambda out, x, y: 1.0 - (x < y) - 0.5 * (x == y), lambda out, x, y: 1.0 - (y < x) - 0.5 * (x == y),
+    symbol="max", lowering=lambda x, y: where(x <= x, where(x > y, x, y), x), example="maximum(1.0, 2.0) -> 2.0")
+minimum = _row("minimum(x, y)", "The smaller of two; on a tie each gets half of the gradient.",
+    ieee.minimum, lambda out, x, y: 1.0 - (x > y) - 0.5 * (x == y), lambda out, x, y: 1.0 - (y > x) - 0.5 * (x == y),
+    symbol="min", lowering=lambda x, y: where(x <= x, where(x < y, x, y), x), example="minimum(1.0, 2.0) -> 1.0")
+clip = _row("clip(x, low, high)", "x kept between low and high; high wins where they cross.",
     lambda x, low, high: ieee.minimum(ieee.maximum(x, low), high),
-    lambda out, x, low, high: (x >= low) * (x <= high) * 1.0,
-    lambda out, x, low, high: (x < low) * (low < high) * 1.0,
+    lambda out, x, low, high: (x >= low) * (x <= high) * 1.0, lambda out, x, low, high: (x < low) * (low < high) * 1.0,
     lambda out, x, low, high: 1.0 - (1.0 - (x > high)) * (1.0 - (high < low)),
-    lowering=lambda x, low, high: minimum(maximum(x, low), high),
-    example="clip(5.0, 0.0, 1.0) -> 1.0",
-)
-where = _row(
-    "where(condition, x, y)",
+    lowering=lambda x, low, high: minimum(maximum(x, low), high), example="clip(5.0, 0.0, 1.0) -> 1.0")
+where = _row("where(condition, x, y)",
     "x where the condition is true or a number other than 0, else y; only the chosen one gets gradient.",
-    lambda condition, x, y: x if condition else y,
-    lambda out, condition, x, y: 0.0,
-    lambda out, condition, x, y: 1.0 * (condition != 0.0),
-    lambda out, condition, x, y: 1.0 * (condition == 0.0),
-    lowering="select",
-    example="where(True, 1.0, 2.0) -> 1.0",
-)
-copysign = _row(
-    "copysign(x, y)",
-    "|x| with the sign of y.",
-    math.copysign,
-    lambda out, x, y: sign(x) * copysign(1.0, y),
-    lambda out, x, y: 0.0,
-    lowering="llvm.copysign",
-    example="copysign(2.0, -0.0) -> -2.0",
-)
+    lambda condition, x, y: x if condition else y, lambda out, condition, x, y: 0.0,
+    lambda out, condition, x, y: 1.0 * (condition != 0.0), lambda out, condition, x, y: 1.0 * (condition == 0.0),
+    lowering="select", example="where(True, 1.0, 2.0) -> 1.0")
+copysign = _row("copysign(x, y)", "|x| with the sign of y.",
+    math.copysign, lambda out, x, y: sign(x) * copysign(1.0, y), lambda out, x, y: 0.0,
+    lowering="llvm.copysign", example="copysign(2.0, -0.0) -> -2.0")
 
 # Piecewise constant, and remainders: gradients as PyTorch's.
 
-floor = _row(
-    "floor(x)",
-    "Largest integer not above x, as a float.",
-    ieee.integral(math.floor),
-    lambda out, x: 0.0,
-    lowering="llvm.floor",
-    example="floor(-1.5) -> -2.0",
-)
-ceil = _row(
-    "ceil(x)",
-    "Smallest integer not below x, as a float.",
-    ieee.integral(math.ceil),
-    lambda out, x: 0.0,
-    lowering="llvm.ceil",
-    example="ceil(-1.5) -> -1.0",
-)
-trunc = _row(
-    "trunc(x)",
-    "x without its fraction, as a float.",
-    ieee.integral(math.trunc),
-    lambda out, x: 0.0,
-    lowering="llvm.trunc",
-    example="trunc(-1.5) -> -1.0",
-)
-sign = _row(
-    "sign(x)",
-    "-1, 0 or 1.",
-    lambda x: float((x > 0.0) - (x < 0.0)) if x == x else x,
-    lambda out, x: 0.0,
-    lowering=lambda x: where(x <= x, (x > 0.0) - (x < 0.0), x),
-    example="sign(-3.0) -> -1.0",
-)
-fmod = _row(
-    "fmod(x, y)",
-    "Remainder of x / y with the sign of x.",
-    ieee.ieee(math.fmod, np.fmod),
-    lambda out, x, y: 1.0,
-    lambda out, x, y: -trunc(x / y),
-    example="fmod(-5.0, 3.0) -> -2.0",
-)
-remainder = _row(
-    "remainder(x, y)",
-    "IEEE 754 remainder: x minus the multiple of y that is nearest.",
-    ieee.ieee(math.remainder, ieee.nan),
-    lambda out, x, y: 1.0,
-    lambda out, x, y: -floor((x - out) / y + 0.5),  # a whole number, and so of derivative 0
-    example="remainder(5.0, 3.0) -> -1.0",
-)
-mod = _row(
-    "mod(x, y)",
-    "Remainder of x / y with the sign of y, Python's x % y.",
-    ieee.floor_mod,
-    lambda out, x, y: 1.0,
-    lambda out, x, y: -floor_divide(x, y),
-    symbol="%",
-    lowering=lambda x, y: _mod(x, y),
-    example="mod(-5.0, 3.0) -> 1.0",
-)
-floor_divide = _row(
-    "floor_divide(x, y)",
-    "x / y rounded down, Python's x // y.",
-    ieee.floor_divide,
-    lambda out, x, y: 0.0,
-    lambda out, x, y: 0.0,
-    symbol="//",
-    lowering=lambda x, y: _floor_divide(x, y),
-    example="floor_divide(-5.0, 3.0) -> -2.0",
-)
+floor = _row("floor(x)", "Largest integer not above x, as a float.",
+    ieee.integral(math.floor), lambda out, x: 0.0,
+    lowering="llvm.floor", example="floor(-1.5) -> -2.0")
+ceil = _row("ceil(x)", "Smallest integer not below x, as a float.",
+    ieee.integral(math.ceil), lambda out, x: 0.0,
+    lowering="llvm.ceil", example="ceil(-1.5) -> -1.0")
+trunc = _row("trunc(x)", "x without its fraction, as a float.",
+    ieee.integral(math.trunc), lambda out, x: 0.0,
+    lowering="llvm.trunc", example="trunc(-1.5) -> -1.0")
+sign = _row("sign(x)", "-1, 0 or 1.",
+    lambda x: float((x > 0.0) - (x < 0.0)) if x == x else x, lambda out, x: 0.0,
+    lowering=lambda x: where(x <= x, (x > 0.0) - (x < 0.0), x), example="sign(-3.0) -> -1.0")
+fmod = _row("fmod(x, y)", "Remainder of x / y with the sign of x.",
+    ieee.ieee(math.fmod, np.fmod), lambda out, x, y: 1.0, lambda out, x, y: -trunc(x / y),
+    example="fmod(-5.0, 3.0) -> -2.0")
+remainder = _row("remainder(x, y)", "IEEE 754 remainder: x minus the multiple of y that is nearest.",
+    ieee.ieee(math.remainder, ieee.nan), lambda out, x, y: 1.0, lambda out, x, y: -floor((x - out) / y + 0.5),  # whole
+    example="remainder(5.0, 3.0) -> -1.0")
+mod = _row("mod(x, y)", "Remainder of x / y with the sign of y, Python's x % y.",
+    ieee.floor_mod, lambda out, x, y: 1.0, lambda out, x, y: -floor_divide(x, y),
+    symbol="%", lowering=lambda x, y: _mod(x, y), example="mod(-5.0, 3.0) -> 1.0")
+floor_divide = _row("floor_divide(x, y)", "x / y rounded down, Python's x // y.",
+    ieee.floor_divide, lambda out, x, y: 0.0, lambda out, x, y: 0.0,
+    symbol="//", lowering=lambda x, y: _floor_divide(x, y), example="floor_divide(-5.0, 3.0) -> -2.0")
 
 # Comparisons as numbers, 1.0 for true: conditions for `where` that keep no secret from a graph.
 
@@ -680,63 +401,33 @@ def _gather_points(p: Sequence[Any], q: Sequence[Any]) -> list[Any]:
     return [*p, *q]
 
 
-sum = _row(
-    "sum(*terms)",
-    "Sum of all terms, left to right, where the built-in `sum` makes a node for each term.",
-    ieee.sum_left_to_right,
-    lambda out, *terms: [1.0] * len(terms),
-    symbol="Σ",
-    notation="sum",
-    lowering=ieee.sum_left_to_right,
-    gather=_gather_terms,
-    parameters=_TERMS + "\nstart : Value or real number, optional",
-    example="sum([1.0, 2.0, 3.0]) -> 6.0",
-)
-fsum = _row(
-    "fsum(*terms)",
-    "Exactly rounded sum, as `math.fsum`.",
-    ieee.fsum,
-    lambda out, *terms: [1.0] * len(terms),
-    gather=_gather_all,
-    parameters=_TERMS,
-    example="fsum([0.1] * 10) -> 1.0",
-)
-dot = _row(
-    "dot(*operands)",
+sum = _row("sum(*terms)", "Sum of all terms, left to right, where the built-in `sum` makes a node for each term.",
+    ieee.sum_left_to_right, lambda out, *terms: [1.0] * len(terms),
+    symbol="Σ", notation="sum", lowering=ieee.sum_left_to_right, gather=_gather_terms,
+    parameters=_TERMS + "\nstart : Value or real number, optional", example="sum([1.0, 2.0, 3.0]) -> 6.0")
+fsum = _row("fsum(*terms)", "Exactly rounded sum, as `math.fsum`.",
+    ieee.fsum, lambda out, *terms: [1.0] * len(terms),
+    gather=_gather_all, parameters=_TERMS, example="fsum([0.1] * 10) -> 1.0")
+dot = _row("dot(*operands)",
     "Scalar product with a bias, w1*x1 + ... + wn*xn + bias; its operands are w1 ... wn, x1 ... xn, bias.",
-    ieee.dot,
-    lambda out, *operands: [*operands[len(operands) // 2 : -1], *operands[: len(operands) // 2], 1.0],
-    symbol="Σ",
-    notation="dot",
-    lowering=ieee.dot,
-    gather=_gather_factors,
+    ieee.dot, lambda out, *operands: [*operands[len(operands) // 2 : -1], *operands[: len(operands) // 2], 1.0],
+    symbol="Σ", notation="dot", lowering=ieee.dot, gather=_gather_factors,
     parameters="ws, xs : iterables of Value or real number, of one length\nbias : Value or real number, optional",
     raises="ValueError\n    If `ws` and `xs` differ in length.\n",
-    example="dot([1.0, 2.0], [3.0, 4.0], bias=0.5) -> 11.5",
-)
-dist = _row(
-    "dist(*operands)",
-    "Distance of two points p and q, as `math.dist`; its gradient at p = q is 0.",
+    example="dot([1.0, 2.0], [3.0, 4.0], bias=0.5) -> 11.5")
+dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; its gradient at p = q is 0.",
     lambda *operands: math.dist(operands[: len(operands) // 2], operands[len(operands) // 2 :]),
     lambda out, *operands: _dist_partials(out, operands),
     notation="points",
     lowering=lambda *operands: _length([*map(sub, operands[: len(operands) // 2], operands[len(operands) // 2 :])]),
-    gather=_gather_points,
-    parameters="p, q : sequences of Value or real number, of one length",
-    raises="ValueError\n    If `p` and `q` differ in length.\n",
-    example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0",
-)
-logsumexp = _row(
-    "logsumexp(*terms)",
-    "log(e**x1 + ... + e**xn), without overflow.",
-    ieee.logsumexp,
-    lambda out, *terms: [exp(term - out) for term in terms],
-    lowering=lambda *terms: _logsumexp(terms),
-    gather=_gather_some,
-    parameters=_TERMS + ", not empty",
-    raises="ValueError\n    If there is no term.\n",
-    example="logsumexp([1000.0, 1000.0]) -> 1000.6931471805599",
-)
+    gather=_gather_points, parameters="p, q : sequences of Value or real number, of one length",
+    raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
+logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
+    ieee.logsumexp, lambda out, *terms: [exp(term - out) for term in terms],
+    lowering=lambda *terms: _logsumexp(terms), gather=_gather_some, parameters=_TERMS + ", not empty",
+    raises="ValueError\n    If there is no term.\n", example="logsumexp([1000.0, 1000.0]) -> 1000.6931471805599")
+
+# fmt: on
 
 
 def _dist_partials(out: Any, operands: Sequence[Any]) -> list[Any]:
