@@ -77,6 +77,7 @@ class Node(Scalar):
 
     @property
     def data(self) -> float:
+        """The number, a float."""
         if _blocks.open and self.is_traced:
             refuse("reading .data of", "; compute with the Value itself")
         return self._data
@@ -89,6 +90,7 @@ class Node(Scalar):
 
     @property
     def grad(self) -> float:
+        """The derivative of the last root for this node. A leaf's accumulates from call to call until set to zero."""
         return self._grad
 
     @grad.setter
@@ -97,6 +99,7 @@ class Node(Scalar):
 
     @property
     def label(self) -> str:
+        """A name, for drawings and messages."""
         return self._origin.label if type(self._origin) is _Labelled else ""
 
     @label.setter
@@ -109,16 +112,19 @@ class Node(Scalar):
 
     @property
     def op(self) -> Operation | None:
+        """The operation that computed this node; None for a leaf."""
         return None if self.is_leaf else origin_of(self)
 
     @property
     def inputs(self) -> tuple[Any, ...]:
+        """The operands that this node was computed from; empty for a leaf."""
         if self._right is None:
             return () if self._left is None else (self._left,)
         return fan_of(self).operands if self._left is None else (self._left, self._right)
 
     @property
     def local_grads(self) -> tuple[float, ...]:
+        """The local derivative of this node for each of `inputs`."""
         if _blocks.open and self.is_traced:
             refuse("reading .local_grads of", TRANSFORMS)
         if self._right is None:

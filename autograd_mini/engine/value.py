@@ -1,8 +1,7 @@
 """The engine: a `Value` is a node of the computation graph, and `backward()` is backpropagation.
 
-Every operation makes a node and stores the local derivative for each operand in it. So backward()
-is one multiply-add per edge. This file is ordinary Python; where a C compiler is, Cython compiles
-it with the C types of value.pxd. It knows the table of operations, and nothing of what uses Values.
+Every operation makes a node and stores the local derivative for each operand in it, so that backward() is one
+multiply-add per edge. Knows the table of operations. Cython compiles this file with the C types of value.pxd.
 """
 
 from __future__ import annotations
@@ -16,30 +15,15 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward, check_forward
 from autograd_mini.engine.arithmetic import is_real
 from autograd_mini.engine.checks import as_float, describe
-
-# fmt: off
-from autograd_mini.engine.elementary import (
-    add_,
-    add_d,
-    div_,
-    div_dx,
-    div_dy,
-    mul_,
-    mul_dx,
-    mul_dy,
-    neg_,
-    neg_dx,
-    relu_,
-    relu_dx,
-    sub_,
-    sub_dy,
-)
-
-# fmt: on
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.refusals import TRANSFORMS, refuse
+
+# isort: off
+from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
+from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
+# isort: on
 
 try:
     import cython
@@ -61,13 +45,9 @@ def _node(operation: Operation, left: Node, right: Node | None, data: float, d_l
 
 
 def ordered(root: Value, reset: bool = False) -> list[Value]:
-    """List every node that `root` was computed from in topological order, operands before results, without recursion.
-
-    A node's mark is the number of the walk once it is opened, and its place after that once it is listed. The next
-    walk's number is higher than all of these. `reset` sets the gradients of all but leaves to zero on the way.
-    """
+    """List every node that `root` was computed from, operands before results: depth first, without recursion."""
     global _walk
-    opened: cython.longlong = _walk + 1
+    opened: cython.longlong = _walk + 1  # the mark of a node that is opened; once listed, its place is added
     order: list[Value] = []
     stack: list[Any] = [root]
     node: Value
@@ -93,7 +73,7 @@ def ordered(root: Value, reset: bool = False) -> list[Value]:
             node._mark = opened + len(order)
             if reset and not (node._left is None and node._right is None):
                 node._grad = 0.0
-    _walk = opened + len(order)
+    _walk = opened + len(order)  # so the next walk finds only older marks
     return order
 
 
@@ -103,11 +83,9 @@ def _backpropagate(order: list[Value], seed: float) -> None:
     operand: Value
     upstream: cython.double
     i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
     node = order[-1]
     node._grad += seed
-    for i in range(len(order) - 1, -1, -1):
-        node = order[i]
+    for node in reversed(order):
         upstream = node._grad
         if node._left is not None:
             node._left._grad += upstream * node._d_left
@@ -115,9 +93,9 @@ def _backpropagate(order: list[Value], seed: float) -> None:
                 node._right._grad += upstream * node._d_right
         elif node._right is not None:
             fan: Fan = fan_of(node)
-            for j in range(len(fan.operands)):
-                operand = fan.operands[j]
-                operand._grad += upstream * fan.local[j]
+            for i in range(len(fan.operands)):
+                operand = fan.operands[i]
+                operand._grad += upstream * fan.local[i]
 
 
 @cython.final
@@ -145,6 +123,11 @@ class Value(Node):
 
     __slots__ = ()
 
+    def __init__(self, data: Any, label: str = "") -> None:
+        _fill(self, data if type(data) is float else as_float(data, "data"), None)
+        if label != "" or _blocks.open:
+            _finish(self, label)
+
     def __mul__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
         if rhs is None:
@@ -153,7 +136,7 @@ class Value(Node):
         return _node(_MUL, self, rhs, out, mul_dx(out, self._data, rhs._data), mul_dy(out, self._data, rhs._data))
 
     def backward(self, seed: Any = 1.0) -> None:
-        """Compute the derivative of this node for every node that it was computed from.
+        """Compute the derivative of this node for every node that it was computed from, in their `.grad`.
 
         As in PyTorch: leaves add it to their `.grad`, all other nodes start from zero.
 
@@ -164,40 +147,12 @@ class Value(Node):
 
         Raises
         ------
-        TypeError
-            If `seed` is no real number.
         RuntimeError
-            If this Value is a constant, or was computed under `no_grad`.
-        FloatingPointError
-            Under `detect_anomaly`, at the first operation that makes a nan or an inf.
-
-        Examples
-        --------
-        >>> from autograd_mini import Value
-        >>> x = Value(3.0)
-        >>> (x * x).backward()
-        >>> x.grad
-        6.0
+            If this Value is a constant; FloatingPointError at an anomaly that `detect_anomaly` looks for.
         """
-        if _blocks.open and self.is_traced:
-            refuse("backward() from", TRANSFORMS)
-        start: cython.double = as_float(seed, "seed")
-        if origin_of(self) is CONSTANT:
-            raise RuntimeError(
-                f"backward() from a constant, {self!r}: it was detached or computed under no_grad(), "
-                "so there is no graph to go back through; compute it outside"
-            )
+        start: cython.double = _checked_seed(self, seed)
         with lock:
-            if _blocks.open and modes.checked.get():
-                check_backward(ordered(self), start)
             _backpropagate(ordered(self, reset=True), start)
-
-    def __init__(self, data: Any, label: str = "") -> None:
-        _fill(self, data if type(data) is float else as_float(data, "data"), None)
-        if label != "":
-            self.label = label
-        if _blocks.open:
-            _note_birth(self)
 
     def __add__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
@@ -323,6 +278,21 @@ def topological_order(root: Any) -> list[Any]:
         return ordered(root)
 
 
+def _checked_seed(root: Value, seed: Any) -> float:
+    """Check what backward() is called with, and under detect_anomaly what it would do."""
+    if _blocks.open and root.is_traced:
+        refuse("backward() from", TRANSFORMS)
+    if origin_of(root) is CONSTANT:
+        raise RuntimeError(
+            f"backward() from a constant, {root!r}: it was detached or computed under no_grad(), "
+            "so there is no graph to go back through; compute it outside"
+        )
+    start = as_float(seed, "seed")
+    if _blocks.open and modes.checked.get():
+        check_backward(topological_order(root), start)
+    return start
+
+
 # Leaves.
 
 
@@ -350,6 +320,14 @@ def _lift(number: Any) -> Any:
     if type(number) is float:
         return constant(number)
     return constant(as_float(number, "operand")) if is_real(number) else None
+
+
+def _finish(leaf: Value, label: str) -> None:
+    """Name a leaf, and tell the tracer, if there is one."""
+    if label != "":
+        leaf.label = label
+    if _blocks.open:
+        _note_birth(leaf)
 
 
 def _note_birth(leaf: Value) -> None:
