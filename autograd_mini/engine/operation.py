@@ -35,6 +35,7 @@ class Operand:
         raise NotImplementedError(f"{type(self).__name__} does not define _apply")
 
 
+@cython.final
 @cython.cclass
 class Operation:
     """One differentiable operation; call it on Values or numbers.

@@ -125,6 +125,7 @@ class Value(Node):
 
     def __init__(self, data: Any, label: str = "") -> None:
         _fill(self, data if type(data) is float else as_float(data, "data"), None)
+        self._left = self._right = None  # also where a node is initialised again
         if label != "" or _blocks.open:
             _finish(self, label)
 
@@ -377,6 +378,8 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     i: cython.Py_ssize_t
     fan: Fan = make_fan(tuple(operands))
     for i in range(len(local)):
+        if not isinstance(operands[i], Value):
+            raise TypeError(f"an operand of {operation.name} must be a Value, not {describe(operands[i])}")
         fan.local[i] = local[i]
     set_fan(node, fan)
     return node
