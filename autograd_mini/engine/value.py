@@ -123,7 +123,7 @@ class Value(Node):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, label: str = "") -> None:
+    def __init__(self, data: Any, label: Any = "") -> None:
         _fill(self, data if type(data) is float else as_float(data, "data"), None)
         self._left = self._right = None  # also where a node is initialised again
         if label != "" or _blocks.open:
@@ -323,7 +323,7 @@ def _lift(number: Any) -> Any:
     return constant(as_float(number, "operand")) if is_real(number) else None
 
 
-def _finish(leaf: Value, label: str) -> None:
+def _finish(leaf: Value, label: Any) -> None:
     """Name a leaf, and tell the tracer, if there is one."""
     if label != "":
         leaf.label = label

@@ -373,3 +373,17 @@ def test_dot_counts_what_it_is_given_not_what_len_says() -> None:
     assert autograd_mini.dot(Liar(), [Value(2.0)]).data == 2.0  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="as many ws as xs, but got 1 and 2"):
         autograd_mini.dot(Liar(), [1.0, 2.0])  # type: ignore[arg-type]
+
+
+def test_a_second_argument_that_is_no_label_is_told_how_operations_are_defined() -> None:
+    with pytest.raises(TypeError, match=r"label must be a string, not 5 .*autograd_mini\.operation"):
+        Value(1.0, 5)
+
+
+def test_a_node_that_is_initialised_again_is_a_leaf() -> None:
+    x = Value(2.0)
+    y = x * x
+    y.__init__(3.0)  # type: ignore[misc]
+    assert (y.data, y.inputs, y.op, y.is_leaf) == (3.0, (), None, True)
+    y.backward()
+    assert (x.grad, y.grad) == (0.0, 1.0)
