@@ -422,5 +422,17 @@ REFERENCES: dict[str, Reference] = {
         _each(*[_between(-5.0, 5.0)] * 3),
         lambda *xs: torch.logsumexp(torch.stack(xs), 0),
         edges=THREE,
+        deviations=(
+            Deviation(
+                "PyTorch's derivatives e**(x - result) add up to more than 1 where the result was rounded",
+                lambda *xs: xs.count(1e300) > 1 and max(xs) == 1e300 and not any(map(math.isnan, xs)),
+                lambda *xs: [1e300, *((x == 1e300) / xs.count(1e300) for x in xs)],
+            ),
+            Deviation(
+                "of nothing but -inf no term has a share; PyTorch has nan, which would spread through the whole model",
+                lambda *xs: max(xs) == -math.inf and not any(map(math.isnan, xs)),
+                lambda *xs: [-math.inf, *(0.0 for _ in xs)],
+            ),
+        ),
     ),
 }

@@ -423,7 +423,7 @@ dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; 
     gather=_gather_points, parameters="p, q : sequences of Value or real number, of one length",
     raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
 logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
-    ieee.logsumexp, lambda out, *terms: [exp(term - out) for term in terms],
+    ieee.logsumexp, lambda out, *terms: _shares(out, terms),
     lowering=lambda *terms: _logsumexp(terms), gather=_gather_some, parameters=_TERMS + ", not empty",
     raises="ValueError\n    If there is no term.\n", example="logsumexp([1000.0, 1000.0]) -> 1000.6931471805599")
 
@@ -434,6 +434,13 @@ def _dist_partials(out: Any, operands: Sequence[Any]) -> list[Any]:
     half = len(operands) // 2
     toward_p = [(p - q) / (out + (out == 0.0)) for p, q in zip(operands[:half], operands[half:])]
     return [*toward_p, *(-partial for partial in toward_p)]
+
+
+def _shares(out: Any, terms: Sequence[Any]) -> list[Any]:
+    """Give e**x over the sum of all e**x for each term, also where the rounding of `out` is felt; 0 where all are 0."""
+    weights = [exp(term - where(out == -math.inf, 0.0, out)) for term in terms]
+    total = where(out == math.inf, 1.0, sum(weights))
+    return [weight / (total + (total == 0.0)) for weight in weights]
 
 
 # Lowerings that take more than a line.

@@ -107,9 +107,9 @@ def test_softmax_and_logsumexp_are_stable_for_huge_logits(logits: list[float]) -
 
     total, expected = logsumexp(xs), torch.logsumexp(tensor, 0)
     total.backward()
-    expected.backward()
     assert total.data == pytest.approx(expected.item(), rel=1e-15)
-    assert [x.grad for x in xs] == pytest.approx(tensor.grad.tolist(), rel=1e-11, abs=1e-300)
+    # PyTorch's own derivatives of logsumexp are e**(x - result), which add up to more than 1 for huge ties.
+    assert [x.grad for x in xs] == pytest.approx(torch.softmax(tensor, 0).tolist(), rel=1e-11, abs=1e-300)
 
     xs = leaves(*logits)
     tensor.grad = None

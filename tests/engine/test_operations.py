@@ -15,7 +15,7 @@ from mpmath import mp
 from references import REFERENCES, Deviation, Reference
 
 import autograd_mini
-from autograd_mini import Value, operation
+from autograd_mini import Value, grad, jit, operation
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 
@@ -509,3 +509,23 @@ def test_repr_shows_the_signature() -> None:
 def test_sum_goes_from_left_to_right_on_every_python() -> None:
     # From Python 3.12 on the built-in sum compensates, and gives 1 here.
     assert TABLE["sum"]([1e100, 1.0, -1e100]) == 0.0
+
+
+@pytest.mark.parametrize(
+    "terms", [(1e16, 1e16), (1e8, 1e8), (1e5, 1e5 - 1, 1e5 - 2), (-1e300, -1e300, -1e300), (3.0, -inf, 2.0)]
+)
+def test_derivatives_of_logsumexp_are_accurate_for_huge_terms(terms: tuple[float, ...]) -> None:
+    leaves = [Value(x) for x in terms]
+    out = TABLE["logsumexp"](leaves)
+    with mp.workdps(60):
+        shares = [mp.exp(mp.mpf(x) - max(terms)) for x in terms]
+        exact = [float(share / mp.fsum(shares)) for share in shares]
+    assert out.local_grads == pytest.approx(exact, rel=1e-15, abs=0.0)
+    assert jit(grad(lambda *xs: TABLE["logsumexp"](xs), argnums=tuple(range(len(terms)))))(*terms) == pytest.approx(
+        tuple(exact), rel=1e-12
+    )
+
+
+def test_logsumexp_of_nothing_but_minus_infinity_passes_no_gradient_back() -> None:
+    out = TABLE["logsumexp"]([Value(-inf), Value(-inf)])
+    assert (out.data, out.local_grads) == (-inf, (0.0, 0.0))
