@@ -10,7 +10,7 @@ from autograd_mini.command.expression import Expression
 from autograd_mini.engine.value import Value
 from autograd_mini.show.format import align_points, columns, number, one_line, shorten
 from autograd_mini.show.steps import backward_steps, forward_steps, name_nodes
-from autograd_mini.transforms.finite_differences import central_differences
+from autograd_mini.transforms.check_grads import central_differences
 
 _MOST_DIFFERENCES = 100  # of which each computes the expression anew, twice
 
