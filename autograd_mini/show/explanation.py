@@ -19,8 +19,7 @@ from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, 
 if TYPE_CHECKING:
     from rich.text import Text
 
-# As many as can be followed one by one.
-MAX_STEPS = 300
+MAX_STEPS = 300  # as many as a reader can follow
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,12 +58,13 @@ class Explanation:
     __repr__ = __str__
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a page that steps through the graph: one file that needs no network and nothing beside it.
+        """Write a page that steps through the graph: one file that needs no network and no other file.
 
         Parameters
         ----------
         path : str or path-like
-            Ends with .html. An existing file is replaced once the page is complete, not before.
+            Ends with .html; any other suffix is a ValueError. An existing file is replaced only once the page is
+            complete.
 
         Returns
         -------
@@ -72,12 +72,8 @@ class Explanation:
 
         Raises
         ------
-        ValueError
-            If the suffix is another.
         RuntimeError
             If no renderer of drawings works here; the message says what to install.
-        OSError
-            If the file can't be written.
         """
         target = Path(path)
         if target.suffix.lower() != ".html":
@@ -99,11 +95,8 @@ class Explanation:
         text = Text()
         for line in str(self).splitlines():
             left, equals, result = line.rpartition(" = ")
-            if not equals:
-                text.append(f"{line}\n", style="bold")
-                continue
-            text.append(left)
-            text.append(f" = {result}\n", style=COLORS[sign(float(result))])
+            style = COLORS[sign(float(result))] if equals else "bold"
+            text.append(left).append(f"{equals}{result}\n", style=style)
         text.rstrip()
         return text
 
@@ -111,10 +104,9 @@ class Explanation:
 def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explanation:
     """Take the computation of `root` and its backpropagation apart into steps.
 
-    Forward, each node with its formula and its numbers; backward, each application of the chain rule with upstream
-    gradient, local derivative and contribution, and each accumulation where paths meet. Nodes come in the order in
-    which `backward()` reaches them, and contributions to a node in the order in which it adds them. Gradients start
-    from zero, and no `.grad` is read or changed.
+    A forward step shows a node with its formula and its numbers. A backward step shows one application of the chain
+    rule, with upstream gradient, local derivative and contribution, or adds up contributions where paths meet. The
+    steps come in the order of `backward()`. Gradients start from zero, and no `.grad` is read or changed.
 
     Parameters
     ----------
@@ -122,7 +114,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     limit : int, optional
         The largest number of steps.
     **names : Value
-        Names for nodes, instead of their labels. Nodes without either are named `v1`, `v2` and so on, and the root `f`.
+        Names for nodes, instead of their labels. Nodes without name and label are `v1`, `v2` and so on, the root `f`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -16,7 +16,7 @@ from string import Template
 from xml.etree import ElementTree
 
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.drawing import DIGITS, Box, Drawing, Picture, drawn_operands
+from autograd_mini.show.drawing import DIGITS, Drawing, Face, compose, drawn_operands
 from autograd_mini.show.format import COLORS, listed, number, sign, tinted
 from autograd_mini.show.formulas import MATHML
 from autograd_mini.show.steps import AccumulationStep, BackwardStep, ChainRuleStep, ForwardStep, SeedStep, Step
@@ -110,10 +110,25 @@ class _Graph:
     """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script."""
 
     def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
-        self.keys: dict[Value, str] = {}  # how the page calls the nodes
-        self._edges: dict[tuple[Value, int], str] = {}
-        picture = self._compose(forward, {step.node: step.grad for step in backward})
-        drawn = Drawing(picture.source(), len(picture.boxes)).svg()
+        steps = {step.node: step for step in forward}
+        grads = {step.node: step.grad for step in backward}
+        data = {x: term.data for step in forward for x, term in zip(step.node.inputs, step.operands)}
+        drawn_nodes = {*steps, *(x for node in steps for x, _ in drawn_operands(node, steps))}
+        root = forward[-1].node
+        # Names and numbers are the steps', whatever the graph's own have become since; a node without a step is a
+        # number that stood in an expression.
+        faces = {
+            node: Face(steps[node].name, steps[node].data, grads.get(node))
+            if node in steps
+            else Face("", data[node], None)
+            for node in topological_order(root)
+            if node in drawn_nodes
+        }
+        picture = compose(root, faces, steps)
+        self.keys = dict(zip(faces, (box.key for box in picture.boxes)))  # how the page calls the nodes
+        ways = [(node, i) for node in faces for i, _ in enumerate(drawn_operands(node, steps))]
+        self._edges = {(node, position): f"{self.keys[node]}-{position}" for node, position in ways}
+        drawn = Drawing(picture.source(), len(faces)).svg()
         self.svg = ElementTree.fromstring(drawn[drawn.index("<svg") :])
         for element in self.svg.iter():
             element.tag = element.tag.rpartition("}")[2]  # a page in HTML has no namespaces
@@ -128,39 +143,15 @@ class _Graph:
             edge.set("class", f"edge {sign(arrow.flow)}")
             edge.set("data-key", key)
             edge.set("aria-hidden", "true")  # the steps tell what it shows, and of which operand
-        _leave_out_what_tells_too_early(self.svg)
-
-    def _compose(self, forward: Sequence[ForwardStep], grads: Mapping[Value, float]) -> Picture:
-        """Compose the picture, whatever the graph's own numbers have become since."""
-        steps = {step.node: step for step in forward}
-        operands = {node: drawn_operands(node, steps) for node in steps}
-        data = {x: term.data for step in forward for x, term in zip(step.node.inputs, step.operands)}
-        shown = {*steps, *(operand for pairs in operands.values() for operand, _ in pairs)}
-        root = forward[-1].node
-        picture = Picture([], [], [])
-        for node in topological_order(root):
-            if node not in shown:
-                continue
-            self.keys[node] = key = f"n{len(self.keys)}"
-            if node not in steps:  # a number that stood in an expression
-                picture.boxes.append(Box(key, "", "", data[node], None))
-                continue
-            edges = [(self.keys[operand], local, operand in grads) for operand, local in operands[node]]
-            picture.connect(key, grads.get(node, 0.0), edges)
-            step = steps[node]
-            picture.boxes.append(Box(key, step.name, node._op, step.data, grads.get(node), node is root))
-            self._edges |= {(node, position): f"{key}-{position}" for position in range(len(edges))}
-        return picture
+        _remove_spoilers(self.svg)
 
     def edges(self, step: Step) -> list[str]:
         """List the edges that a step goes along: to a node from its operands, or from a result to one of them."""
-        match step:
-            case ForwardStep():
-                ways = [(step.node, position) for position in range(len(step.operands))]
-            case ChainRuleStep():
-                ways = [(step.result, step.position)]
-            case _:
-                ways = []
+        ways: list[tuple[Value, int]] = []
+        if isinstance(step, ForwardStep):
+            ways = [(step.node, position) for position in range(len(step.operands))]
+        elif isinstance(step, ChainRuleStep):
+            ways = [(step.result, step.position)]
         return [self._edges[way] for way in ways if way in self._edges]
 
 
@@ -179,8 +170,8 @@ def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> 
         texts[-1].set("class", "grad")
 
 
-def _leave_out_what_tells_too_early(svg: ElementTree.Element) -> None:
-    """Leave out titles and tooltips, which hold the gradients, and the background, which is the page's."""
+def _remove_spoilers(svg: ElementTree.Element) -> None:
+    """Remove titles and tooltips, which hold the gradients, and the background, which is the page's."""
     for element in svg.iter():
         for child in list(element):
             if child.tag == "title" or child.get("fill") == "white":
