@@ -44,21 +44,11 @@ FORMATS = ("svg", "png", "pdf", "dot")
 
 @dataclass(eq=False, repr=False)
 class Drawing:
-    """A picture of a graph, shown by Jupyter and saved by `save`; `draw` makes it.
+    """A picture of a graph, shown by Jupyter and saved by `save`; `draw` makes it."""
 
-    Attributes
-    ----------
-    source : str
-        The picture in Graphviz's DOT language.
-    node_count : int
-        How many nodes are drawn.
-    format : str
-        What `render` writes unless told otherwise.
-    """
-
-    source: str
-    node_count: int
-    format: str = "svg"
+    source: str  # the picture in Graphviz's DOT language
+    node_count: int  # how many nodes are drawn
+    format: str = "svg"  # what `render` writes unless told otherwise
 
     def svg(self) -> str:
         """Give the picture as the text of an SVG file; a RuntimeError says what to install if no renderer works."""
@@ -175,11 +165,10 @@ def draw(
         titles[value] = f"{titles[value]} = {name}" if value in titles else name
     nodes, cut = _walk(root, depth, limit, titles)
     check_names(names, set(topological_order(root)) if cut else nodes)  # a name may belong beyond the cut
-    faces = {
-        node: Face(titles.get(node, node.label), node.data, node.grad if node.requires_grad else None) for node in nodes
-    }
+    grads = {node: node.grad for node in nodes if node.requires_grad}
+    faces = {node: Face(titles.get(node, node.label), node.data, grads.get(node)) for node in nodes}
     # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
-    flowing = any(node.grad != 0.0 for node in nodes if not node.is_leaf)
+    flowing = any(grad != 0.0 for node, grad in grads.items() if not node.is_leaf)
     picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand)
     _check_size(len(picture.boxes), len(picture.arrows), limit, depth)
     return Drawing(picture.source(rankdir), len(picture.boxes))
@@ -212,7 +201,7 @@ def _walk(
     root: Value, depth: int | None, limit: int, titles: Mapping[Value, str]
 ) -> tuple[dict[Value, None], set[Value]]:
     """List the nodes up to `depth`, operands before results, and the nodes that have operands beyond `depth`."""
-    seen: dict[Value, None] = {root: None}  # in place of a set, which would forget the order
+    seen: dict[Value, None] = {root: None}  # a dict keeps the order
     level = [root]
     edges = steps = 0
     while level and (depth is None or steps < depth):
@@ -226,7 +215,6 @@ def _walk(
                     seen[operand] = None
                     below.append(operand)
         level = below
-    _check_size(len(seen), edges, limit, depth)
     cut = {node for node in level if any(operand not in seen for operand, _ in drawn_operands(node, titles))}
     nodes = reversed(seen) if cut else [node for node in topological_order(root) if node in seen]
     return dict.fromkeys(nodes), cut
@@ -274,11 +262,8 @@ def compose(
     for node, key in keys.items():
         face, op = faces[node], node.op
         grad = face.grad or 0.0
-        edges = [
-            (keys[operand], local, flowing and faces[operand].grad is not None)
-            for operand, local in drawn_operands(node, names)
-            if operand in keys
-        ]
+        pairs = [(x, local) for x, local in drawn_operands(node, names) if x in keys]
+        edges = [(keys[x], local, flowing and faces[x].grad is not None) for x, local in pairs]
         if expand and op is not None and op.notation == "dot" and node not in cut:
             n = len(node.inputs) // 2  # of w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum
             for i, (w, x) in enumerate(zip(node.inputs[:n], node.inputs[n:])):

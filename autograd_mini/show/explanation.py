@@ -8,16 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_names
 from autograd_mini.show.files import write_file
 from autograd_mini.show.format import COLORS, sign
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 MAX_STEPS = 300  # as many as a reader can follow
 
@@ -88,7 +85,7 @@ class Explanation:
 
         return frame(self.forward, self.backward)
 
-    def __rich__(self) -> Text:
+    def __rich__(self) -> Any:
         """Colour the lines for rich, results by their sign, as drawings do."""
         from rich.text import Text
 

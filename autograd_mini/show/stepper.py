@@ -112,24 +112,19 @@ class _Graph:
     def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
         steps = {step.node: step for step in forward}
         grads = {step.node: step.grad for step in backward}
-        data = {x: term.data for step in forward for x, term in zip(step.node.inputs, step.operands)}
-        drawn_nodes = {*steps, *(x for node in steps for x, _ in drawn_operands(node, steps))}
         root = forward[-1].node
-        # Names and numbers are the steps', whatever the graph's own have become since; a node without a step is a
-        # number that stood in an expression.
-        faces = {
-            node: Face(steps[node].name, steps[node].data, grads.get(node))
-            if node in steps
-            else Face("", data[node], None)
-            for node in topological_order(root)
-            if node in drawn_nodes
-        }
+        # Names and numbers come from the steps: the graph's may have changed since.
+        known = {step.node: Face(step.name, step.data, grads.get(step.node)) for step in forward}
+        for step in forward:
+            drawn = zip(drawn_operands(step.node, steps), step.operands)
+            known |= {x: Face("", term.data, None) for (x, _), term in drawn if x not in steps}
+        faces = {node: known[node] for node in topological_order(root) if node in known}
         picture = compose(root, faces, steps)
         self.keys = dict(zip(faces, (box.key for box in picture.boxes)))  # how the page calls the nodes
         ways = [(node, i) for node in faces for i, _ in enumerate(drawn_operands(node, steps))]
         self._edges = {(node, position): f"{self.keys[node]}-{position}" for node, position in ways}
-        drawn = Drawing(picture.source(), len(faces)).svg()
-        self.svg = ElementTree.fromstring(drawn[drawn.index("<svg") :])
+        svg = Drawing(picture.source(), len(faces)).svg()
+        self.svg = ElementTree.fromstring(svg[svg.index("<svg") :])
         for element in self.svg.iter():
             element.tag = element.tag.rpartition("}")[2]  # a page in HTML has no namespaces
         groups = {group.get("id"): group for group in self.svg.iter("g")}
@@ -139,10 +134,8 @@ class _Graph:
         for step in forward:
             _mark_node(nodes[self.keys[step.node]], step, is_root=step is forward[-1])
         for i, (key, arrow) in enumerate(zip(self._edges.values(), picture.arrows), start=1):
-            edge = groups[f"edge{i}"]
-            edge.set("class", f"edge {sign(arrow.flow)}")
-            edge.set("data-key", key)
-            edge.set("aria-hidden", "true")  # the steps tell what it shows, and of which operand
+            # Hidden from screen readers: the steps tell what an edge shows, and of which operand.
+            groups[f"edge{i}"].attrib |= {"class": f"edge {sign(arrow.flow)}", "data-key": key, "aria-hidden": "true"}
         _remove_spoilers(self.svg)
 
     def edges(self, step: Step) -> list[str]:
@@ -157,11 +150,13 @@ class _Graph:
 
 def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> None:
     kind = "number" if not step.node.requires_grad else "leaf" if step.node.is_leaf else "result"
-    group.set("class", f"node {kind}{' root' if is_root else ''}")
-    group.set("data-key", group.findtext("title", ""))
-    group.set("role", "button")
-    group.set("data-name", step.name)
-    group.set("data-number", f"data {number(step.data, DIGITS)}")
+    group.attrib |= {
+        "class": f"node {kind}{' root' if is_root else ''}",
+        "data-key": group.findtext("title", ""),
+        "role": "button",
+        "data-name": step.name,
+        "data-number": f"data {number(step.data, DIGITS)}",
+    }
     texts = list(group.iter("text"))
     for text in texts:
         text.set("class", "name")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -220,7 +221,7 @@ class _Call:
     def derivatives(self, root: Any) -> list[Any]:
         """Give the derivative of one number of the result for every number to differentiate for."""
         if not isinstance(root, Scalar) or (isinstance(root, Value) and modes.is_tracing()):
-            return [0.0] * len(self.inputs)  # no input took part in it
+            return [0.0] * len(self.inputs)  # it does not depend on the inputs
         if isinstance(root, Value) and not self.stays_on_graph(root):
             return gradient(root, self.inputs)
         with modes.recording(), modes.rules():
@@ -263,16 +264,12 @@ def _outer(outer: Structure, inner: Structure, rows: Sequence[Sequence[Any]]) ->
     remaining = iter(rows)
 
     def block(result: Structure) -> Any:
-        own_rows = [next(remaining) for _ in range(result.size)]
-        column = 0
+        columns = iter(zip(*islice(remaining, result.size)))
 
         def entry(argument: Structure) -> Any:
-            nonlocal column
-            entries = [x for row in own_rows for x in row[column : column + argument.size]]
-            column += argument.size
-            if result.kind is argument.kind is float:
-                return entries[0]
-            return make_array(entries, (*result.keys, *argument.keys))
+            entries = [x for row in zip(*islice(columns, argument.size)) for x in row]
+            is_number = result.kind is argument.kind is float
+            return entries[0] if is_number else make_array(entries, (*result.keys, *argument.keys))
 
         return inner.nest(entry)
 
