@@ -141,9 +141,7 @@ def _guard_minus(words: Sequence[str]) -> list[str]:
     """Put a space before an expression that starts with a minus, which argparse would take for an option."""
     guarded: list[str] = []
     for word in words:
-        is_option = "--" not in words[: len(guarded)] and re.fullmatch(
-            r"-h|--([A-Za-z][A-Za-z-]*(=.*)?)?", word, re.DOTALL
-        )
+        is_option = re.fullmatch(r"-h|--([A-Za-z][A-Za-z-]*(=.*)?)?", word, re.DOTALL) and "--" not in guarded
         is_path = guarded[-1:] == ["--save"]
         guarded.append(f" {word}" if word.startswith("-") and not is_option and not is_path else word)
     return guarded
@@ -163,19 +161,18 @@ def _run(options: argparse.Namespace) -> None:
     _label(expression)
     is_page = options.save is not None and options.save.suffix.lower() == ".html"
     try:
-        explanation = explain(expression.root) if options.explain or is_page else None
+        steps = explain(expression.root) if options.explain or is_page else None
         if options.save is not None:
-            picture = explanation if is_page and explanation else draw(expression.root)
+            picture = steps if is_page and steps else draw(expression.root)
             picture.save(options.save)
     except (ValueError, RuntimeError) as error:  # too large, or no program to draw with
-        raise CommandError(
-            f"no drawing or explanation: {error} (as arguments of draw and explain, in Python)"
-        ) from None
+        remedy = "(as arguments of draw and explain, in Python)"
+        raise CommandError(f"no drawing or explanation: {error} {remedy}") from None
     except OSError as error:
         raise CommandError(f"{str(options.save)!r} can't be written: {error.strerror or error}") from None
-    if options.explain and explanation is not None:
+    if options.explain and steps:
         print(f"{shorten(one_line(expression.text), 100)}\n")
-        _print(explanation)
+        _print(steps)
     else:
         print(report(expression))
     if options.save is not None:
@@ -188,27 +185,22 @@ def _split(words: Sequence[str]) -> tuple[str | None, dict[str, float]]:
     numbers: dict[str, float] = {}
     for word in words:
         if re.match(r"[^=()\[\]<>!]*=(?!=)", word):
-            name, value = _assignment(word)
+            name, _, value = word.partition("=")
+            name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise CommandError(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
             if name in numbers:
                 raise CommandError(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
-            numbers[name] = value
+            try:
+                numbers[name] = float(value)
+            except ValueError:
+                raise CommandError(f"{name} must be a number, not {shorten(value, 30)!r}") from None
         elif text is not None:
             shown = f"{shorten(text, 30)!r} and {shorten(word, 30)!r}"
             raise CommandError(f"more than one expression, {shown}: put the expression in quotes")
         else:
             text = word[1:] if word.startswith(" -") else word
     return text, numbers
-
-
-def _assignment(word: str) -> tuple[str, float]:
-    name, _, value = word.partition("=")
-    name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise CommandError(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise CommandError(f"{name} must be a number, not {shorten(value, 30)!r}") from None
 
 
 # Showing the result.

@@ -89,8 +89,7 @@ class Drawing:
         _check_format(suffix)
         return str(self.save(f"{os.fspath(filename)}.{suffix}"))
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
+    _repr_svg_ = svg
 
     def __repr__(self) -> str:
         return f"<Drawing of {self.node_count} node{'' if self.node_count == 1 else 's'}>"

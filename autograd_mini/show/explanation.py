@@ -14,6 +14,7 @@ from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_names
 from autograd_mini.show.files import write_file
 from autograd_mini.show.format import COLORS, sign
+from autograd_mini.show.stepper import frame, page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
 
 MAX_STEPS = 300  # as many as a reader can follow
@@ -24,13 +25,6 @@ class Explanation:
     """The forward and the backward pass over a graph, step by step; `explain` makes it.
 
     Printed, it is one line for each step, with all digits of every number; rich, where installed, prints it in colour.
-
-    Attributes
-    ----------
-    forward : tuple of ForwardStep
-        Each node, operands before results.
-    backward : tuple of SeedStep, ChainRuleStep and AccumulationStep
-        In the order of backpropagation; empty for a constant.
 
     Examples
     --------
@@ -43,8 +37,8 @@ class Explanation:
     (1.0, 2.0, 2.0)
     """
 
-    forward: tuple[ForwardStep, ...]
-    backward: tuple[BackwardStep, ...]
+    forward: tuple[ForwardStep, ...]  # each node, operands before results
+    backward: tuple[BackwardStep, ...]  # seed, chain rule and accumulation, as backward() goes; empty for a constant
 
     def __str__(self) -> str:
         lines = ["Forward", *(f"  {step}" for step in self.forward)]
@@ -75,14 +69,10 @@ class Explanation:
         target = Path(path)
         if target.suffix.lower() != ".html":
             raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
-        from autograd_mini.show.stepper import page
-
         write_file(target, page(self.forward, self.backward).encode())
         return target
 
     def _repr_html_(self) -> str:
-        from autograd_mini.show.stepper import frame
-
         return frame(self.forward, self.backward)
 
     def __rich__(self) -> Any:
@@ -150,7 +140,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     check_arguments("explain", root, limit, names)
     order = topological_order(root)
     unique: dict[Value, str] = {}
-    if len(order) <= 4 * limit:  # numbers are no steps, but a graph of mostly numbers is not to be read either
+    if len(order) <= 4 * limit:  # numbers are no steps, but nobody reads a graph of so many numbers either
         check_names(names, set(order))
         unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
     edges = sum(operand.requires_grad for node in unique for operand in node.inputs)

@@ -35,7 +35,7 @@ class Term(NamedTuple):
 
 
 class Side(NamedTuple):
-    """A side of an equation: the relation before it, what is written, and the numbers in it, which may be rounded."""
+    """A side of an equation: the relation before it, its text, and the numbers in it, which may be rounded."""
 
     relation: str
     written: str
@@ -43,7 +43,7 @@ class Side(NamedTuple):
 
 
 class Text:
-    """Formulas as text, to be read in a terminal, and by Python once each · is a *.
+    """Formulas as text for a terminal; with * for each · they are Python.
 
     Numbers have as many significant digits as `digits` says, all unless given.
 
@@ -62,7 +62,6 @@ class Text:
         self._digits = digits
 
     def equation(self, sides: Sequence[Side]) -> str:
-        """Write an equation of several sides."""
         return " ".join(f"{side.relation} {side.written}".lstrip() for side in sides)
 
     def compose(self, operation: Operation, terms: Sequence[Term]) -> str:
@@ -123,7 +122,6 @@ class Text:
         return f"({formula})"
 
     def operator(self, symbol: str) -> str:
-        """Write an operator as it stands between its operands."""
         return f" {symbol} "
 
     def prefix(self, symbol: str, *terms: Term) -> str:
@@ -144,7 +142,7 @@ class Text:
         return f"{name}({lists[0] if len(lists) == 1 else ', '.join(f'[{terms}]' for terms in lists)})"
 
     def derivative(self, of: str, by: str, place: int = 0) -> str:
-        """Write a derivative; `place` tells operands apart that are the same node."""
+        """Write a derivative; `place` tells operands apart where one node is several operands."""
         superscript = f"⁽{place}⁾".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) if place else ""
         return f"∂{self.name(of)}/∂{self.name(by)}{superscript}"
 

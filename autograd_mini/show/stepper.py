@@ -47,7 +47,7 @@ def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> st
 
 
 def frame(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> str:
-    """Compose a frame with the page in it, to stand in a page that shares neither style nor script with it."""
+    """Compose a frame with the page in it, for a notebook: neither style nor script reach out of the frame."""
     title = escape(f"{forward[-1].name}, step by step")
     return (
         f'<iframe title="{title}" sandbox="allow-scripts" width="100%" height="{_HEIGHT}" '
@@ -61,7 +61,7 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Name an inline style or script in a content security policy, which then allows no other."""
+    """Name an inline style or script in a content security policy: the policy allows no other."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
@@ -81,7 +81,7 @@ def _item(step: Step, graph: _Graph) -> str:
 
 
 def _words(step: Step) -> tuple[str, str]:
-    """Say in words what happens, for those who listen too: a title and a sentence."""
+    """Say what happens in a title and a sentence, which a screen reader reads."""
     match step:
         case ForwardStep(node=node, name=name) if node.op is None:
             given = "is given" if node.requires_grad else "is a constant"

@@ -103,10 +103,8 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
     Parameters
     ----------
-    f : callable
-        Gives a number, or nested numbers. Called as by `grad`.
-    argnums : int or tuple of int, optional
-        Which positional arguments to differentiate for.
+    f, argnums
+        As for `grad`; but f may give nested numbers.
 
     Returns
     -------
