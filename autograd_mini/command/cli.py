@@ -54,10 +54,6 @@ _SAVED_AS = (*FORMATS, "html")
 _PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
 
 
-class CommandError(ValueError):
-    """Something in the command is wrong; the message is for its user."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with the words after its name, and give its exit code; a wrong command raises SystemExit.
 
@@ -84,13 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             words = _guard_minus(sys.argv[1:] if arguments is None else arguments)
-            _run(parser.parse_intermixed_args(words))
+            _run(parser.parse_intermixed_args(words), parser)
         finally:
             print(end="", flush=True)
     except ExpressionError as error:
         parser.error("\n  ".join([str(error), *error.excerpt().splitlines()]))
-    except CommandError as error:
-        parser.error(str(error))
     except KeyboardInterrupt:
         return 130
     except OSError as error:
@@ -147,12 +141,12 @@ def _guard_minus(words: Sequence[str]) -> list[str]:
     return guarded
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     words = [word for word in (options.expression, *options.numbers) if word is not None]
-    text, numbers = _split(words)
+    text, numbers = _split(words, parser)
     if text is None:
         if numbers or options.explain or options.save is not None or sys.stdin is None:
-            raise CommandError('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
+            parser.error('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
         open_console()
         return
     expression = evaluate(text, numbers)
@@ -167,9 +161,9 @@ def _run(options: argparse.Namespace) -> None:
             picture.save(options.save)
     except (ValueError, RuntimeError) as error:  # too large, or no program to draw with
         remedy = "(as arguments of draw and explain, in Python)"
-        raise CommandError(f"no drawing or explanation: {error} {remedy}") from None
+        parser.error(f"no drawing or explanation: {error} {remedy}")
     except OSError as error:
-        raise CommandError(f"{str(options.save)!r} can't be written: {error.strerror or error}") from None
+        parser.error(f"{str(options.save)!r} can't be written: {error.strerror or error}")
     if options.explain and steps:
         print(f"{shorten(one_line(expression.text), 100)}\n")
         _print(steps)
@@ -179,7 +173,7 @@ def _run(options: argparse.Namespace) -> None:
         print(f"\n{'Steps' if is_page else 'Drawing'} written to {options.save}")
 
 
-def _split(words: Sequence[str]) -> tuple[str | None, dict[str, float]]:
+def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str | None, dict[str, float]]:
     """Tell the expression from the variables' numbers."""
     text: str | None = None
     numbers: dict[str, float] = {}
@@ -188,16 +182,16 @@ def _split(words: Sequence[str]) -> tuple[str | None, dict[str, float]]:
             name, _, value = word.partition("=")
             name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
             if not name.isidentifier() or keyword.iskeyword(name):
-                raise CommandError(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
+                parser.error(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
             if name in numbers:
-                raise CommandError(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
+                parser.error(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
             try:
                 numbers[name] = float(value)
             except ValueError:
-                raise CommandError(f"{name} must be a number, not {shorten(value, 30)!r}") from None
+                parser.error(f"{name} must be a number, not {shorten(value, 30)!r}")
         elif text is not None:
             shown = f"{shorten(text, 30)!r} and {shorten(word, 30)!r}"
-            raise CommandError(f"more than one expression, {shown}: put the expression in quotes")
+            parser.error(f"more than one expression, {shown}: put the expression in quotes")
         else:
             text = word[1:] if word.startswith(" -") else word
     return text, numbers

@@ -111,7 +111,8 @@ def draw(
     rounded, constants are bare numbers; the root has a heavy border. The number at an edge is the local derivative.
     The gradient that passes back through an edge is upstream gradient times local derivative. The edge is blue where
     this gradient is positive, orange where it is negative, purple where it is nan, and the thicker the larger it is.
-    Where no gradient passes, the edge is grey and thin.
+    Where no gradient passes, the edge is grey and thin. A constant exponent stands in the operation, `**2`, and a `dot`
+    without bias has no edge for it.
 
     Parameters
     ----------
@@ -138,10 +139,6 @@ def draw(
     ValueError
         If the picture would exceed `limit`, a name's value is not in the graph, or `rankdir`,
         `depth` or `limit` is out of range.
-
-    Notes
-    -----
-    A constant exponent stands in the operation, `**2`, and a `dot` without bias has no edge for it.
 
     Examples
     --------

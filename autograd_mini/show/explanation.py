@@ -51,20 +51,8 @@ class Explanation:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a page that steps through the graph: one file that needs no network and no other file.
 
-        Parameters
-        ----------
-        path : str or path-like
-            Ends with .html; any other suffix is a ValueError. An existing file is replaced only once the page is
-            complete.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        RuntimeError
-            If no renderer of drawings works here; the message says what to install.
+        The path ends with .html. An existing file is replaced only once the page is complete. Errors are as in
+        `Drawing.save`.
         """
         target = Path(path)
         if target.suffix.lower() != ".html":
