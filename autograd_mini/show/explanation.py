@@ -128,7 +128,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     check_arguments("explain", root, limit, names)
     order = topological_order(root)
     unique: dict[Value, str] = {}
-    if len(order) <= 4 * limit:  # numbers are no steps, but nobody reads a graph of so many numbers either
+    if len(order) <= 4 * limit:  # beyond this even the numbers, which are no steps, are too many to read
         check_names(names, set(order))
         unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
     edges = sum(operand.requires_grad for node in unique for operand in node.inputs)

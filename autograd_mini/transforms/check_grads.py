@@ -1,4 +1,4 @@
-"""Derivatives checked against differences of function values, which are slow and inexact, but know no calculus."""
+"""Derivatives compared with differences of function values, which are slow and inexact, but need no rule."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class _Call:
                 _open_inputs.difference_update(open_here)
 
     def stays_on_graph(self, root: Any) -> bool:
-        """Say whether the caller may want to differentiate what is computed from a number of the result."""
+        """Say whether the caller may differentiate further: then a number of the result stays a Value."""
         return self.given_values or modes.is_tracing() or is_differentiated(root)
 
     def derivatives(self, root: Any) -> list[Any]:
