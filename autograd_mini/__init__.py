@@ -22,7 +22,8 @@ from autograd_mini.engine.refusals import TracingError
 from autograd_mini.engine.value import COMPILED, Value, topological_order
 from autograd_mini.show.drawing import Drawing, draw, draw_dot
 from autograd_mini.show.explanation import Explanation, explain
-from autograd_mini.transforms.transforms import check_grads, grad, hessian, hvp, jacobian, value_and_grad
+from autograd_mini.transforms.check_grads import check_grads
+from autograd_mini.transforms.transforms import grad, hessian, hvp, jacobian, value_and_grad
 from autograd_mini.version import VERSION
 
 __version__ = VERSION

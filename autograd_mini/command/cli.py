@@ -54,10 +54,6 @@ _SAVED_AS = (*FORMATS, "html")
 _PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
 
 
-class CommandError(ValueError):
-    """Something in the command is wrong; the message is for its user."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with the words after its name, and give its exit code; a wrong command raises SystemExit.
 
@@ -84,13 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             words = _guard_minus(sys.argv[1:] if arguments is None else arguments)
-            _run(parser.parse_intermixed_args(words))
+            _run(parser.parse_intermixed_args(words), parser)
         finally:
             print(end="", flush=True)
     except ExpressionError as error:
         parser.error("\n  ".join([str(error), *error.excerpt().splitlines()]))
-    except CommandError as error:
-        parser.error(str(error))
     except KeyboardInterrupt:
         return 130
     except OSError as error:
@@ -141,20 +135,18 @@ def _guard_minus(words: Sequence[str]) -> list[str]:
     """Put a space before an expression that starts with a minus, which argparse would take for an option."""
     guarded: list[str] = []
     for word in words:
-        is_option = "--" not in words[: len(guarded)] and re.fullmatch(
-            r"-h|--([A-Za-z][A-Za-z-]*(=.*)?)?", word, re.DOTALL
-        )
+        is_option = re.fullmatch(r"-h|--([A-Za-z][A-Za-z-]*(=.*)?)?", word, re.DOTALL) and "--" not in guarded
         is_path = guarded[-1:] == ["--save"]
         guarded.append(f" {word}" if word.startswith("-") and not is_option and not is_path else word)
     return guarded
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     words = [word for word in (options.expression, *options.numbers) if word is not None]
-    text, numbers = _split(words)
+    text, numbers = _split(words, parser)
     if text is None:
         if numbers or options.explain or options.save is not None or sys.stdin is None:
-            raise CommandError('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
+            parser.error('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
         open_console()
         return
     expression = evaluate(text, numbers)
@@ -163,52 +155,46 @@ def _run(options: argparse.Namespace) -> None:
     _label(expression)
     is_page = options.save is not None and options.save.suffix.lower() == ".html"
     try:
-        explanation = explain(expression.root) if options.explain or is_page else None
+        steps = explain(expression.root) if options.explain or is_page else None
         if options.save is not None:
-            picture = explanation if is_page and explanation else draw(expression.root)
+            picture = steps if is_page and steps else draw(expression.root)
             picture.save(options.save)
     except (ValueError, RuntimeError) as error:  # too large, or no program to draw with
-        raise CommandError(
-            f"no drawing or explanation: {error} (as arguments of draw and explain, in Python)"
-        ) from None
+        remedy = "(as arguments of draw and explain, in Python)"
+        parser.error(f"no drawing or explanation: {error} {remedy}")
     except OSError as error:
-        raise CommandError(f"{str(options.save)!r} can't be written: {error.strerror or error}") from None
-    if options.explain and explanation is not None:
+        parser.error(f"{str(options.save)!r} can't be written: {error.strerror or error}")
+    if options.explain and steps:
         print(f"{shorten(one_line(expression.text), 100)}\n")
-        _print(explanation)
+        _print(steps)
     else:
         print(report(expression))
     if options.save is not None:
         print(f"\n{'Steps' if is_page else 'Drawing'} written to {options.save}")
 
 
-def _split(words: Sequence[str]) -> tuple[str | None, dict[str, float]]:
+def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str | None, dict[str, float]]:
     """Tell the expression from the variables' numbers."""
     text: str | None = None
     numbers: dict[str, float] = {}
     for word in words:
         if re.match(r"[^=()\[\]<>!]*=(?!=)", word):
-            name, value = _assignment(word)
+            name, _, value = word.partition("=")
+            name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
+            if not name.isidentifier() or keyword.iskeyword(name):
+                parser.error(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
             if name in numbers:
-                raise CommandError(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
-            numbers[name] = value
+                parser.error(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
+            try:
+                numbers[name] = float(value)
+            except ValueError:
+                parser.error(f"{name} must be a number, not {shorten(value, 30)!r}")
         elif text is not None:
             shown = f"{shorten(text, 30)!r} and {shorten(word, 30)!r}"
-            raise CommandError(f"more than one expression, {shown}: put the expression in quotes")
+            parser.error(f"more than one expression, {shown}: put the expression in quotes")
         else:
             text = word[1:] if word.startswith(" -") else word
     return text, numbers
-
-
-def _assignment(word: str) -> tuple[str, float]:
-    name, _, value = word.partition("=")
-    name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise CommandError(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise CommandError(f"{name} must be a number, not {shorten(value, 30)!r}") from None
 
 
 # Showing the result.

@@ -26,10 +26,9 @@ def open_console() -> None:
             import IPython
             from traitlets.config import Config
 
-            config = Config()
-            config.TerminalInteractiveShell.banner1 = f"{_BANNER}\n"
-            config.TerminalInteractiveShell.enable_tip = False  # the banner has two lines
-            config.TerminalInteractiveShell.confirm_exit = False
+            # Without IPython's tip of the day the banner has two lines.
+            shell = {"banner1": f"{_BANNER}\n", "enable_tip": False, "confirm_exit": False}
+            config = Config(TerminalInteractiveShell=shell)
             IPython.start_ipython(argv=[], user_ns=names, config=config)
             return
         with contextlib.suppress(ImportError):  # not on every system

@@ -1,4 +1,4 @@
-"""What the command line prints: the nodes of an expression with their values and gradients, and a check on these."""
+"""What the command line prints: an expression's nodes with values and gradients, and a check on the gradients."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from autograd_mini.command.expression import Expression
 from autograd_mini.engine.value import Value
 from autograd_mini.show.format import align_points, columns, number, one_line, shorten
 from autograd_mini.show.steps import backward_steps, forward_steps, name_nodes
-from autograd_mini.transforms.finite_differences import central_differences
+from autograd_mini.transforms.check_grads import central_differences
 
-_MOST_DIFFERENCES = 100  # of which each computes the expression anew, twice
+_MOST_DIFFERENCES = 100  # each computes the expression twice
 
 _CAUSE = """\
 Where the two differ, a kink or a jump of the function is near, or the numbers
@@ -20,7 +20,7 @@ are too large, too small or not finite, and differences of floats can't tell."""
 
 
 def report(expression: Expression) -> str:
-    """Tabulate an expression's values, and its gradients beside central differences, those of variables first."""
+    """Tabulate an expression's values, and its gradients beside central differences."""
     root, names = expression.root, name_nodes(list(expression.names), expression.names)
     worth = [
         [step.name, number(step.data, 10)]
@@ -58,7 +58,7 @@ def is_worth_a_line(node: Value, name: str) -> bool:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out a column of names and columns of numbers, these aligned at their points."""
+    """Lay out a column of names and columns of numbers, which are aligned at their points."""
     names, *numbers = zip(*rows)
     cells = zip(names, *map(align_points, numbers))
     return [f"  {line}" for line in columns([header, *cells])]

@@ -44,38 +44,14 @@ FORMATS = ("svg", "png", "pdf", "dot")
 
 @dataclass(eq=False, repr=False)
 class Drawing:
-    """A picture of a graph, shown by Jupyter and saved by `save`; `draw` makes it.
+    """A picture of a graph, shown by Jupyter and saved by `save`; `draw` makes it."""
 
-    Attributes
-    ----------
-    source : str
-        The picture in Graphviz's DOT language.
-    node_count : int
-        How many nodes are drawn.
-    format : str
-        What `render` writes unless told otherwise.
-
-    Examples
-    --------
-    >>> from autograd_mini import Value
-    >>> from autograd_mini.show.drawing import draw
-    >>> x = Value(3.0, label="x")
-    >>> draw(x * x)
-    <Drawing of 2 nodes>
-    """
-
-    source: str
-    node_count: int
-    format: str = "svg"
+    source: str  # the picture in Graphviz's DOT language
+    node_count: int  # how many nodes are drawn
+    format: str = "svg"  # what `render` writes unless told otherwise
 
     def svg(self) -> str:
-        """Give the picture as the text of an SVG file.
-
-        Raises
-        ------
-        RuntimeError
-            If no renderer works here; the message says what to install.
-        """
+        """Give the picture as the text of an SVG file; a RuntimeError says what to install if no renderer works."""
         return _render(self.source, "svg").decode()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -84,8 +60,8 @@ class Drawing:
         Parameters
         ----------
         path : str or path-like
-            Ends with .svg, .png, .pdf or .dot. An existing file is replaced once the picture is
-            complete, not before.
+            Ends with .svg, .png, .pdf or .dot; any other suffix is a ValueError. An existing file is replaced only
+            once the picture is complete.
 
         Returns
         -------
@@ -93,10 +69,8 @@ class Drawing:
 
         Raises
         ------
-        ValueError
-            If the suffix is none of these.
         RuntimeError
-            If a .png or .pdf is wanted where Graphviz is not installed.
+            For a .png or .pdf where Graphviz is not installed.
         """
         target = Path(path)
         format = target.suffix.removeprefix(".").lower()
@@ -107,31 +81,15 @@ class Drawing:
         return target
 
     def render(self, filename: str | os.PathLike[str], format: str | None = None) -> str:
-        """Write the picture to `filename` with the format's suffix added, as micrograd's users do.
+        """Write the picture to `filename` with the suffix of `format` added, and give that name: micrograd's way.
 
-        Parameters
-        ----------
-        filename : str or path-like
-            Without the suffix.
-        format : str, optional
-            One of "svg", "png", "pdf", "dot"; `self.format` unless given.
-
-        Returns
-        -------
-        str
-            The name of the file written.
-
-        Raises
-        ------
-        ValueError, RuntimeError
-            As `save`.
+        `format` is "svg", "png", "pdf" or "dot"; `self.format` unless given.
         """
         suffix = self.format if format is None else format
         _check_format(suffix)
         return str(self.save(f"{os.fspath(filename)}.{suffix}"))
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
+    _repr_svg_ = svg
 
     def __repr__(self) -> str:
         return f"<Drawing of {self.node_count} node{'' if self.node_count == 1 else 's'}>"
@@ -149,17 +107,18 @@ def draw(
 ) -> Drawing:
     """Draw the graph that `root` was computed from, and how the gradient flows back through it.
 
-    A node shows its label, data, grad and the operation that computed it. Results are boxes, leaves
-    are yellow and rounded, constants bare numbers; the root has a heavy border. The number at an
-    edge is the local derivative. An edge is blue where the gradient that passes back through it,
-    upstream gradient times local derivative, is positive, orange where it is negative, purple
-    where it is nan, and the thicker the larger it is; grey and thin where none passes.
+    A node shows its label, data, grad and the operation that computed it. Results are boxes, leaves are yellow and
+    rounded, constants are bare numbers; the root has a heavy border. The number at an edge is the local derivative.
+    The gradient that passes back through an edge is upstream gradient times local derivative. The edge is blue where
+    this gradient is positive, orange where it is negative, purple where it is nan, and the thicker the larger it is.
+    Where no gradient passes, the edge is grey and thin. A constant exponent stands in the operation, `**2`, and a `dot`
+    without bias has no edge for it.
 
     Parameters
     ----------
     root : Value
     depth : int, optional
-        Draw only what is within so many operations of the root, and mark where the graph goes on.
+        Draw only the nodes within this many operations of the root, and mark where the graph goes on.
     expand : bool, optional
         Draw each `dot` node as its products and their sum.
     rankdir : {"LR", "TB"}, optional
@@ -181,14 +140,9 @@ def draw(
         If the picture would exceed `limit`, a name's value is not in the graph, or `rankdir`,
         `depth` or `limit` is out of range.
 
-    Notes
-    -----
-    A constant exponent stands in the operation, `**2`, and a `dot` without bias has no edge for it.
-
     Examples
     --------
-    >>> from autograd_mini import Value
-    >>> from autograd_mini.show.drawing import draw
+    >>> from autograd_mini import Value, draw
     >>> x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     >>> f = (x + y) * z
     >>> f.backward()
@@ -206,36 +160,22 @@ def draw(
     for name, value in names.items():
         titles[value] = f"{titles[value]} = {name}" if value in titles else name
     nodes, cut = _walk(root, depth, limit, titles)
-    check_names(names, set(topological_order(root)) if cut else nodes)  # a name may well belong beyond the cut
-    picture = _picture(root, nodes, cut, titles, expand)
+    check_names(names, set(topological_order(root)) if cut else nodes)  # a name may belong beyond the cut
+    grads = {node: node.grad for node in nodes if node.requires_grad}
+    faces = {node: Face(titles.get(node, node.label), node.data, grads.get(node)) for node in nodes}
+    # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
+    flowing = any(grad != 0.0 for node, grad in grads.items() if not node.is_leaf)
+    picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand)
     _check_size(len(picture.boxes), len(picture.arrows), limit, depth)
     return Drawing(picture.source(rankdir), len(picture.boxes))
 
 
 def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Drawing:
-    """Draw a graph by the call that micrograd has for it.
-
-    Parameters
-    ----------
-    root : Value
-    format : {"svg", "png", "pdf", "dot"}, optional
-        What the drawing's `render` writes.
-    rankdir : {"LR", "TB"}, optional
-        Left to right, or top to bottom.
-
-    Returns
-    -------
-    Drawing
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `draw`; and ValueError for an unknown `format`.
+    """Draw a graph by micrograd's call: `draw`, with the `format` that the drawing's `render` writes.
 
     Examples
     --------
-    >>> from autograd_mini import Value
-    >>> from autograd_mini.show.drawing import draw_dot
+    >>> from autograd_mini import Value, draw_dot
     >>> draw_dot(Value(1.0) + 2.0)
     <Drawing of 3 nodes>
     """
@@ -256,11 +196,8 @@ def _check_format(format: Any) -> None:
 def _walk(
     root: Value, depth: int | None, limit: int, titles: Mapping[Value, str]
 ) -> tuple[dict[Value, None], set[Value]]:
-    """Go from the root breadth first, as far as `depth`; give up as soon as `limit` is exceeded.
-
-    Gives the nodes to draw, operands before results, and those of them that have operands beyond the cut.
-    """
-    seen: dict[Value, None] = {root: None}  # in place of a set, which would forget the order
+    """List the nodes up to `depth`, operands before results, and the nodes that have operands beyond `depth`."""
+    seen: dict[Value, None] = {root: None}  # a dict keeps the order
     level = [root]
     edges = steps = 0
     while level and (depth is None or steps < depth):
@@ -274,7 +211,6 @@ def _walk(
                     seen[operand] = None
                     below.append(operand)
         level = below
-    _check_size(len(seen), edges, limit, depth)
     cut = {node for node in level if any(operand not in seen for operand, _ in drawn_operands(node, titles))}
     nodes = reversed(seen) if cut else [node for node in topological_order(root) if node in seen]
     return dict.fromkeys(nodes), cut
@@ -288,7 +224,7 @@ def _check_size(nodes: int, edges: int, limit: int, depth: int | None) -> None:
 
 
 def drawn_operands(node: Value, names: Container[Value]) -> list[tuple[Value, float]]:
-    """List a node's operands, each with its local derivative, but for a last one that is part of the notation."""
+    """List a node's operands, each with its local derivative, without a last one that is part of the notation."""
     pairs = list(zip(node.inputs, node.local_grads, strict=True))
     notation = node.op.notation if node.op is not None else ""
     if notation in ("power", "dot"):
@@ -299,27 +235,41 @@ def drawn_operands(node: Value, names: Container[Value]) -> list[tuple[Value, fl
     return pairs
 
 
-def _picture(
-    root: Value, nodes: Iterable[Value], cut: Container[Value], titles: Mapping[Value, str], expand: bool
+class Face(NamedTuple):
+    """What a picture shows of a node: a title, its data, and its gradient; a constant has none."""
+
+    title: str
+    data: float
+    grad: float | None
+
+
+def compose(
+    root: Value,
+    faces: Mapping[Value, Face],
+    names: Container[Value],
+    *,
+    flowing: bool = True,
+    cut: Container[Value] = (),
+    expand: bool = False,
 ) -> Picture:
-    keys = {node: f"n{i}" for i, node in enumerate(nodes)}
-    # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
-    flowing = any(node.grad != 0.0 for node in keys if not node.is_leaf)
+    """Make boxes of nodes, in the order of `faces`, and arrows; `flowing` where gradients pass back through them."""
+    keys = {node: f"n{i}" for i, node in enumerate(faces)}
     picture = Picture([], [], [key for node, key in keys.items() if node in cut])
     for node, key in keys.items():
-        pairs = [(operand, local) for operand, local in drawn_operands(node, titles) if operand in keys]
-        edges = [(keys[operand], local, flowing and operand.requires_grad) for operand, local in pairs]
-        if expand and node.op is not None and node.op.notation == "dot" and node not in cut:
+        face, op = faces[node], node.op
+        grad = face.grad or 0.0
+        pairs = [(x, local) for x, local in drawn_operands(node, names) if x in keys]
+        edges = [(keys[x], local, flowing and faces[x].grad is not None) for x, local in pairs]
+        if expand and op is not None and op.notation == "dot" and node not in cut:
             n = len(node.inputs) // 2  # of w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum
             for i, (w, x) in enumerate(zip(node.inputs[:n], node.inputs[n:])):
                 product = f"{key}p{i}"
-                picture.boxes.append(Box(product, "", operations.mul.symbol, w.data * x.data, node.grad))
-                picture.connect(product, node.grad, [edges[i], edges[n + i]])
-                picture.connect(key, node.grad, [(product, 1.0, flowing)])
+                picture.boxes.append(Box(product, Face("", w.data * x.data, grad), operations.mul.symbol))
+                picture.connect(product, grad, [edges[i], edges[n + i]])
+                picture.connect(key, grad, [(product, 1.0, flowing)])
             edges = edges[2 * n :]
-        picture.connect(key, node.grad, edges)
-        grad = node.grad if node.requires_grad else None
-        picture.boxes.append(Box(key, titles.get(node, node.label), node._op, node.data, grad, node is root))
+        picture.connect(key, grad, edges)
+        picture.boxes.append(Box(key, face, node._op, node is root))
     return picture
 
 
@@ -330,20 +280,19 @@ class Box(NamedTuple):
     """A node as it is drawn."""
 
     key: str
-    title: str
+    face: Face
     symbol: str  # empty for a leaf
-    data: float
-    grad: float | None  # a constant has none
     is_root: bool = False
 
     def attributes(self, rankdir: str) -> dict[str, str]:
         """Give the node's attributes in DOT."""
-        title, data = dot_text(shorten(self.title)), number(self.data, DIGITS)
-        if self.grad is None:
-            tooltip = dot_tooltip(self.title, f"constant {self.data!r}")
+        name, x, grad = self.face
+        title, data = dot_text(shorten(name)), number(x, DIGITS)
+        if grad is None:
+            tooltip = dot_tooltip(name, f"constant {x!r}")
             shape = "box" if self.is_root else "plaintext"
             return {"label": f"{title} = {data}" if title else data, "tooltip": tooltip, "shape": shape, **_CONSTANT}
-        numbers = rf"data {data}\lgrad {number(self.grad, DIGITS)}\l"
+        numbers = rf"data {data}\lgrad {number(grad, DIGITS)}\l"
         column = f"{title}|{numbers}" if title else numbers
         label = f"{dot_text(self.symbol)}|{{{column}}}" if self.symbol else column
         # A record's fields follow one another across the direction of the ranks, and braces turn that:
@@ -352,7 +301,7 @@ class Box(NamedTuple):
             label = f"{{{label}}}"
         return {
             "label": label,
-            "tooltip": dot_tooltip(self.title, f"data {self.data!r}", f"grad {self.grad!r}"),
+            "tooltip": dot_tooltip(name, f"data {x!r}", f"grad {grad!r}"),
             "shape": "record" if self.symbol else "Mrecord",
             "fillcolor": RESULT if self.symbol else INPUT,
             "penwidth": "2.2" if self.is_root else "1",
@@ -393,7 +342,7 @@ class Picture(NamedTuple):
     cut: list[str]
 
     def connect(self, head: str, upstream: float, edges: Iterable[tuple[str, float, bool]]) -> None:
-        """Add arrows from operands, of which each has its key, its local derivative and whether a gradient passes."""
+        """Add arrows to a result; an edge is an operand's key, its local derivative and whether a gradient passes."""
         for tail, local, flows in edges:
             self.arrows.append(Arrow(tail, head, local, upstream, upstream * local if flows else 0.0))
 
@@ -424,14 +373,7 @@ _THINNEST, _THICKEST = 1.0, 3.6
 
 # Without nslimit, a node used in each of 50 steps has Graphviz polish the layout for minutes.
 _GRAPH = {"bgcolor": "white", "nodesep": "0.25", "nslimit": "4", "ranksep": "0.55"}
-_NODES = {
-    "fontname": FONT,
-    "fontsize": "11",
-    "fontcolor": INK,
-    "color": INK,
-    "style": "filled",
-    "margin": "0.1,0.04",
-}
+_NODES = {"fontname": FONT, "fontsize": "11", "fontcolor": INK, "color": INK, "style": "filled", "margin": "0.1,0.04"}
 _BARE = {"style": "", "fontcolor": FAINT, "width": "0"}
 _CONSTANT = {**_BARE, "fontsize": "10", "margin": "0.03", "height": "0.2"}
 _CUT_NODE = {**_BARE, "shape": "plaintext", "margin": "0.02", "height": "0", "tooltip": "the graph goes on"}

@@ -8,19 +8,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_names
 from autograd_mini.show.files import write_file
 from autograd_mini.show.format import COLORS, sign
+from autograd_mini.show.stepper import frame, page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-# As many as can be followed one by one.
-MAX_STEPS = 300
+MAX_STEPS = 300  # as many as a reader can follow
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,13 +25,6 @@ class Explanation:
     """The forward and the backward pass over a graph, step by step; `explain` makes it.
 
     Printed, it is one line for each step, with all digits of every number; rich, where installed, prints it in colour.
-
-    Attributes
-    ----------
-    forward : tuple of ForwardStep
-        Each node, operands before results.
-    backward : tuple of SeedStep, ChainRuleStep and AccumulationStep
-        In the order of backpropagation; empty for a constant.
 
     Examples
     --------
@@ -47,8 +37,8 @@ class Explanation:
     (1.0, 2.0, 2.0)
     """
 
-    forward: tuple[ForwardStep, ...]
-    backward: tuple[BackwardStep, ...]
+    forward: tuple[ForwardStep, ...]  # each node, operands before results
+    backward: tuple[BackwardStep, ...]  # seed, chain rule and accumulation, as backward() goes; empty for a constant
 
     def __str__(self) -> str:
         lines = ["Forward", *(f"  {step}" for step in self.forward)]
@@ -59,51 +49,29 @@ class Explanation:
     __repr__ = __str__
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a page that steps through the graph: one file that needs no network and nothing beside it.
+        """Write a page that steps through the graph: one file that needs no network and no other file.
 
-        Parameters
-        ----------
-        path : str or path-like
-            Ends with .html. An existing file is replaced once the page is complete, not before.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        ValueError
-            If the suffix is another.
-        RuntimeError
-            If no renderer of drawings works here; the message says what to install.
-        OSError
-            If the file can't be written.
+        The path ends with .html. An existing file is replaced only once the page is complete. Errors are as in
+        `Drawing.save`.
         """
         target = Path(path)
         if target.suffix.lower() != ".html":
             raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
-        from autograd_mini.show.stepper import page
-
         write_file(target, page(self.forward, self.backward).encode())
         return target
 
     def _repr_html_(self) -> str:
-        from autograd_mini.show.stepper import frame
-
         return frame(self.forward, self.backward)
 
-    def __rich__(self) -> Text:
+    def __rich__(self) -> Any:
         """Colour the lines for rich, results by their sign, as drawings do."""
         from rich.text import Text
 
         text = Text()
         for line in str(self).splitlines():
             left, equals, result = line.rpartition(" = ")
-            if not equals:
-                text.append(f"{line}\n", style="bold")
-                continue
-            text.append(left)
-            text.append(f" = {result}\n", style=COLORS[sign(float(result))])
+            style = COLORS[sign(float(result))] if equals else "bold"
+            text.append(left).append(f"{equals}{result}\n", style=style)
         text.rstrip()
         return text
 
@@ -111,10 +79,9 @@ class Explanation:
 def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explanation:
     """Take the computation of `root` and its backpropagation apart into steps.
 
-    Forward, each node with its formula and its numbers; backward, each application of the chain rule with upstream
-    gradient, local derivative and contribution, and each accumulation where paths meet. Nodes come in the order in
-    which `backward()` reaches them, and contributions to a node in the order in which it adds them. Gradients start
-    from zero, and no `.grad` is read or changed.
+    A forward step shows a node with its formula and its numbers. A backward step shows one application of the chain
+    rule, with upstream gradient, local derivative and contribution, or adds up contributions where paths meet. The
+    steps come in the order of `backward()`. Gradients start from zero, and no `.grad` is read or changed.
 
     Parameters
     ----------
@@ -122,7 +89,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     limit : int, optional
         The largest number of steps.
     **names : Value
-        Names for nodes, instead of their labels. Nodes without either are named `v1`, `v2` and so on, and the root `f`.
+        Names for nodes, instead of their labels. Nodes without name and label are `v1`, `v2` and so on, the root `f`.
 
     Returns
     -------
@@ -161,7 +128,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     check_arguments("explain", root, limit, names)
     order = topological_order(root)
     unique: dict[Value, str] = {}
-    if len(order) <= 4 * limit:  # numbers are no steps, but a graph of mostly numbers is not to be read either
+    if len(order) <= 4 * limit:  # beyond this even the numbers, which are no steps, are too many to read
         check_names(names, set(order))
         unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
     edges = sum(operand.requires_grad for node in unique for operand in node.inputs)

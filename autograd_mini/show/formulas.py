@@ -35,7 +35,7 @@ class Term(NamedTuple):
 
 
 class Side(NamedTuple):
-    """A side of an equation: the relation before it, what is written, and the numbers in it, which may be rounded."""
+    """A side of an equation: the relation before it, its text, and the numbers in it, which may be rounded."""
 
     relation: str
     written: str
@@ -43,12 +43,9 @@ class Side(NamedTuple):
 
 
 class Text:
-    """Formulas as text, to be read in a terminal, and by Python once each · is a *.
+    """Formulas as text for a terminal; with * for each · they are Python.
 
-    Parameters
-    ----------
-    digits : int, optional
-        How many significant digits numbers have; all unless given.
+    Numbers have as many significant digits as `digits` says, all unless given.
 
     Examples
     --------
@@ -65,12 +62,11 @@ class Text:
         self._digits = digits
 
     def equation(self, sides: Sequence[Side]) -> str:
-        """Write an equation of several sides."""
         return " ".join(f"{side.relation} {side.written}".lstrip() for side in sides)
 
     def compose(self, operation: Operation, terms: Sequence[Term]) -> str:
         """Write what an operation computes. The bias of a scalar product, the last term, may be left out."""
-        half, name = len(terms) // 2, operation.name
+        half = len(terms) // 2
         match operation.notation:
             case "prefix":
                 return self.prefix(operation.symbol, *terms)
@@ -83,8 +79,8 @@ class Text:
             case "dot":
                 return self.total([*zip(terms[:half], terms[half:]), *([term] for term in terms[2 * half :])])
             case "points":
-                return self.call(name, terms[:half], terms[half:])
-        return self.call(name, terms)
+                return self.call(operation.name, terms[:half], terms[half:])
+        return self.call(operation.name, terms)
 
     def term(self, term: Term) -> str:
         """Write an operand where no sign can be misread."""
@@ -105,17 +101,14 @@ class Text:
     def total(self, summands: Sequence[Sequence[Term]]) -> str:
         """Write a sum of terms and of products of two."""
         written: list[str] = []
-        for summand in summands:
-            if len(summand) == 2:
-                written.append(self.infix("*", *summand, is_first=not written))
-            else:
-                written.append(self.guarded(*summand) if written else self.term(*summand))
+        for x, *more in summands:
+            alone = self.guarded(x) if written else self.term(x)
+            written.append(self.infix("*", x, *more, is_first=not written) if more else alone)
         return self.operator("+").join(written)
 
     # What MathML writes in another way.
 
     def number(self, x: float) -> str:
-        """Write a number."""
         return number(x, self._digits)
 
     def label(self, name: str) -> str:
@@ -123,31 +116,24 @@ class Text:
         return isolated(name)
 
     def name(self, name: str) -> str:
-        """Write a node's name in a formula."""
         return isolated(in_formula(name))
 
     def brackets(self, formula: str) -> str:
-        """Put a formula in brackets."""
         return f"({formula})"
 
     def operator(self, symbol: str) -> str:
-        """Write an operator as it stands between its operands."""
         return f" {symbol} "
 
     def prefix(self, symbol: str, *terms: Term) -> str:
-        """Write an operator in front of its operand."""
         return f"{symbol}{self.guarded(*terms)}"
 
     def fraction(self, x: Term, y: Term) -> str:
-        """Write a quotient."""
         return self.infix("/", x, y)
 
     def power(self, x: Term, y: Term) -> str:
-        """Write a power."""
         return self.infix("**", x, y, is_first=False)
 
     def root(self, x: Term) -> str:
-        """Write a square root."""
         return self.call("sqrt", [x])
 
     def call(self, name: str, *groups: Sequence[Term]) -> str:
@@ -156,7 +142,7 @@ class Text:
         return f"{name}({lists[0] if len(lists) == 1 else ', '.join(f'[{terms}]' for terms in lists)})"
 
     def derivative(self, of: str, by: str, place: int = 0) -> str:
-        """Write a derivative; `place` tells operands apart that are the same node."""
+        """Write a derivative; `place` tells operands apart where one node is several operands."""
         superscript = f"⁽{place}⁾".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) if place else ""
         return f"∂{self.name(of)}/∂{self.name(by)}{superscript}"
 

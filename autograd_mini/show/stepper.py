@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -16,7 +16,7 @@ from string import Template
 from xml.etree import ElementTree
 
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.drawing import DIGITS, Box, Drawing, Picture, drawn_operands
+from autograd_mini.show.drawing import DIGITS, Drawing, Face, compose, drawn_operands
 from autograd_mini.show.format import COLORS, listed, number, sign, tinted
 from autograd_mini.show.formulas import MATHML
 from autograd_mini.show.steps import AccumulationStep, BackwardStep, ChainRuleStep, ForwardStep, SeedStep, Step
@@ -47,7 +47,7 @@ def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> st
 
 
 def frame(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> str:
-    """Compose a frame with the page in it, to stand in a page that shares neither style nor script with it."""
+    """Compose a frame with the page in it, for a notebook: neither style nor script reach out of the frame."""
     title = escape(f"{forward[-1].name}, step by step")
     return (
         f'<iframe title="{title}" sandbox="allow-scripts" width="100%" height="{_HEIGHT}" '
@@ -61,7 +61,7 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Name an inline style or script in a content security policy, which then allows no other."""
+    """Name an inline style or script in a content security policy: the policy allows no other."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
@@ -81,7 +81,7 @@ def _item(step: Step, graph: _Graph) -> str:
 
 
 def _words(step: Step) -> tuple[str, str]:
-    """Say in words what happens, for those who listen too: a title and a sentence."""
+    """Say what happens in a title and a sentence, which a screen reader reads."""
     match step:
         case ForwardStep(node=node, name=name) if node.op is None:
             given = "is given" if node.requires_grad else "is a constant"
@@ -110,11 +110,21 @@ class _Graph:
     """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script."""
 
     def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
-        self.keys: dict[Value, str] = {}  # how the page calls the nodes
-        self._edges: dict[tuple[Value, int], str] = {}
-        picture = self._compose(forward, {step.node: step.grad for step in backward})
-        drawn = Drawing(picture.source(), len(picture.boxes)).svg()
-        self.svg = ElementTree.fromstring(drawn[drawn.index("<svg") :])
+        steps = {step.node: step for step in forward}
+        grads = {step.node: step.grad for step in backward}
+        root = forward[-1].node
+        # Names and numbers come from the steps: the graph's may have changed since.
+        known = {step.node: Face(step.name, step.data, grads.get(step.node)) for step in forward}
+        for step in forward:
+            drawn = zip(drawn_operands(step.node, steps), step.operands)
+            known |= {x: Face("", term.data, None) for (x, _), term in drawn if x not in steps}
+        faces = {node: known[node] for node in topological_order(root) if node in known}
+        picture = compose(root, faces, steps)
+        self.keys = dict(zip(faces, (box.key for box in picture.boxes)))  # how the page calls the nodes
+        ways = [(node, i) for node in faces for i, _ in enumerate(drawn_operands(node, steps))]
+        self._edges = {(node, position): f"{self.keys[node]}-{position}" for node, position in ways}
+        svg = Drawing(picture.source(), len(faces)).svg()
+        self.svg = ElementTree.fromstring(svg[svg.index("<svg") :])
         for element in self.svg.iter():
             element.tag = element.tag.rpartition("}")[2]  # a page in HTML has no namespaces
         groups = {group.get("id"): group for group in self.svg.iter("g")}
@@ -124,53 +134,29 @@ class _Graph:
         for step in forward:
             _mark_node(nodes[self.keys[step.node]], step, is_root=step is forward[-1])
         for i, (key, arrow) in enumerate(zip(self._edges.values(), picture.arrows), start=1):
-            edge = groups[f"edge{i}"]
-            edge.set("class", f"edge {sign(arrow.flow)}")
-            edge.set("data-key", key)
-            edge.set("aria-hidden", "true")  # the steps tell what it shows, and of which operand
-        _leave_out_what_tells_too_early(self.svg)
-
-    def _compose(self, forward: Sequence[ForwardStep], grads: Mapping[Value, float]) -> Picture:
-        """Compose the picture, whatever the graph's own numbers have become since."""
-        steps = {step.node: step for step in forward}
-        operands = {node: drawn_operands(node, steps) for node in steps}
-        data = {x: term.data for step in forward for x, term in zip(step.node.inputs, step.operands)}
-        shown = {*steps, *(operand for pairs in operands.values() for operand, _ in pairs)}
-        root = forward[-1].node
-        picture = Picture([], [], [])
-        for node in topological_order(root):
-            if node not in shown:
-                continue
-            self.keys[node] = key = f"n{len(self.keys)}"
-            if node not in steps:  # a number that stood in an expression
-                picture.boxes.append(Box(key, "", "", data[node], None))
-                continue
-            edges = [(self.keys[operand], local, operand in grads) for operand, local in operands[node]]
-            picture.connect(key, grads.get(node, 0.0), edges)
-            step = steps[node]
-            picture.boxes.append(Box(key, step.name, node._op, step.data, grads.get(node), node is root))
-            self._edges |= {(node, position): f"{key}-{position}" for position in range(len(edges))}
-        return picture
+            # Hidden from screen readers: the steps tell what an edge shows, and of which operand.
+            groups[f"edge{i}"].attrib |= {"class": f"edge {sign(arrow.flow)}", "data-key": key, "aria-hidden": "true"}
+        _remove_spoilers(self.svg)
 
     def edges(self, step: Step) -> list[str]:
         """List the edges that a step goes along: to a node from its operands, or from a result to one of them."""
-        match step:
-            case ForwardStep():
-                ways = [(step.node, position) for position in range(len(step.operands))]
-            case ChainRuleStep():
-                ways = [(step.result, step.position)]
-            case _:
-                ways = []
+        ways: list[tuple[Value, int]] = []
+        if isinstance(step, ForwardStep):
+            ways = [(step.node, position) for position in range(len(step.operands))]
+        elif isinstance(step, ChainRuleStep):
+            ways = [(step.result, step.position)]
         return [self._edges[way] for way in ways if way in self._edges]
 
 
 def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> None:
     kind = "number" if not step.node.requires_grad else "leaf" if step.node.is_leaf else "result"
-    group.set("class", f"node {kind}{' root' if is_root else ''}")
-    group.set("data-key", group.findtext("title", ""))
-    group.set("role", "button")
-    group.set("data-name", step.name)
-    group.set("data-number", f"data {number(step.data, DIGITS)}")
+    group.attrib |= {
+        "class": f"node {kind}{' root' if is_root else ''}",
+        "data-key": group.findtext("title", ""),
+        "role": "button",
+        "data-name": step.name,
+        "data-number": f"data {number(step.data, DIGITS)}",
+    }
     texts = list(group.iter("text"))
     for text in texts:
         text.set("class", "name")
@@ -179,8 +165,8 @@ def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> 
         texts[-1].set("class", "grad")
 
 
-def _leave_out_what_tells_too_early(svg: ElementTree.Element) -> None:
-    """Leave out titles and tooltips, which hold the gradients, and the background, which is the page's."""
+def _remove_spoilers(svg: ElementTree.Element) -> None:
+    """Remove titles and tooltips, which hold the gradients, and the background, which is the page's."""
     for element in svg.iter():
         for child in list(element):
             if child.tag == "title" or child.get("fill") == "white":

@@ -1,7 +1,6 @@
 """Backprop taken apart: one step for each node computed, each use of the chain rule and each meeting of paths.
 
-Reads graphs and never changes them: gradients are computed on paper. Knows nothing of how steps are shown but how
-their equations are written.
+Reads graphs and never changes them. Knows how a step's equation is written, and nothing of where it is shown.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from autograd_mini.show.formulas import TEXT, Side, Term, Text
 
 
 def name_nodes(order: Sequence[Value], given: Mapping[Value, str]) -> dict[Value, str]:
-    """Give each node of a topological order a name of its own, all but numbers that stood in an expression.
+    """Give each node of a topological order a name of its own, except numbers that stood in an expression.
 
-    A name given here goes before the node's label, and before the same label of another node; repeated ones are
-    numbered, `w`, `w#2`. Without either the root is `f`, if no other node is, and the others are `v1`, `v2` and so on.
+    A given name goes before the node's label, and before the same label of another node. Repeated names are numbered:
+    `w`, `w#2`. A root without name and label is `f`, if no other node is; other nodes are `v1`, `v2` and so on.
 
     Examples
     --------
@@ -57,7 +56,7 @@ def name_nodes(order: Sequence[Value], given: Mapping[Value, str]) -> dict[Value
 
 @dataclass(frozen=True)
 class Step:
-    """What all steps have: a node, whose data or gradient is found, and its name."""
+    """What all steps have: the node whose data or gradient the step finds, and the node's name."""
 
     node: Value
     name: str
@@ -72,25 +71,13 @@ class Step:
 
 @dataclass(frozen=True)
 class ForwardStep(Step):
-    """A node of the forward pass: computed from its operands, or given.
+    """A node of the forward pass, computed or given: `q = x + y = -2 + 5 = 3`."""
 
-    Printed, it is a line such as `q = x + y = -2 + 5 = 3`.
-
-    Attributes
-    ----------
-    node : Value
-    name : str
-    operands : tuple of Term
-        Name and number of each operand; a number that stood in an expression has no name.
-    data : float
-        What was computed.
-    """
-
-    operands: tuple[Term, ...]
+    operands: tuple[Term, ...]  # name and number of each; a number that stood in an expression has no name
     data: float
 
     def sides(self, notation: Text) -> list[Side]:
-        """Write name, formula, the same with numbers, and number, as far as there are any: a leaf has no formula."""
+        """Write the name, the formula, the formula with numbers, and the result; a leaf has no formula."""
         op, operands = self.node.op, self.operands
         if op is None:
             return [Side("", notation.label(self.name)), Side("=", notation.number(self.data), [self.data])]
@@ -105,23 +92,13 @@ class ForwardStep(Step):
 
 @dataclass(frozen=True)
 class BackwardStep(Step):
-    """What all steps of the backward pass have besides.
-
-    Attributes
-    ----------
-    node : Value
-    name : str
-    root_name : str
-        The name of the node whose derivatives are found.
-    grad : float
-        What has been found of the node's gradient with this step.
-    """
+    """What all steps of the backward pass have: the root's name, and the node's gradient as found so far."""
 
     root_name: str
     grad: float
 
     def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation, of which the first is the derivative that it finds."""
+        """Write the sides of the step's equation; the first is the derivative that it finds."""
         return [Side("", notation.derivative(self.root_name, self.name))]
 
 
@@ -135,29 +112,25 @@ class SeedStep(BackwardStep):
 
 @dataclass(frozen=True)
 class ChainRuleStep(BackwardStep):
-    """One application of the chain rule: a node's gradient through one of the results it is an operand of.
+    """One application of the chain rule: `∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4`, where ∂q/∂y is the local derivative.
 
-    Printed, it is a line such as `∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4`, where ∂q/∂y is the local derivative. A node
-    with several such steps has `+=` in each, and an `AccumulationStep` after each but the first, and only that
-    changes `grad`.
+    A node with several such steps has `+=` in each, and an `AccumulationStep` after each but the first. There only
+    the `AccumulationStep` changes `grad`.
 
     Attributes
     ----------
-    node, name, root_name, grad
-        As in every step; the node is the operand.
-    result : Value
-        The node that the gradient comes from.
-    result_name : str
+    result, result_name
+        The node that the gradient comes from; `node` is an operand of it.
     position : int
-        Where among the operands of `result` the node stands, counted from 0.
+        The position of `node` among the operands of `result`, counted from 0.
     upstream : float
         The gradient of `result`.
     local_derivative : float
-        The derivative of `result` alone for its operand at `position`.
+        The derivative of `result` for this operand alone.
     contribution : float
-        The product of the two.
+        Upstream gradient times local derivative.
     is_whole : bool
-        Whether this is the only path to the node, so that the contribution is its gradient.
+        Whether this is the only path to the node: the contribution is the node's gradient.
     """
 
     result: Value
@@ -184,17 +157,7 @@ class ChainRuleStep(BackwardStep):
 
 @dataclass(frozen=True)
 class AccumulationStep(BackwardStep):
-    """Where paths meet: a contribution is added to what was found of a node's gradient before.
-
-    Printed, it is a line such as `∂f/∂x = 3 + (-4) = -1`.
-
-    Attributes
-    ----------
-    node, name, root_name, grad
-        As in every step; `grad` is the sum.
-    before, contribution : float
-        What is added.
-    """
+    """Where paths meet, the next contribution is added to the gradient before it: `∂f/∂x = 3 + (-4) = -1`."""
 
     before: float
     contribution: float
@@ -212,10 +175,7 @@ class AccumulationStep(BackwardStep):
 def forward_steps(names: Mapping[Value, str]) -> list[ForwardStep]:
     """List the steps of the forward pass over named nodes in topological order.
 
-    Raises
-    ------
-    ValueError
-        If a node's data is not what its operands' data give, because one of these was changed afterwards.
+    A node is a ValueError if the data of an operand changed after the node was computed.
     """
     steps = []
     for node, name in names.items():
@@ -244,48 +204,26 @@ def _check_current(node: Value, name: str, operands: Sequence[Term]) -> None:
 
 
 def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:
-    """List the steps of the backward pass, all gradients starting from zero, for names in topological order.
+    """List the steps of the backward pass over named nodes in topological order, for gradients that start from zero.
 
-    Nodes follow one another as backward() reaches them, in reversed topological order, and so each gradient is
-    complete before it is passed on. A node's contributions have the order in which backward() adds them: by result,
-    and for each result by operand. Constants have no gradient, and no steps.
+    Nodes come in the order in which backward() reaches them, so that each gradient is complete before it is passed on.
+    A node's contributions come in the order in which backward() adds them. Constants have no gradient, and no steps.
     """
     *_, root = names
-    steps: list[BackwardStep] = []
-    grads: dict[Value, float] = {}
+    root_name = names[root]
+    steps: list[BackwardStep] = [SeedStep(root, root_name, root_name, 1.0)]
+    grads = {root: 1.0}
     uses: dict[Value, list[tuple[Value, int, float]]] = {node: [] for node in names}
     for node in reversed(list(names)):
-        if not node.requires_grad:
-            continue
-        received = _receive(node, uses[node], names, names[root], grads)
-        steps += received
-        grads[node] = received[-1].grad
-        for position, (operand, local_derivative) in enumerate(zip(node.inputs, node.local_grads)):
-            if operand in uses:
-                uses[operand].append((node, position, local_derivative))
-    return steps
-
-
-def _receive(
-    node: Value,
-    uses: Sequence[tuple[Value, int, float]],
-    names: Mapping[Value, str],
-    root_name: str,
-    grads: Mapping[Value, float],
-) -> list[BackwardStep]:
-    """List the steps by which a node receives its gradient."""
-    name = names[node]
-    if not uses:
-        return [SeedStep(node, name, root_name, 1.0)]
-    steps: list[BackwardStep] = []
-    grad = 0.0
-    for result, position, local in uses:
-        upstream = grads[result]
-        contribution = upstream * local
-        total = grad + contribution
-        found = (result, names[result], position, upstream, local, contribution, len(uses) == 1)
-        steps.append(ChainRuleStep(node, name, root_name, grad if steps else total, *found))
-        if len(steps) > 1:
-            steps.append(AccumulationStep(node, name, root_name, total, grad, contribution))
-        grad = total
+        for i, (result, position, local) in enumerate(uses[node]):
+            before, upstream = grads.get(node, 0.0), grads[result]
+            contribution = upstream * local
+            grads[node] = total = before + contribution
+            facts = (result, names[result], position, upstream, local, contribution, len(uses[node]) == 1)
+            steps.append(ChainRuleStep(node, names[node], root_name, before if i else total, *facts))
+            if i:
+                steps.append(AccumulationStep(node, names[node], root_name, total, before, contribution))
+        for position, (operand, local) in enumerate(zip(node.inputs, node.local_grads)):
+            if operand.requires_grad:
+                uses[operand].append((node, position, local))
     return steps

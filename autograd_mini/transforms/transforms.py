@@ -1,15 +1,14 @@
-"""From functions to functions: gradients, Jacobians, Hessians, of any order.
+"""From functions to functions: gradients, Jacobians, Hessians, of any order; knows nothing of compilation.
 
-The derivative of a graph is a graph: `derivative_graph` writes the chain rule down as Values, with
-the rules of the table of operations. At the outermost level a transform takes numbers and gives
-numbers; inside another transform, or called with Values, it gives Values, which can be
-differentiated again.
+At the outermost level a transform takes numbers and gives numbers. Inside another transform, or called with Values,
+it gives Values, which can be differentiated again: the derivative of a graph is a graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -21,13 +20,12 @@ from autograd_mini.engine.checks import describe
 from autograd_mini.engine.derivatives import derivative_graph, gradient
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.transforms.finite_differences import central_differences
 from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
 
 ArgNums = int | tuple[int, ...]
 
-# The ids of the Values that the transforms now running, in any thread, differentiate for. What was
-# computed from one of them must stay on the graph.
+# The ids of the Values that the transforms now running, in any thread, differentiate for. A result computed from
+# one of these Values must stay on the graph.
 _open_inputs: set[int] = set()
 
 
@@ -44,24 +42,22 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     Returns
     -------
     callable
-        Takes what `f` takes: numbers, or lists, tuples, dicts and arrays of numbers, nested. Gives
-        the derivative for each number, nested like the argument; a tuple of these for a tuple of
-        `argnums`. Numbers give floats. Values, in any argument, give Values that can be
-        differentiated again, and so does what depends on the variable of another transform that is
-        running: transforms nest. `.grad` of no Value is touched.
+        Takes what `f` takes: numbers, or nested lists, tuples, dicts and arrays of numbers. Gives the derivative for
+        each number, nested like the argument, and a tuple of them for a tuple of `argnums`. Numbers give floats.
+        Values in any argument give Values that can be differentiated again. Inside another transform, a result that
+        depends on its variable is a Value too: transforms nest. No Value's `.grad` is touched.
 
     Raises
     ------
     TypeError
-        On the call, if an argument contains something else than numbers, or `f` gives something
-        else than one number.
+        On the call, if an argument contains anything but numbers, or `f` does not give one number.
     ValueError
-        If `argnums` names an argument twice.
+        On the call, if `argnums` names an argument twice.
 
     Notes
     -----
-    A Value that `f` takes from around it, not as an argument, is a constant here. `no_grad` around
-    the call makes no difference. `f` must not assign to `.data` of what it has used.
+    A Value that `f` takes from around it, not as an argument, is a constant here. `no_grad` around the call makes no
+    difference. `f` must not assign to the `.data` of a Value that it has used.
 
     Examples
     --------
@@ -82,22 +78,7 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
 
 def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., tuple[Any, Any]]:
-    """Make the function that computes `f` and its gradient in one go.
-
-    Parameters
-    ----------
-    f, argnums
-        As for `grad`.
-
-    Returns
-    -------
-    callable
-        Gives the pair of f's result and what `grad` gives.
-
-    Raises
-    ------
-    TypeError
-        As for `grad`.
+    """Make the function that computes the pair of f's result and its gradient; see `grad`, which gives the gradient.
 
     Examples
     --------
@@ -122,22 +103,14 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
     Parameters
     ----------
-    f : callable
-        Gives a number, or nested numbers. Called as for `grad`.
-    argnums : int or tuple of int, optional
-        Which positional arguments to differentiate for.
+    f, argnums
+        As for `grad`; but f may give nested numbers.
 
     Returns
     -------
     callable
-        Gives f's result with each number replaced by its derivatives, which are nested like the
-        argument. A result that is an array of shape (m,), for an argument that is an array of
-        shape (n,), gives an array of shape (m, n); so for all shapes.
-
-    Raises
-    ------
-    TypeError
-        On the call, if an argument or f's result contains something else than numbers.
+        Gives f's result with each number replaced by its derivatives, which are nested like the argument. An array
+        of shape (m,) as the result, for an argument of shape (n,), gives an array of shape (m, n).
 
     Examples
     --------
@@ -156,23 +129,9 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
 
 
 def hessian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
-    """Make the function that computes the Hessian of `f`: all its second derivatives.
+    """Make the function that computes the Hessian of `f`, all its second derivatives; arguments as for `grad`.
 
-    Parameters
-    ----------
-    f, argnums
-        As for `grad`.
-
-    Returns
-    -------
-    callable
-        Gives the `jacobian` of the `grad`: for a list of n numbers n lists of n, for an array of
-        shape (n,) one of shape (n, n).
-
-    Raises
-    ------
-    TypeError
-        As for `grad`.
+    It is the `jacobian` of the `grad`: n lists of n numbers for a list of n, shape (n, n) for an array of shape (n,).
 
     Examples
     --------
@@ -194,15 +153,9 @@ def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
     Returns
     -------
     callable
-        Takes f's first argument, then the vector, nested like it, then f's other arguments: the
-        order of `hessp` in `scipy.optimize.minimize`. Gives the product, nested like the argument.
-
-    Raises
-    ------
-    ValueError
-        On the call, if the vector is not nested like the argument.
-    TypeError
-        As for `grad`.
+        Takes f's first argument, then the vector, nested like that argument, then f's other arguments: the order of
+        `hessp` in `scipy.optimize.minimize`. Gives the product, nested like the argument. A vector that is nested
+        otherwise is a ValueError.
 
     Examples
     --------
@@ -228,77 +181,6 @@ def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
     return hessian_vector_product_of_f
 
 
-def check_grads(
-    f: Callable[..., Any], args: Sequence[Any], order: int = 2, rtol: float = 1e-5, atol: float = 1e-7
-) -> None:
-    """Compare derivatives with finite differences, for every argument of `f` and up to an order.
-
-    Parameters
-    ----------
-    f : callable
-        Gives a number, or nested numbers.
-    args : sequence
-        The arguments to call it with: numbers, or nested numbers. A kink within a step of about
-        1e-5 of them can't be told from a wrong derivative.
-    order : int, optional
-        Derivatives of order 1 to this one are compared.
-    rtol, atol : float, optional
-        How far they may differ, relative to the derivative and absolutely.
-
-    Raises
-    ------
-    AssertionError
-        If a derivative disagrees: of which result, for which input, both figures.
-
-    Examples
-    --------
-    >>> from autograd_mini import check_grads, operation, tanh
-    >>> check_grads(lambda x, y: tanh(x * y), (0.5, 2.0))
-    >>> wrong = operation("wrong(x)", lambda x: x * x, lambda out, x: 3 * x)
-    >>> check_grads(wrong, (2.0,))
-    Traceback (most recent call last):
-        ...
-    AssertionError: order 1: the derivative of f for args[0] is 6.0, but finite differences give 4
-    """
-    if not isinstance(args, (list, tuple)):
-        raise TypeError(f"args must be a list or tuple of arguments, not {describe(args)}")
-    if order < 1:
-        raise ValueError(f"order must be at least 1, not {order}")
-    numbers, structure = flatten(tuple(args), "args")
-    inputs = list(structure.paths("args"))
-
-    def all_results(point: Sequence[Any]) -> list[Any]:
-        return flatten(f(*unflatten(structure, point)), "the function's result")[0]
-
-    results: Callable[[Sequence[Any]], list[Any]] = all_results
-    count = len(results(numbers))
-    names = ["f"] if count == 1 else [f"f[{i}]" for i in range(count)]
-    for step in range(1, order + 1):
-        exact = jacobian(results)(numbers)
-        for i, name in enumerate(names):
-            estimates = central_differences(_component(results, i), numbers)
-            for place, found, estimate in zip(inputs, exact[i], estimates):
-                if not abs(found - estimate) <= atol + rtol * abs(estimate):
-                    raise AssertionError(
-                        f"order {step}: the derivative of {name} for {place} is {found}, "
-                        f"but finite differences give {estimate:.6g}"
-                    )
-        results = _row_by_row(jacobian(results))
-        names = [f"(the derivative of {name} for {place})" for name in names for place in inputs]
-
-
-def _component(results: Callable[[Sequence[Any]], list[Any]], i: int) -> Callable[[Sequence[float]], float]:
-    return lambda point: _float(results(point)[i])
-
-
-def _row_by_row(matrix_of: Callable[..., Any]) -> Callable[[Sequence[Any]], list[Any]]:
-    return lambda point: [entry for row in matrix_of(point) for entry in row]
-
-
-def _float(number: Any) -> float:
-    return number.data if isinstance(number, Value) else float(number)
-
-
 class _Call:
     """One call of a function, with Values in place of the numbers to differentiate for."""
 
@@ -322,7 +204,7 @@ class _Call:
             remaining = iter(self.inputs)
             replaced = list(args)
             for place, structure in zip(places, structures):
-                replaced[place] = unflatten(structure, [next(remaining) for _ in range(structure.size)])
+                replaced[place] = unflatten(structure, remaining)
             open_here = {id(node) for node in self.inputs}
             _open_inputs.update(open_here)
             try:
@@ -331,13 +213,13 @@ class _Call:
                 _open_inputs.difference_update(open_here)
 
     def stays_on_graph(self, root: Any) -> bool:
-        """Say whether the caller may want to differentiate what is computed from a number of the result."""
+        """Say whether the caller may differentiate further: then a number of the result stays a Value."""
         return self.given_values or modes.is_tracing() or is_differentiated(root)
 
     def derivatives(self, root: Any) -> list[Any]:
         """Give the derivative of one number of the result for every number to differentiate for."""
         if not isinstance(root, Scalar) or (isinstance(root, Value) and modes.is_tracing()):
-            return [0.0] * len(self.inputs)  # no input took part in it
+            return [0.0] * len(self.inputs)  # it does not depend on the inputs
         if isinstance(root, Value) and not self.stays_on_graph(root):
             return gradient(root, self.inputs)
         with modes.recording(), modes.rules():
@@ -345,11 +227,13 @@ class _Call:
 
     def finish(self, root: Any) -> Any:
         """Give one number of the result as this level's caller wants it."""
-        return root if isinstance(root, Scalar) and self.stays_on_graph(root) else _float(root)
+        if isinstance(root, Scalar) and self.stays_on_graph(root):
+            return root
+        return root.data if isinstance(root, Value) else float(root)
 
 
 def _variable(number: Any) -> Any:
-    """Make a number one to differentiate for; a node of its own, which no other use of that number is."""
+    """Make a node of its own for a number to differentiate for: no other use of the number is this node."""
     if isinstance(number, Scalar):
         return identity(number)
     tracer = modes.tracer.get()
@@ -357,37 +241,33 @@ def _variable(number: Any) -> Any:
 
 
 def is_differentiated(number: Any) -> bool:
-    """Say whether a number is a Value computed from what a function is given that is being differentiated now."""
+    """Say whether a number is a Value computed from an argument of a function that is being differentiated now."""
     if not _open_inputs or not isinstance(number, Value):
         return False
     return any(id(node) in _open_inputs for node in topological_order(number))
 
 
 def _holds_value(argument: Any) -> bool:
-    if isinstance(argument, (list, tuple)):
-        return any(_holds_value(part) for part in argument)
     if isinstance(argument, dict):
-        return any(_holds_value(part) for part in argument.values())
-    if isinstance(argument, np.ndarray):
-        return argument.dtype == object and any(isinstance(x, Scalar) for x in argument.flat)
+        return any(map(_holds_value, argument.values()))
+    if isinstance(argument, (list, tuple)):
+        return any(map(_holds_value, argument))
+    if isinstance(argument, np.ndarray) and argument.dtype == object:
+        return any(isinstance(x, Scalar) for x in argument.flat)
     return isinstance(argument, Scalar)
 
 
 def _outer(outer: Structure, inner: Structure, rows: Sequence[Sequence[Any]]) -> Any:
-    """Nest a matrix like the result it is for, and each part of that like the argument."""
+    """Nest the rows of a matrix like the result, and the numbers in each part of the result like the argument."""
     remaining = iter(rows)
 
     def block(result: Structure) -> Any:
-        own_rows = [next(remaining) for _ in range(result.size)]
-        column = 0
+        columns = iter(zip(*islice(remaining, result.size)))
 
         def entry(argument: Structure) -> Any:
-            nonlocal column
-            entries = [x for row in own_rows for x in row[column : column + argument.size]]
-            column += argument.size
-            if result.kind is argument.kind is float:
-                return entries[0]
-            return make_array(entries, (*result.keys, *argument.keys))
+            entries = [x for row in zip(*islice(columns, argument.size)) for x in row]
+            is_number = result.kind is argument.kind is float
+            return entries[0] if is_number else make_array(entries, (*result.keys, *argument.keys))
 
         return inner.nest(entry)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -16,21 +17,11 @@ from autograd_mini.engine.checks import as_float, describe
 
 @dataclass(frozen=True)
 class Structure:
-    """How numbers were nested; hashable, so that it can be the key of a cache.
+    """How numbers were nested; hashable, so that it can be the key of a cache."""
 
-    Attributes
-    ----------
-    kind : type
-        `float` for one number, `np.ndarray`, or the container's own type.
-    keys : tuple
-        The keys of a dict; the shape of an array.
-    parts : tuple of Structure
-        What a list, tuple or dict contains.
-    """
-
-    kind: Any
-    keys: tuple[Any, ...] = ()
-    parts: tuple[Structure, ...] = ()
+    kind: Any  # float for one number, np.ndarray, or the container's own type
+    keys: tuple[Any, ...] = ()  # the keys of a dict, or the shape of an array
+    parts: tuple[Structure, ...] = ()  # what a list, tuple or dict contains
 
     @property
     def size(self) -> int:
@@ -42,7 +33,7 @@ class Structure:
         return sum(1 if part is NUMBER else part.size for part in self.parts)
 
     def nest(self, leaf: Callable[[Structure], Any]) -> Any:
-        """Nest what `leaf` makes of each number or array, called in order."""
+        """Call `leaf` for each number or array, in order, and nest what it gives."""
         if self.kind is float or self.kind is np.ndarray:
             return leaf(self)
         parts = [leaf(part) if part is NUMBER else part.nest(leaf) for part in self.parts]
@@ -85,18 +76,8 @@ def flatten(
 ) -> tuple[list[Any], Structure]:
     """List the numbers of a nested argument, floats and Values, and how they were nested.
 
-    Parameters
-    ----------
-    tree : Value, real number, array of these, or list, tuple or dict of such
-    role : str
-        What the argument is; an error message starts with it.
-    list_array : callable, optional
-        What to list of an array, and its structure; its elements unless given.
-
-    Raises
-    ------
-    TypeError
-        If anything else is found inside; the message says where.
+    Anything but numbers inside is a TypeError; its message starts with `role`, the argument's name, and says where.
+    `list_array` gives what to list of an array, and its structure: its elements unless given.
 
     Examples
     --------
@@ -131,14 +112,12 @@ def flatten(
     return numbers, Structure(type(tree), keys, tuple(parts))
 
 
-def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
-    """Nest numbers as `structure` says; the inverse of `flatten`."""
+def unflatten(structure: Structure, numbers: Iterable[Any]) -> Any:
+    """Nest numbers as `structure` says, as many as it has: the inverse of `flatten`."""
     remaining = iter(numbers)
 
     def leaf(part: Structure) -> Any:
-        if part.kind is float:
-            return next(remaining)
-        return make_array([next(remaining) for _ in range(part.size)], part.keys)
+        return next(remaining) if part.kind is float else make_array([*islice(remaining, part.size)], part.keys)
 
     return structure.nest(leaf)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from autograd_mini import Value, dist, dot, exp, fsum, log, logsumexp, prod, softmax, sum, sumprod
-from autograd_mini.transforms.finite_differences import central_differences
+from autograd_mini.transforms.check_grads import central_differences
 
 inf, nan = math.inf, math.nan
 numbers = st.floats(-100.0, 100.0)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import autograd_mini
 from autograd_mini import Value, topological_order
-from autograd_mini.transforms.finite_differences import central_differences
+from autograd_mini.transforms.check_grads import central_differences
 
 with suppress(ImportError):  # the test that needs it is skipped where it is not installed
     import torch
