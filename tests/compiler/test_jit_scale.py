@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_random_graphs import magnitudes
+from recipes import magnitudes
 
 import autograd_mini
 from autograd_mini import Lowered, Value, dot, exp, jit, relu, sin, sqrt, tanh, topological_order, value_and_grad

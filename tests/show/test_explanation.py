@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from test_random_graphs import Recipe, recipes
+from recipes import Recipe, recipes
 
 import autograd_mini
 from autograd_mini import Explanation, Value, cos, dot, exp, explain, log, no_grad, operation, tanh, topological_order
