@@ -185,7 +185,11 @@ KINDS: list[Callable[[Any, Any], Any]] = [
 def random_graph(size: int) -> Callable[[Sequence[Any]], Any]:
     """Make a function of about as many operations, of kinds and operands that follow no rule."""
     random = Random(size)
-    steps = [(random.choice(KINDS), *(1 + int(random.expovariate(0.1)) for _ in "xy")) for _ in range(size)]
+
+    def back() -> int:
+        return 1 + int(random.expovariate(0.1))
+
+    steps = [(random.choice(KINDS), back(), back()) for _ in range(size)]
 
     def function(xs: Sequence[Any]) -> Any:
         nodes = list(xs)

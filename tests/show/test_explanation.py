@@ -35,7 +35,7 @@ Backward
   ∂f/∂x = ∂f/∂q · ∂q/∂x = -4 · 1 = -4"""
 
 
-def lecture_example() -> dict[str, Value]:
+def lecture_example() -> dict[str, Any]:
     """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
