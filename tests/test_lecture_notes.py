@@ -5,6 +5,8 @@ S0 to S4 are the notes in the order in which the project numbers them; each test
 
 import math
 import random
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,7 +222,7 @@ def test_f10_delta_rule_of_s0_for_sigmoid_units(shape):
     for W, b in matrices(model):
         ys.append(sigmoid(W @ ys[-1] + b))
     delta = -ys[-1] * (1 - ys[-1]) * (target - ys[-1])  # equation 13
-    expected = []
+    expected: list[Any] = []
     for (W, _), y in zip(reversed(matrices(model)), reversed(ys[:-1])):
         expected.insert(0, (np.outer(delta, y), delta))  # equation 15; a bias is the weight of an input 1
         delta = y * (1 - y) * (W.T @ delta)  # equation 14
@@ -238,7 +240,7 @@ def test_f11_delta_rule_of_s3_for_tanh_units(shape):
     for W, b in matrices(model):
         xs.append(np.tanh(W @ xs[-1] + b))
     delta = 2 * (xs[-1] - y) * (1 - xs[-1] ** 2)  # e = (x - y)**2, theta'(s) = 1 - theta(s)**2
-    expected = []
+    expected: list[Any] = []
     for (W, _), below in zip(reversed(matrices(model)), reversed(xs[:-1])):
         expected.insert(0, (np.outer(delta, below), delta))
         delta = (1 - below**2) * (W.T @ delta)
@@ -267,7 +269,8 @@ def test_f12_canonical_links_and_matrix_forms_of_s4(link, shape, strength):
     h, activation, loss = CANONICAL_LINKS[link]
     model = random_model(shape, 5, activation="tanh", output_activation=activation)
     rng = np.random.default_rng(6)
-    X, Y = rng.normal(size=(7, shape[0])), rng.normal(size=(7, shape[-1]))
+    X: Any = rng.normal(size=(7, shape[0]))
+    Y: Any = rng.normal(size=(7, shape[-1]))
     if link.startswith("binary"):
         Y = (Y > 0).astype(float)
     elif link.startswith("classes"):
@@ -280,7 +283,7 @@ def test_f12_canonical_links_and_matrix_forms_of_s4(link, shape, strength):
         Xs.append(np.tanh(Xs[-1] @ W.T + b))
     W, b = layers[-1]
     delta = h(Xs[-1] @ W.T + b) - Y  # equation 11.6; in 11.3 read J = 1/2 sum (y^ - y)**2
-    expected = []
+    expected: list[Any] = []
     for (W, _), below in zip(reversed(layers), reversed(Xs)):
         expected.insert(0, (delta.T @ below + strength * W, delta.sum(axis=0)))  # 11.22 to 11.25, and L2
         delta = (1 - below**2) * (delta @ W)  # 11.11, 11.27
@@ -361,11 +364,14 @@ def descend(X, labels, batch_size, lr, epochs):
     optimiser = SGD(model.parameters(), lr=lr)
     order = list(range(len(X)))
     generator = random.Random(1)
+
+    def loss(batch):
+        return binary_cross_entropy_from_logits([model(X[i]) for i in batch], labels[batch])
+
     for _ in range(epochs):
         generator.shuffle(order)
         for start in range(0, len(X), batch_size):
-            batch = order[start : start + batch_size]
-            optimiser.step(lambda b=batch: binary_cross_entropy_from_logits([model(X[i]) for i in b], labels[b]))
+            optimiser.step(partial(loss, order[start : start + batch_size]))
     return model
 
 

@@ -8,6 +8,9 @@ import graphlib
 import importlib
 import os
 import pkgutil
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,71 @@ def test_every_operation_and_function_is_exported() -> None:
     names = {*TABLE, *own} - {"log_to_base"}  # known to users as log
     assert names <= set(autograd_mini.__all__)
     assert names <= set(FUNCTIONS)
+
+
+NEW_ROW = """
+cube = _row("cube(x)", "Third power.", lambda x: x * x * x, lambda out, x: 3.0 * x * x,
+    lowering=lambda x: x * x * x, example="cube(2.0) -> 8.0")
+"""
+
+USES_OF_THE_NEW_ROW = """
+import contextlib, importlib.util, io, os, re
+
+import numpy as np
+
+import autograd_mini
+from autograd_mini import *
+from autograd_mini import Value, draw, explain, grad, hessian, jit
+from autograd_mini.command.cli import main
+from autograd_mini.engine import operations
+
+assert not autograd_mini.COMPILED
+assert "cube" in autograd_mini.__all__
+assert cube is autograd_mini.cube is operations.cube
+assert ">>> cube(2.0)\\n8.0" in cube.__doc__
+
+assert cube(2.0) == 8.0
+x = Value(2.0)
+y = x.cube()
+y.backward()
+assert (y.data, x.grad) == (8.0, 12.0)
+assert grad(cube)(2.0) == 12.0
+assert grad(grad(cube))(2.0) == 12.0
+assert hessian(lambda v: cube(v[0]) * v[1])([2.0, 5.0]) == [[60.0, 12.0], [12.0, 0.0]]
+
+assert "cube" in draw(y).source
+assert "cube" in str(explain(y))
+printed = io.StringIO()
+with contextlib.redirect_stdout(printed):
+    main(["cube(x)", "x=2"])
+assert re.search(r"cube\\(x\\) +8$", printed.getvalue(), re.MULTILINE)
+assert re.search(r"x +12 +12", printed.getvalue())
+
+for backend in ["numpy", *["llvm"] * bool(importlib.util.find_spec("llvmlite"))]:
+    os.environ["AUTOGRAD_MINI_BACKEND"] = backend
+    assert jit(cube)(2.0) == 8.0
+    assert jit(grad(cube))(2.0) == 12.0
+    assert jit(grad(cube), in_axes=0)(np.array([1.0, 2.0, 3.0])).tolist() == [3.0, 12.0, 27.0]
+"""
+
+
+def test_a_row_of_the_table_is_found_everywhere(tmp_path: Path) -> None:
+    copy = shutil.copytree(
+        ROOT / "autograd_mini", tmp_path / "autograd_mini", ignore=shutil.ignore_patterns("*.so", "*.pyd", "*.c")
+    )
+    table = copy / "engine" / "operations.py"
+    rows, end_of_table, rest = table.read_text().partition('globals()["__all__"]')
+    assert end_of_table
+    table.write_text(rows + NEW_ROW + end_of_table + rest)
+    done = subprocess.run(
+        [sys.executable, "-c", USES_OF_THE_NEW_ROW],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # What a part of the house may import, itself aside: data goes down one staircase.

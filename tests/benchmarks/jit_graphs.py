@@ -83,11 +83,12 @@ def prepare_casadi(function: Scalars, point: Array, examples: Array | None = Non
     elif each:
         f = f.map(len(point), "serial")
     total, gradient = np.zeros(len(point) if each else 1), np.zeros(point.shape)
+    buffer: Any
     buffer, evaluate = f.buffer()
     for i, array in enumerate(given):
-        buffer.set_arg(i, memoryview(array))
+        buffer.set_arg(i, array.data)
     for i, array in enumerate((total, gradient)):
-        buffer.set_res(i, memoryview(array))
+        buffer.set_res(i, array.data)
 
     def compute(held: Any = buffer) -> tuple[Any, Any]:  # it owns what `evaluate` works on
         evaluate()

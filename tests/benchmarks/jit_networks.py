@@ -149,11 +149,12 @@ def prepare_casadi(task: Task) -> Program:
     one = casadi.Function("one", symbols, [loss, casadi.gradient(loss, symbols[0])])
     batch = one.map("batch", "serial", len(inputs), [0], [0, 1])  # w is the same for all; results are added up
     total, gradient = np.zeros(1), np.zeros(w.size)
+    buffer: Any
     buffer, evaluate = batch.buffer()
     for i, array in enumerate((w, inputs, targets)):
-        buffer.set_arg(i, memoryview(array))
-    buffer.set_res(0, memoryview(total))
-    buffer.set_res(1, memoryview(gradient))
+        buffer.set_arg(i, array.data)
+    buffer.set_res(0, total.data)
+    buffer.set_res(1, gradient.data)
 
     def step(held: Any = buffer) -> None:  # it owns what `evaluate` works on
         nonlocal w

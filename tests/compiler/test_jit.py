@@ -336,7 +336,7 @@ def test_a_compiled_function_is_a_method_where_a_class_has_it() -> None:
 
 
 def test_a_compiled_function_has_the_name_and_documentation_of_the_function() -> None:
-    compiled = jit(surface)
+    compiled: Any = jit(surface)
     assert (compiled.__name__, compiled.__wrapped__) == ("surface", surface)
     assert jit(exp).__doc__ == exp.__doc__
 

@@ -12,7 +12,7 @@ import pytest
 from agreement import bits
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from test_random_graphs import BOUNDED, KINDS, Recipe, is_well_conditioned, magnitudes, recipes
+from recipes import BOUNDED, KINDS, Recipe, is_well_conditioned, magnitudes, recipes
 
 from autograd_mini import Value, jit, topological_order, value_and_grad
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_random_graphs import magnitudes
+from recipes import magnitudes
 
 import autograd_mini
 from autograd_mini import Lowered, Value, dot, exp, jit, relu, sin, sqrt, tanh, topological_order, value_and_grad
@@ -185,7 +185,11 @@ KINDS: list[Callable[[Any, Any], Any]] = [
 def random_graph(size: int) -> Callable[[Sequence[Any]], Any]:
     """Make a function of about as many operations, of kinds and operands that follow no rule."""
     random = Random(size)
-    steps = [(random.choice(KINDS), *(1 + int(random.expovariate(0.1)) for _ in "xy")) for _ in range(size)]
+
+    def back() -> int:
+        return 1 + int(random.expovariate(0.1))
+
+    steps = [(random.choice(KINDS), back(), back()) for _ in range(size)]
 
     def function(xs: Sequence[Any]) -> Any:
         nodes = list(xs)

@@ -79,7 +79,7 @@ def test_no_grad_of_one_task_does_not_reach_another() -> None:
         await asyncio.sleep(0)
         return x * x
 
-    async def both() -> list[Value]:
+    async def both() -> tuple[Value, Value]:
         return await asyncio.gather(without(), recording())
 
     first, second = asyncio.run(both())

@@ -468,8 +468,12 @@ def test_operands_by_keyword_and_by_default() -> None:
 
 
 def test_operation_as_a_method_takes_its_keywords() -> None:
-    assert Value(-2.0).leaky_relu(slope=0.5).data == -1.0
-    assert Value(-1.0).elu(a=2.0).data == 2.0 * math.expm1(-1.0)
+    x: Any = Value(-1.0)
+    assert x.leaky_relu(slope=0.5).data == -0.5
+    assert x.elu(a=2.0).data == 2.0 * math.expm1(-1.0)
+
+
+ONE: Any = Value(1.0)
 
 
 @pytest.mark.parametrize(
@@ -479,7 +483,7 @@ def test_operation_as_a_method_takes_its_keywords() -> None:
         (lambda: TABLE["exp"](1.0, 2.0), r"exp\(x\): too many positional arguments"),
         (lambda: TABLE["pow"](Value(1.0)), r"pow\(x, y\): missing a required argument: 'y'"),
         (lambda: TABLE["elu"](1.0, alpha=2.0), r"elu\(x, a=1\.0\): got an unexpected keyword argument 'alpha'"),
-        (lambda: Value(1.0).clip(0.0), r"clip\(x, low, high\): missing a required argument: 'high'"),
+        (lambda: ONE.clip(0.0), r"clip\(x, low, high\): missing a required argument: 'high'"),
         (lambda: TABLE["exp"]("1"), r"exp takes Values and real numbers, not '1' \(str\)"),
         (lambda: TABLE["pow"](Value(1.0), None), r"pow takes Values and real numbers, not None \(NoneType\)"),
         (lambda: TABLE["maximum"](Value(1.0), 1j), r"maximum takes Values and real numbers, not 1j \(complex\)"),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from recipes import SMOOTH, Recipe, is_well_conditioned, magnitudes, recipes
 
 import autograd_mini
 from autograd_mini import Value, topological_order
@@ -19,170 +18,15 @@ from autograd_mini.transforms.check_grads import central_differences
 
 with suppress(ImportError):  # the test that needs it is skipped where it is not installed
     import torch
-    from torch.nn import functional
 
 random_graphs = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of node: how it is computed here, and how by PyTorch, from the same operands."""
-
-    ours: Callable[..., Any]
-    torchs: Callable[..., Any]
-    arity: int
-    smooth: bool = True
-
-
-def of(ours: Callable[..., Any], torchs: Callable[..., Any], arity: int, smooth: bool = True) -> Kind:
-    return Kind(ours, torchs, arity, smooth)
-
-
-# Most of these keep results moderate, so that graphs of hundreds of nodes stay finite.
-KINDS: dict[str, Kind] = {
-    "add": of(lambda x, y: x + y, lambda x, y: x + y, 2),
-    "sub": of(lambda x, y: x - y, lambda x, y: x - y, 2),
-    "mul": of(lambda x, y: x * y, lambda x, y: x * y, 2),
-    "div": of(lambda x, y: x / (y * y + 1.0), lambda x, y: x / (y * y + 1.0), 2),
-    "neg": of(lambda x: -x, lambda x: -x, 1),
-    "number": of(lambda x: 2.0 - x * 0.5, lambda x: 2.0 - x * 0.5, 1),
-    "square": of(lambda x: x**2, lambda x: x**2, 1),
-    "pow": of(lambda x, y: (x * x + 0.5) ** autograd_mini.tanh(y), lambda x, y: (x * x + 0.5) ** torch.tanh(y), 2),
-    "exp": of(lambda x: autograd_mini.exp(-x * x), lambda x: torch.exp(-x * x), 1),
-    "log": of(lambda x: autograd_mini.log(x * x + 0.5), lambda x: torch.log(x * x + 0.5), 1),
-    "sqrt": of(lambda x: autograd_mini.sqrt(x * x + 0.5), lambda x: torch.sqrt(x * x + 0.5), 1),
-    "sin": of(autograd_mini.sin, lambda x: torch.sin(x), 1),
-    "cos": of(autograd_mini.cos, lambda x: torch.cos(x), 1),
-    "tanh": of(autograd_mini.tanh, lambda x: torch.tanh(x), 1),
-    "atan": of(autograd_mini.atan, lambda x: torch.atan(x), 1),
-    "asinh": of(autograd_mini.asinh, lambda x: torch.asinh(x), 1),
-    "erf": of(autograd_mini.erf, lambda x: torch.erf(x), 1),
-    "sigmoid": of(autograd_mini.sigmoid, lambda x: torch.sigmoid(x), 1),
-    "softplus": of(autograd_mini.softplus, lambda x: functional.softplus(x, threshold=700.0), 1),
-    "silu": of(autograd_mini.silu, lambda x: functional.silu(x), 1),
-    "gelu": of(autograd_mini.gelu, lambda x: functional.gelu(x), 1),
-    "hypot": of(lambda x, y: autograd_mini.hypot(x, y, 1.0), lambda x, y: torch.sqrt(x * x + y * y + 1.0), 2),
-    "logsumexp": of(
-        lambda x, y, z: autograd_mini.logsumexp([x, y, z]), lambda x, y, z: torch.stack([x, y, z]).logsumexp(0), 3
-    ),
-    "softmax": of(
-        lambda x, y: autograd_mini.softmax([x, y, 1.0])[0],
-        lambda x, y: torch.softmax(torch.stack([x, y, torch.ones_like(x)]), 0)[0],
-        2,
-    ),
-    "sum": of(lambda x, y, z: autograd_mini.sum([x, y, z]), lambda x, y, z: x + y + z, 3),
-    "dot": of(
-        lambda w, x, bias: autograd_mini.dot([w, x], [x, 0.5], bias), lambda w, x, bias: w * x + x * 0.5 + bias, 3
-    ),
-    "relu": of(lambda x: x.relu(), lambda x: torch.relu(x), 1, smooth=False),
-    "leaky_relu": of(autograd_mini.leaky_relu, lambda x: functional.leaky_relu(x, 0.01), 1, smooth=False),
-    "elu": of(autograd_mini.elu, lambda x: functional.elu(x), 1, smooth=False),
-    "abs": of(abs, abs, 1, smooth=False),
-    "maximum": of(autograd_mini.maximum, lambda x, y: torch.maximum(x, y), 2, smooth=False),
-    "minimum": of(autograd_mini.minimum, lambda x, y: torch.minimum(x, y), 2, smooth=False),
-    "clip": of(lambda x: autograd_mini.clip(x, -1.0, 1.5), lambda x: torch.clamp(x, -1.0, 1.5), 1, smooth=False),
-    "where": of(
-        lambda x, y: autograd_mini.where(autograd_mini.greater(x, y), x, y * 2.0),
-        lambda x, y: torch.where(x > y, x, y * 2.0),
-        2,
-        smooth=False,
-    ),
-    "sign": of(lambda x: autograd_mini.sign(x) + x, lambda x: torch.sign(x) + x, 1, smooth=False),
-    "floor": of(lambda x: x - autograd_mini.floor(x), lambda x: x - torch.floor(x), 1, smooth=False),
-}
-SMOOTH = [name for name, kind in KINDS.items() if kind.smooth]
-BOUNDED = ["tanh", "sin", "cos", "sigmoid", "exp", "atan", "erf"]
-
-Step = tuple[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A random graph: the leaves' data, and for each node its kind and which earlier nodes it takes."""
-
-    leaves: tuple[float, ...]
-    steps: tuple[Step, ...]
-
-    def nodes(self, leaves: Sequence[Any], build: Callable[[Kind], Callable[..., Any]]) -> list[Any]:
-        nodes = list(leaves)
-        for name, operands in self.steps:
-            kind = KINDS[name]
-            nodes.append(build(kind)(*(nodes[i] for i in operands)))
-        return nodes
-
-    def values(self) -> list[Value]:
-        return self.nodes([Value(x) for x in self.leaves], lambda kind: kind.ours)
-
-
-@st.composite
-def recipes(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS), largest: int = 300) -> Recipe:
-    """Random graphs whose last node is computed, directly or not, from much of the rest.
-
-    Operands are counted back from the newest node, near ones mostly, so that graphs grow deep; each
-    takes part as often as it is drawn, so that sub-expressions are shared.
-    """
-    leaves = draw(st.lists(st.floats(-2.0, 2.0).map(lambda x: round(x, 3)), min_size=1, max_size=6))
-    size = draw(st.integers(1, largest) | st.integers(largest // 2, largest))
-    random = Random(draw(st.integers(0, 2**32)))
-    steps: list[Step] = []
-    for position in range(len(leaves), len(leaves) + size):
-        # Every third node is bounded: products of products leave float64's range within a dozen nodes.
-        name = random.choice(BOUNDED) if len(steps) % 3 == 2 else random.choice(list(kinds))
-        back = [min(position, 1 + int(random.expovariate(0.15))) for _ in range(KINDS[name].arity)]
-        steps.append((name, tuple(position - b for b in back)))
-    return Recipe(tuple(leaves), tuple(steps))
-
-
 def backward_from(root: Value, seed: float = 1.0) -> list[Value]:
     root.backward(seed)
     return topological_order(root)
-
-
-def magnitudes(order: Sequence[Value], seed: float = 1.0) -> dict[Value, float]:
-    """Backpropagate absolute values: what rounding errors of a gradient are in proportion to.
-
-    The terms of a gradient may cancel, and functions that saturate have derivatives such as 1 - tanh**2,
-    whose errors are in proportion to 1; hence the allowance on each local derivative.
-    """
-    sizes = dict.fromkeys(order, 0.0)
-    sizes[order[-1]] = abs(seed)
-    for node in reversed(order):
-        for operand, partial in zip(node.inputs, node.local_grads, strict=True):
-            sizes[operand] += sizes[node] * (abs(partial) + 1e-2)
-    return sizes
-
-
-def is_well_conditioned(order: Sequence[Value]) -> bool:
-    """Whether rounding stays rounding, so that two correct engines must agree.
-
-    It does not where a chain of steep functions has blown it up (the sine of ten million), nor where
-    it decides which side of a kink or step an operand is on; exact ties are the same everywhere.
-    """
-    errors = dict.fromkeys(order, 0.0)
-    for node in order:
-        operands = list(zip(node.inputs, node.local_grads, strict=True))
-        passed_on = sum(abs(partial) * (errors[operand] + 1e-16 * abs(operand.data)) for operand, partial in operands)
-        errors[node] = passed_on + 1e-16 * abs(node.data)
-        if not errors[node] <= 1e-12 * max(1.0, abs(node.data)):
-            return False
-        if node.op is not None and 0.0 < distance_to_kink(node) < 1e-9:
-            return False
-    return True
-
-
-def distance_to_kink(node: Value) -> float:
-    assert node.op is not None
-    x, *others = [operand.data for operand in node.inputs]
-    match node.op.name:
-        case "relu" | "leaky_relu" | "elu" | "abs" | "sign":
-            return abs(x)
-        case "maximum" | "minimum" | "greater" | "clip":
-            return min(abs(x - other) for other in others)
-        case "floor":
-            return abs(x - round(x))
-    return math.inf
 
 
 def clear(nodes: Sequence[Value]) -> None:
@@ -227,7 +71,7 @@ def test_values_and_all_gradients_agree_with_pytorch(recipe: Recipe) -> None:
 def test_leaf_gradients_agree_with_central_differences(recipe: Recipe) -> None:
     def function(xs: Sequence[float]) -> float:
         root = recipe.nodes([Value(x) for x in xs], lambda kind: kind.ours)[-1]
-        return root.data  # type: ignore[no-any-return]
+        return root.data
 
     values = recipe.values()
     values[-1].backward()
@@ -256,7 +100,7 @@ def test_first_and_second_derivatives_pass_check_grads(recipe: Recipe) -> None:
         return recipe.nodes(xs, lambda kind: kind.ours)[-1]
 
     def slope(i: int) -> Callable[[Sequence[float]], float]:
-        return lambda xs: autograd_mini.grad(function)(list(xs))[i]  # type: ignore[no-any-return]
+        return lambda xs: autograd_mini.grad(function)(list(xs))[i]
 
     assume(is_nearly_linear(lambda xs: float(function([Value(x) for x in xs]).data), recipe.leaves))
     assume(all(is_nearly_linear(slope(i), recipe.leaves) for i in range(len(recipe.leaves))))

@@ -133,10 +133,7 @@ def test_threads_that_share_a_graph_get_whole_backward_passes() -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [
-            threading.Thread(target=lambda r=r: [r.backward() for _ in range(50)])  # type: ignore[misc]
-            for r in roots
-        ]
+        threads = [threading.Thread(target=lambda r=r: [r.backward() for _ in range(50)]) for r in roots]
         for thread in threads:
             thread.start()
         for thread in threads:

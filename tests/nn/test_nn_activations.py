@@ -73,4 +73,4 @@ def test_an_unknown_name_lists_the_known():
 
 def test_what_is_neither_name_nor_function_is_refused():
     with pytest.raises(TypeError, match="activation must be a name or a function, not None"):
-        activation_function(None)
+        activation_function(None)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """Metrics: the share of right and wrong classifications."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,9 @@ def test_of_several_outputs_the_largest_says_the_class():
 
 
 def test_arrays_are_taken():
-    assert accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1])) == 0.5
+    outputs: Any = np.array([[0.1, 0.9], [0.8, 0.2]])
+    targets: Any = np.array([1, 1])
+    assert accuracy(outputs, targets) == 0.5
 
 
 def test_predicted_class_of_one_and_of_several_outputs():

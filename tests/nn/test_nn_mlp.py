@@ -1,6 +1,7 @@
 """MLP: micrograd's network, and what goes beyond it."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,9 @@ def test_under_no_grad_nothing_is_recorded():
 
 
 def test_sizes_may_be_any_integers():
-    assert len(MLP(np.int64(2), (np.int64(3), 1)).parameters()) == 13
+    two: Any = np.int64(2)
+    three: Any = np.int64(3)
+    assert len(MLP(two, (three, 1)).parameters()) == 13
 
 
 def test_a_layer_that_is_there_twice_has_its_parameters_once():

@@ -110,7 +110,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error,
 
 def test_a_state_that_is_no_mapping_is_refused():
     with pytest.raises(TypeError, match="mapping from names to arrays, not 3"):
-        MLP(1, [1]).load_state_dict(3)
+        MLP(1, [1]).load_state_dict(3)  # type: ignore[arg-type]
 
 
 def test_with_parameters_computes_with_the_given_values_and_leaves_the_module_alone():

@@ -378,7 +378,7 @@ def test_a_folder_is_no_file(tmp_path):
 
 def test_loading_into_something_else_is_refused(tmp_path):
     with pytest.raises(TypeError, match=r"load_into needs a Module, such as an MLP, not \[1\] \(list\)"):
-        load_into([1], tmp_path / "model.safetensors")
+        load_into([1], tmp_path / "model.safetensors")  # type: ignore[arg-type]
 
 
 # Writing.
@@ -386,7 +386,7 @@ def test_loading_into_something_else_is_refused(tmp_path):
 
 def test_arguments_in_the_wrong_order_are_refused(tmp_path):
     with pytest.raises(TypeError, match="save needs a Module, such as an MLP, not 'model'"):
-        save("model", MLP(2, [1]))
+        save("model", MLP(2, [1]))  # type: ignore[arg-type]
 
 
 def test_missing_folder_is_named(tmp_path):

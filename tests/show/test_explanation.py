@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from test_random_graphs import Recipe, recipes
+from recipes import Recipe, recipes
 
 import autograd_mini
 from autograd_mini import Explanation, Value, cos, dot, exp, explain, log, no_grad, operation, tanh, topological_order
@@ -35,7 +35,7 @@ Backward
   ∂f/∂x = ∂f/∂q · ∂q/∂x = -4 · 1 = -4"""
 
 
-def lecture_example() -> dict[str, Value]:
+def lecture_example() -> dict[str, Any]:
     """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y

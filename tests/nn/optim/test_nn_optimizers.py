@@ -1,6 +1,7 @@
 """Optimizers: step by step against PyTorch or a formula written out, at their edges, and what they refuse."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from nn import (
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 3))
-Y = RNG.normal(size=6)
+Y: Any = RNG.normal(size=6)
 
 PYTORCH = [
     (SGD, "SGD", {"lr": 0.1}),
@@ -190,7 +191,7 @@ def test_newton_solves_a_quadratic_in_one_step():
 
 
 def test_newton_on_logistic_regression_is_iteratively_reweighted_least_squares_step_by_step():
-    labels = np.array([0, 1, 1, 0, 1, 0])
+    labels: Any = np.array([0, 1, 1, 0, 1, 0])
     neuron = Neuron(3, nonlin=False, init="zeros")
     design, w = np.column_stack([X, np.ones(6)]), np.zeros(4)
     optimizer = Newton(neuron.parameters())

@@ -61,11 +61,11 @@ def test_a_bad_rate_from_a_schedule_is_refused_and_nothing_moves(rate):
     ("make", "error", "message"),
     [
         (lambda: constant(0.0), ValueError, "lr must be positive and finite, not 0.0"),
-        (lambda: constant("0.1"), TypeError, "lr must be a real number, not '0.1'"),
+        (lambda: constant("0.1"), TypeError, "lr must be a real number, not '0.1'"),  # type: ignore[arg-type]
         (lambda: step_decay(0.1, every=0), ValueError, "every must be at least 1, not 0"),
         (lambda: step_decay(0.1, every=2, factor=0), ValueError, "factor must be positive"),
         (lambda: exponential_decay(0.1, factor=-1), ValueError, "factor must be positive"),
-        (lambda: cosine_decay(0.1, steps=1.5), TypeError, "steps must be an integer, not 1.5"),
+        (lambda: cosine_decay(0.1, steps=1.5), TypeError, "steps must be an integer, not 1.5"),  # type: ignore[arg-type]
         (lambda: cosine_decay(0.1, steps=5, floor=0.2), ValueError, "floor must not be above lr"),
         (lambda: cosine_decay(0.1, steps=5, floor=-1), ValueError, "floor must be 0 or more"),
     ],

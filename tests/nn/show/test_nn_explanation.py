@@ -3,6 +3,7 @@
 import math
 import re
 from functools import partial
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -194,7 +195,7 @@ CANONICAL = [
 @pytest.mark.parametrize(("output", "loss", "target", "link"), CANONICAL)
 def test_f12_with_a_canonical_link_the_output_delta_is_the_error(output, loss, target, link):
     model, x = random_model((2, 4, 3), seed=2, activation="tanh", output_activation=output)
-    explanation = explain_network(model, x, target, loss)
+    explanation: Any = explain_network(model, x, target, loss)
     np.testing.assert_allclose(explanation.canonical_delta, link(explanation.layers[-1].y) - target, rtol=1e-12)
     np.testing.assert_allclose(explanation.layers[-1].delta, explanation.canonical_delta, rtol=1e-12, atol=1e-15)
     assert "canonical link: δ = ŷ - t = (" in str(explanation)
@@ -364,14 +365,14 @@ def test_names_that_look_like_html_are_shown_as_text():
     page = explain_network(Neuron(1, activation=lambda z: z * 2.0, seed=1), [1.0], 1.0, loss)._repr_html_()
     root = ElementTree.fromstring(page)
     assert "script" not in {element.tag for element in root.iter()}
-    assert "(<script>alert(1)</script>)" in root.find("p").text
-    assert "layer 1, <lambda>" in root.find("table/caption").text
+    assert "(<script>alert(1)</script>)" in str(root.findtext("p"))
+    assert "layer 1, <lambda>" in str(root.findtext("table/caption"))
 
 
 def test_what_is_explained_cannot_be_changed():
     explanation = explain_network(Neuron(1, seed=1), [1.0], 1.0, "half_squared_error")
     with pytest.raises(AttributeError):
-        explanation.error = 0.0
+        explanation.error = 0.0  # type: ignore[misc]
     with pytest.raises(ValueError, match="read-only"):
         explanation.layers[0].delta[0] = 0.0
 

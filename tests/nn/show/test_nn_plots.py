@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -43,7 +44,7 @@ def sigmoid(x):
 
 
 # Name in nn.ACTIVATIONS to title, function and derivative, as From Logistic Regression to Neural Network writes them.
-FIGURE_1 = {
+FIGURE_1: dict[str, tuple[str, Any, Any]] = {
     "sigmoid": ("Sigmoid", sigmoid, lambda x: sigmoid(x) * (1.0 - sigmoid(x))),
     "tanh": ("Tanh", np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),
     "relu": ("ReLU", lambda x: np.maximum(0.0, x), lambda x: np.where(x > 0.0, 1.0, 0.0)),
@@ -222,7 +223,8 @@ def test_a_tie_is_decided_as_predicted_class_does(nout, pyplot):
 
 def test_examples_are_drawn_in_the_colour_of_their_class(pyplot):
     axes = plot_decision_regions(Neuron(2, seed=1), X, [-1, 1, 1, -1], threshold=0.0, resolution=5)
-    points = [c for c in axes.collections if c.get_label().startswith("class")]
+    collections: list[Any] = list(axes.collections)
+    points = [c for c in collections if c.get_label().startswith("class")]
     assert [c.get_label() for c in points] == ["class -1", "class 1"]
     assert [np.asarray(c.get_offsets()).tolist() for c in points] == [[X[0], X[3]], [X[1], X[2]]]
     colors = [tuple(c.get_facecolor()[0][:3]) for c in points]
@@ -232,7 +234,8 @@ def test_examples_are_drawn_in_the_colour_of_their_class(pyplot):
 def test_rows_of_targets_say_the_class_by_their_largest_entry(pyplot):
     rows = [[1, 0], [0, 1], [0, 1], [1, 0]]
     axes = plot_decision_regions(Layer(2, 2, seed=1), X, rows, resolution=5)
-    points = {c.get_label(): len(c.get_offsets()) for c in axes.collections if c.get_label().startswith("class")}
+    collections: list[Any] = list(axes.collections)
+    points = {c.get_label(): len(c.get_offsets()) for c in collections if c.get_label().startswith("class")}
     assert points == {"class 0": 2, "class 1": 2}
 
 

@@ -5,6 +5,7 @@ import math
 import random
 import sys
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -368,7 +369,7 @@ class Scaled(Module):
 
 def with_own_method():
     unit = Neuron(3, nonlin=False, seed=1)
-    unit.forward = lambda inputs: inputs[0] * unit.w[0]
+    unit.forward = lambda inputs: inputs[0] * unit.w[0]  # type: ignore[method-assign]
     return unit
 
 
@@ -445,7 +446,12 @@ def test_a_model_that_a_callback_changes_goes_on_compiled_as_it_now_is(change):
     left = []
     for jit in (False, True):
         model = Scaled()
-        options = {"optimizer": "sgd", "lr": 0.1, "epochs": 4, "callback": lambda history, m=model: change(m) and None}
+        options: dict[str, Any] = {
+            "optimizer": "sgd",
+            "lr": 0.1,
+            "epochs": 4,
+            "callback": lambda history, m=model: change(m) and None,
+        }
         history = fit(model, X, Y, loss="half_squared_error", jit=jit, **options)
         left.append([*history.loss, *(p.data for p in model.parameters())])
     assert history.engine == "jit"

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 import weakref
+from functools import partial
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ from nn.train.fit import interrupts_wait
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(10, 3))
-Y = X @ [1.0, -2.0, 0.5] + RNG.normal(scale=0.3, size=10) + 0.7
+Y: Any = X @ [1.0, -2.0, 0.5] + RNG.normal(scale=0.3, size=10) + 0.7
 LABELS = (Y > 0.5).astype(int)
 
 # Two overlapping classes, so that the optimum of logistic regression is finite.
@@ -97,9 +99,13 @@ def test_unshuffled_batches_follow_the_order_of_the_data():
     model, by_hand = linear(), linear()
     train(model, epochs=2, batch_size=3, shuffle=False)
     optimizer = SGD(by_hand.parameters(), lr=0.1)
+
+    def loss(i):
+        return half_squared_error([by_hand(x) for x in X[i : i + 3]], Y[i : i + 3])
+
     for _ in range(2):
         for i in (0, 3, 6, 9):
-            optimizer.step(lambda i=i: half_squared_error([by_hand(x) for x in X[i : i + 3]], Y[i : i + 3]))
+            optimizer.step(partial(loss, i))
     assert data_of(model) == pytest.approx(data_of(by_hand), rel=1e-13)
 
 
@@ -514,17 +520,17 @@ BAD_CALLS = [
         (X, [*LABELS[:9], 2]),
         {**GOOD, "loss": "binary_cross_entropy_from_logits"},
         ValueError,
-        "a target must be a probability from 0 to 1, not 2",
+        "target.*0 to 1, not 2",
     ),
     ((X, LABELS), {**GOOD, "loss": "cross_entropy_from_logits"}, ValueError, "for a single output use the binary"),
-    ((X,), GOOD, TypeError, r"y is missing; only an iterator of pairs \(x, y\) goes without, and X is array"),
+    ((X,), GOOD, TypeError, r"y is missing.*iterator of pairs.*X is array"),
     ((iter(X), Y), GOOD, TypeError, "X must be an array of numbers, not <"),
     ((X, Y), {"epochs": 2}, TypeError, "loss"),
-    ((X, Y), {**GOOD, "loss": "square"}, ValueError, "unknown loss 'square'; known are: binary_cross_entropy,"),
+    ((X, Y), {**GOOD, "loss": "square"}, ValueError, "'square'.*binary_cross_entropy,"),
     ((X, Y), {**GOOD, "loss": 3}, TypeError, "loss must be a name or a function, not 3"),
     ((X, Y), {**GOOD, "loss": lambda p, t: None}, TypeError, "the loss must give a Value, not None"),
     ((X, Y), {**GOOD, "loss": lambda p, t: 1.0}, TypeError, "the loss must give a Value, not 1.0"),
-    ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "unknown optimizer 'adagrad'; known are: adam, line_search"),
+    ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "'adagrad'.*adam, line_search"),
     ((X, Y), {**GOOD, "optimizer": SGD}, TypeError, "optimizer must be a name or an Optimizer, not <class"),
     ((X, Y), {**GOOD, "optimizer": "sgd"}, ValueError, "sgd needs a learning rate, such as lr=0.1"),
     ((X, Y), {**GOOD, "lr": -0.1}, ValueError, "lr must be positive and finite, not -0.1"),
@@ -588,15 +594,15 @@ def test_a_class_out_of_range_is_refused(label):
 
 def test_what_is_no_model_is_refused():
     with pytest.raises(TypeError, match="model must be a Module, such as an MLP, not <function"):
-        fit(lambda x: x, X, Y, **GOOD)
+        fit(lambda x: x, X, Y, **GOOD)  # type: ignore[arg-type]
 
 
 # The lecture notes.
 
 
 def test_f6_fit_reaches_the_weights_of_the_notes():
-    hidden = Layer.from_matrix([[3, 4, 2], [2, 3, 4]], activation="relu")
-    output = Layer.from_matrix([[5, 5, 2]], activation="relu")
+    hidden: Any = Layer.from_matrix([[3, 4, 2], [2, 3, 4]], activation="relu")
+    output: Any = Layer.from_matrix([[5, 5, 2]], activation="relu")
     model = MLP.from_layers([hidden, output])
     XOR = [[1, 0], [0, 0], [0, 1], [1, 1]], [1, 0, 1, 0]
     fit(model, *XOR, loss="half_squared_error", optimizer="sgd", lr=0.01, epochs=30_000)
@@ -653,6 +659,7 @@ def test_f19_units_that_start_at_zero_stay_equal():
     model = MLP(3, [4, 1], activation="sigmoid", init="zeros")
     train(model, epochs=30, lr=0.5)
     hidden, output = model.layers
+    assert hidden.bias is not None
     assert np.abs(hidden.weight).max() > 0.1
     assert (hidden.weight == hidden.weight[0]).all()
     assert (hidden.bias == hidden.bias[0]).all()
@@ -732,7 +739,7 @@ def test_a_bad_observation_is_refused_and_what_was_learned_before_stays():
     stream = iter([*zip(X[:4], Y[:4]), (X[4], math.nan)])
     with pytest.raises(ValueError, match=r"an observation's y\[0\] is nan"):
         fit(online, stream, loss="half_squared_error", optimizer="sgd", lr=0.1)
-    train_on = {"loss": "half_squared_error", "optimizer": "sgd", "lr": 0.1}
+    train_on: dict[str, Any] = {"loss": "half_squared_error", "optimizer": "sgd", "lr": 0.1}
     fit(expected, X[:4], Y[:4], **train_on, batch_size=1, shuffle=False, epochs=1)
     assert data_of(online) == data_of(expected)
 
