@@ -65,8 +65,6 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     TypeError
         If X contains something else than numbers, `model` is no Module, or with `jit=True` the
         model can't be traced.
-    ImportError
-        With `jit=True`, if llvmlite is not installed.
 
     Examples
     --------

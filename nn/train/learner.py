@@ -107,12 +107,7 @@ def choose_objective(
     foreign = foreign_part(graph.model, graph.loss)
     if foreign and jit is None:
         return graph, f"{foreign} is not nn's own; jit=True compiles pure functions"
-    try:
-        compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
-    except ImportError as error:
-        if jit:
-            raise
-        return graph, str(error)
+    compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
     graph.check(first_batch)  # whose errors speak of numbers, and not of what jit traces
     if foreign:
         compiled.check_contract(first_batch)
