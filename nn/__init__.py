@@ -8,6 +8,10 @@
 ...     loss = optimizer.step(lambda: half_squared_error([model(x) for x in X], y))
 >>> [round(model(x).data) for x in X]
 [0, 1, 1, 0]
+
+Every function checks its arguments before it changes anything. A TypeError says that an argument has the wrong type; a
+ValueError that its value, shape or name is wrong; an ImportError that a library is missing, and how to install it. A
+docstring lists under Raises only what goes beyond that.
 """
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title

@@ -27,13 +27,6 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
     -------
     float
 
-    Raises
-    ------
-    ValueError
-        If the batch is empty, the lengths differ, or a class is out of range.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
     The first network of CISC6000: Neural Networks:
@@ -65,12 +58,6 @@ def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: floa
 
 def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
     """Give the class that a model's output for one example says: 0 or 1 for one output, counted from 0 for a row.
-
-    Parameters
-    ----------
-    prediction : Value or real number, or a row of them
-    threshold : float, optional
-        As for `classification_error`.
 
     Examples
     --------

@@ -38,13 +38,6 @@ class MLP(Module):
     ----------
     layers : list of Layer
 
-    Raises
-    ------
-    ValueError
-        If there is no layer, a size is less than 1 or a name unknown.
-    TypeError
-        If an argument is of the wrong type.
-
     Examples
     --------
     >>> model = MLP(2, [4, 1], activation="tanh", output_activation="sigmoid", seed=1)
@@ -80,18 +73,7 @@ class MLP(Module):
 
     @classmethod
     def from_layers(cls, layers: Iterable[Layer]) -> Self:
-        """Make a network of layers that exist already.
-
-        Parameters
-        ----------
-        layers : iterable of Layer
-
-        Raises
-        ------
-        ValueError
-            If there is no layer, or one has not as many inputs as the one before has units.
-        TypeError
-            If something is no Layer.
+        """Make a network of layers that exist already, each with as many inputs as the one before has units.
 
         Examples
         --------

@@ -109,10 +109,6 @@ class Module:
         ------
         KeyError
             If an array is missing, or there is one that this module has no place for.
-        ValueError
-            If an array has the wrong shape, or contains nan or inf.
-        TypeError
-            If `state` is no mapping, or contains something else than arrays of numbers.
 
         Examples
         --------
@@ -138,20 +134,7 @@ class Module:
         So a model becomes a function of its parameters, which `grad` or `hessian` can transform:
         `lambda values: loss(model.with_parameters(values))`.
 
-        Parameters
-        ----------
-        values : sequence of Value or real number
-            In the order of `parameters()`.
-
-        Returns
-        -------
-        Module
-            Shares nothing with this one that either could change.
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer values than parameters.
+        The values are in the order of `parameters()`. The copy shares nothing with this module that one could change.
 
         Examples
         --------

@@ -47,23 +47,8 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     layer or neuron is a `Sequential` too; any other module is saved under the names of its
     `state_dict`.
 
-    Parameters
-    ----------
-    model : Module
-    path : str or path-like
-        An existing file is replaced once the new one is complete, not before: whatever interrupts
-        the writing, the old one stays whole.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is nan or infinite, or there is none.
-    TypeError
-        If `model` is no Module.
-    OSError
-        If the file can't be written, for example because there is no such folder.
-    ImportError
-        If safetensors is not installed.
+    An existing file is replaced once the new one is complete, not before: whatever interrupts the writing, the old one
+    stays whole.
 
     Examples
     --------
@@ -89,28 +74,16 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Make the model that was saved to a file.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    MLP, Layer or Neuron
-        Whichever was saved.
+    """Make the model that was saved to a file: an MLP, a Layer or a Neuron.
 
     Raises
     ------
     ValueError
-        If the file is truncated, damaged or no safetensors file; or if it does not describe a
-        model that can be made anew, for which there is `load_into`: one that PyTorch saved, or a
-        class of your own, or with shared parameters or an activation that has no name in
-        `nn.ACTIVATIONS` (`functools.partial(leaky_relu, slope=0.1)` of one that has is fine).
+        If the file is truncated, damaged or no safetensors file; or if it does not describe a model that can be made
+        anew. `load_into` reads files of such models: of PyTorch, of a class of your own, of one with shared parameters
+        or an activation that has no name in `nn.ACTIVATIONS` (`functools.partial` of one that has a name is fine).
     FileNotFoundError
         If there is no such file.
-    ImportError
-        If safetensors is not installed.
 
     Examples
     --------
@@ -134,24 +107,13 @@ def load_into(model: Module, path: str | os.PathLike[str]) -> None:
     The file may come from `save`, or from PyTorch: its `Linear`s are taken in their order, whatever
     modules without parameters stand between them, and float32 and float16 become float64.
 
-    Parameters
-    ----------
-    model : Module
-        Of the same shape as the one that was saved.
-    path : str or path-like
-
     Raises
     ------
     ValueError
-        If the file is truncated, damaged or no safetensors file; if the number, names or shapes of
-        its tensors don't fit the model, or one contains nan, inf or something else than floats; or
-        if it was saved with other activations.
-    TypeError
-        If `model` is no Module.
+        If the file is truncated, damaged or no safetensors file; if the number, names or shapes of its tensors don't
+        fit the model; if one contains nan, inf or no floats; or if it was saved with other activations.
     FileNotFoundError
         If there is no such file.
-    ImportError
-        If safetensors is not installed.
 
     Examples
     --------

@@ -28,11 +28,6 @@ class Adam(Optimizer):
     weight_decay : float, optional
         Added to each gradient, times the parameter, biases included; `nn.l2` leaves them free.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a number is out of range; also as for `Optimizer`.
-
     Examples
     --------
     >>> from autograd_mini import Value

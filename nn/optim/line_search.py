@@ -34,11 +34,6 @@ class LineSearch(Optimizer):
     chosen_lr : float
         The learning rate of the last step; 0 before the first and where the search found none.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a number is out of range; also as for `Optimizer`.
-
     Examples
     --------
     >>> from autograd_mini import Value

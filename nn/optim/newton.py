@@ -24,11 +24,6 @@ class Newton(Optimizer):
     lr : float or callable, optional
         The part of Newton's step to take, or a schedule of it.
 
-    Raises
-    ------
-    ValueError, TypeError
-        As for `Optimizer`.
-
     Examples
     --------
     >>> from autograd_mini import Value

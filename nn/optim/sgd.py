@@ -30,11 +30,6 @@ class SGD(Optimizer):
     weight_decay : float, optional
         Added to each gradient, times the parameter, biases included; `nn.l2` leaves them free.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If a number is out of range, or Nesterov's method has no momentum; also as for `Optimizer`.
-
     Examples
     --------
     >>> from autograd_mini import Value

@@ -176,9 +176,12 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
     of this example. The rule is that of From Logistic Regression to Neural Network, equations 6 to 15; CISC6000:
     Neural Networks, Back propagation of delta; and Chapter 11: Neural Network, equations 11.5 to 11.12.
 
+    Where a layer is there twice, each place has its own share of the gradient; `backward()` adds them.
+
     Parameters
     ----------
     model : MLP, Layer or Neuron
+        Must compute its layers one after another.
     x : sequence of Value or real number
         One example.
     target : real number, or a row of them
@@ -187,23 +190,6 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets.
     limit : int, optional
         The most parameters for which every number is shown; a larger network is shown by layer.
-
-    Returns
-    -------
-    NetworkExplanation
-
-    Raises
-    ------
-    ValueError
-        If `x` or `target` has the wrong shape, the target contains nan or inf or does not suit the
-        loss, the loss is unknown, `limit` is less than 1, or the model computes something else than
-        its layers one after another.
-    TypeError
-        If `model` is none of these, or something else than numbers stands where they should.
-
-    Notes
-    -----
-    Where a layer is there twice, each place has its own share of the gradient; `backward()` adds them.
 
     Examples
     --------

@@ -56,19 +56,6 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
         How many rows a column has at most; a larger layer is drawn as its first units, an ellipsis,
         and its last.
 
-    Returns
-    -------
-    autograd_mini.Drawing
-        Shown by Jupyter; saved by `save`.
-
-    Raises
-    ------
-    ValueError
-        If `x` has not as many numbers as the network has inputs, `edges` is something else, or
-        `limit` is less than 3.
-    TypeError
-        If `model` is none of these, or `x` contains something else than numbers.
-
     Examples
     --------
     >>> from nn import MLP

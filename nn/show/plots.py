@@ -38,31 +38,11 @@ _MARGIN = 0.1  # around the examples, as a part of their range
 def plot_activations(
     activations: Iterable[str | Activation] = FIGURE_1, *, xlim: tuple[float, float] = (-4.0, 4.0)
 ) -> Figure:
-    """Plot activation functions and their derivatives as the engine computes them.
+    """Plot activation functions and their derivatives as the engine computes them, from `xlim[0]` to `xlim[1]`.
 
-    Parameters
-    ----------
-    activations : iterable of str or callable, optional
-        Names in `nn.ACTIVATIONS` or functions of a Value; the six of From Logistic Regression to Neural
-        Network, Figure 1, unless given.
-    xlim : pair of float, optional
-        From where to where.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One pair of axes for each function, on which the first line is the function, the second its
-        derivative.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, there is none, one is softmax, which is a function of a whole layer,
-        or `xlim` is no range.
-    TypeError
-        If something is neither a name nor a function.
-    ImportError
-        If matplotlib is not installed.
+    The functions are names in `nn.ACTIVATIONS` or functions of a Value; the six of From Logistic Regression to Neural
+    Network, Figure 1, unless given. Each has its own axes in the figure. The first line on them is the function, the
+    second its derivative.
 
     Examples
     --------
@@ -101,19 +81,6 @@ def plot_curves(curves: Mapping[str, Sequence[float]], ax: Axes | None = None, *
     ylabel : str, optional
         What the numbers are.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        If there is no curve, or one is empty.
-    TypeError
-        If `curves` is no mapping from names to sequences of numbers.
-    ImportError
-        If matplotlib is not installed.
-
     Examples
     --------
     >>> axes = plot_curves({"training": [0.9, 0.5, 0.3], "validation": [1.0, 0.7, 0.8]})
@@ -140,7 +107,7 @@ def plot_curves(curves: Mapping[str, Sequence[float]], ax: Axes | None = None, *
     axes.set(xlabel="epoch", ylabel=ylabel)
     axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
-    _unframe(axes)
+    axes.spines[["top", "right"]].set_visible(False)
     return axes
 
 
@@ -171,20 +138,6 @@ def plot_decision_regions(
         A single output above it says class 1: 0.5 for a probability; 0 for a logit or a score.
     resolution : int, optional
         Along how many columns and rows the model is evaluated.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        If `X` is not of shape (n, 2) or contains nan or inf, there is not one class in `y` for each
-        example, a class is out of range, or the model gives nan or inf.
-    TypeError
-        If `model` is no function, or something else than numbers stands where they should.
-    ImportError
-        If matplotlib is not installed.
 
     Examples
     --------
@@ -220,10 +173,6 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _unframe(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
 # Activation functions and curves.
 
 
@@ -244,7 +193,7 @@ def _plot_activation(axes: Axes, function: Activation, xs: NDArray[np.float64]) 
     axes.axhline(0.0, color=_FAINT, linewidth=0.8)
     axes.axvline(0.0, color=_FAINT, linewidth=0.8)
     axes.set_title(activation_title(function))
-    _unframe(axes)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _curve(numbers: Any, role: str) -> NDArray[np.float64]:

@@ -51,20 +51,11 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
         `hinge`), and else 0, or -1 for `hinge`. Any other loss, and none, gives the outputs.
     jit : bool, optional
         Whether to compute through `autograd_mini.jit`. Unless given, a model that is all nn's own goes through jit
-        where that takes less time. For other models True has the contract of `fit`.
+        where that takes less time. For other models True has the contract of `fit`, checked on some of the outputs.
 
     Returns
     -------
     array of int of shape (n,), or of float of shape (n,) or (n, outputs)
-
-    Raises
-    ------
-    ValueError
-        If X has the wrong shape or contains nan or inf, or the loss is unknown; with `jit=True` also if
-        the compiled outputs of a user's model differ from its own.
-    TypeError
-        If X contains something else than numbers, `model` is no Module, or with `jit=True` the
-        model can't be traced.
 
     Examples
     --------
@@ -85,24 +76,10 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
 
 
 def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None = None) -> NDArray[np.float64]:
-    """Compute the probabilities that a classifier's outputs say.
+    """Compute the probabilities that a classifier's outputs say; arguments are as for `predict`.
 
-    Parameters
-    ----------
-    model, X, jit
-        As for `predict`.
-    loss : str or callable
-        The loss that the model was trained with: one of the four cross-entropies.
-
-    Returns
-    -------
-    array of float
-        Of shape (n,), the probability of class 1, for a single output; else of shape (n, outputs).
-
-    Raises
-    ------
-    ValueError
-        If the loss is another one, whose outputs are no probabilities. All other errors are those of `predict`.
+    The model was trained with `loss`, one of the four cross-entropies. The array has the shape (n,), with the
+    probability of class 1, for a single output, and else (n, outputs).
 
     Examples
     --------
@@ -131,29 +108,14 @@ def score(
     loss: str | Loss | None = None,
     jit: bool | None = None,
 ) -> float:
-    """Measure a model on data.
+    """Measure a model on data; `model`, `X`, `loss` and `jit` are as for `predict`.
 
     Parameters
     ----------
-    model, X, jit
-        As for `predict`.
     y : array-like of shape (n,) or (n, outputs)
     metric : str or callable, optional
-        `"accuracy"`, `"classification_error"`, a loss's name, or a function of outputs and targets
-        that gives a number.
-    loss : str or callable, optional
-        The loss that the model was trained with. The accuracy of a model with a single output needs it, to
-        tell where one class ends: see `predict`.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, a label is out of range, a name is unknown, or the loss does not say where one class
-        ends. All other errors are those of `predict`.
+        A key of `nn.METRICS`, or a function of outputs and targets that gives a number. The accuracy of a model with a
+        single output needs the loss too, to tell where one class ends.
 
     Examples
     --------

@@ -99,22 +99,7 @@ class History:
     def plot(self, what: str = "loss", ax: Axes | None = None) -> Axes:
         """Plot the curves of training and, if there are any, of validation; they part where a model overfits.
 
-        Parameters
-        ----------
-        what : {"loss", "metric"}, optional
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; on a new figure unless given.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-
-        Raises
-        ------
-        ValueError
-            If `what` is unknown, or nothing of it was recorded.
-        ImportError
-            If matplotlib is not installed.
+        The axes are new ones unless given; `what` is "loss" or "metric".
 
         Examples
         --------
