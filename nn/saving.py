@@ -94,9 +94,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     ...     load(f"{folder}/unit.safetensors")
     SigmoidNeuron(3)
     """
-    arrays, metadata = _read(path)
     try:
-        return _rebuild(arrays, _architecture(metadata))
+        return _rebuild(*_read(path))
     except ValueError as error:
         raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
 
@@ -128,9 +127,8 @@ def load_into(model: Module, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(model, Module):
         raise TypeError(f"load_into needs a Module, such as an MLP, not {describe(model)}")
-    arrays, metadata = _read(path)
     try:
-        _assign(model, arrays, _architecture(metadata))
+        _assign(model, *_read(path))
     except ValueError as error:
         raise ValueError(f"can't load {os.fspath(path)!r} into this {type(model).__name__}: {error}") from error
 
@@ -167,8 +165,11 @@ def _named_arrays(model: Module) -> Arrays:
 
 def _by_layer(arrays: Arrays) -> list[Tensors]:
     """Sort the tensors of a `Sequential` by their place in it; check that they are those of `Linear`s."""
+    for name in arrays:
+        if not re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(weight|bias)", name):
+            raise ValueError(f"unexpected tensor {name!r}: a Sequential of Linears has 0.weight, 0.bias, …")
     layers = []
-    for place in sorted({_place(name) for name in arrays}):
+    for place in sorted({int(name.partition(".")[0]) for name in arrays}):
         weight, bias = arrays.get(f"{place}.weight"), arrays.get(f"{place}.bias")
         if weight is None:
             raise ValueError(f"there is a {place}.bias, but no {place}.weight")
@@ -178,13 +179,6 @@ def _by_layer(arrays: Arrays) -> list[Tensors]:
             raise ValueError(f"{place}.bias must have the shape {weight.shape[:1]}, but has {bias.shape}")
         layers.append((weight, bias))
     return layers
-
-
-def _place(name: str) -> int:
-    match = re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(weight|bias)", name)
-    if match is None:
-        raise ValueError(f"unexpected tensor {name!r}: those of a Sequential of Linears are called 0.weight, 0.bias, …")
-    return int(match[1])
 
 
 def _outline(layers: Sequence[Tensors]) -> str:
@@ -302,8 +296,8 @@ def _is_finite(number: Any) -> bool:
 # Files.
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
-    """Read tensors and metadata, and refuse what can be no parameters."""
+def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any] | None]:
+    """Read tensors and architecture, and refuse what can be no parameters."""
     safetensors = _safetensors()
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")
@@ -315,11 +309,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
                 if dtype not in _FLOATS:
                     raise ValueError(f"{name} has the type {dtype}; expected floats: {', '.join(_FLOATS)}")
                 arrays[name] = finite_array(file.get_tensor(name), name)
-            return arrays, file.metadata() or {}
+            return arrays, _architecture(file.metadata() or {})
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)!r} is truncated, damaged or no safetensors file: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
+        raise ValueError(f"it is truncated, damaged or no safetensors file: {error}") from error
 
 
 def _architecture(metadata: Mapping[str, str]) -> dict[str, Any] | None:

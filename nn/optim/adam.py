@@ -17,10 +17,8 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
-    lr : float or callable, optional
-        The learning rate, or a schedule: a function of the number of steps done so far.
+    parameters, lr
+        As for `Optimizer`.
     betas : tuple of float, optional
         How much of the running means of the gradient and of its square is kept.
     eps : float, optional

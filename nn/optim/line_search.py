@@ -20,8 +20,8 @@ class LineSearch(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
+    parameters
+        As for `Optimizer`.
     lr : float or callable, optional
         The rate to try first, or a schedule of it.
     decrease : float, optional

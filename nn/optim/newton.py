@@ -19,8 +19,8 @@ class Newton(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
+    parameters
+        As for `Optimizer`.
     lr : float or callable, optional
         The part of Newton's step to take, or a schedule of it.
 

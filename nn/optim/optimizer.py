@@ -27,15 +27,8 @@ class Optimizer:
     parameters : iterable of Value
         `model.parameters()`, or some of them.
     lr : float or callable
-        The learning rate, or a function that gives it for the number of steps done so far.
-
-    Attributes
-    ----------
-    parameters : list of Value
-    lr : float or callable
-        May be assigned to between steps.
-    steps : int
-        How many were done.
+        The learning rate, or a schedule: a function that gives it for the number of steps done so far. The attribute
+        `lr` may be assigned to between steps; `steps` is the number of steps done.
 
     Examples
     --------

@@ -18,10 +18,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
-    lr : float or callable
-        The learning rate, or a schedule: a function of the number of steps done so far.
+    parameters, lr
+        As for `Optimizer`.
     momentum : float, optional
         How much of the last step's velocity is kept, v <- momentum * v + gradient; the step goes
         along v (Polyak 1964).

@@ -120,25 +120,10 @@ def _weights(
 # The picture in DOT: neato draws every node where it is told to.
 
 
-_GRAPH = {
-    "layout": "neato",
-    "outputorder": "edgesfirst",
-    "bgcolor": "white",
-    "splines": "line",
-    "fontname": FONT,
-    "fontsize": "10",
-    "fontcolor": FAINT,
-}
-_NODES = {
-    "shape": "circle",
-    "fixedsize": "true",
-    "width": str(_UNIT),
-    "style": "filled",
-    "color": INK,
-    "fontname": FONT,
-    "fontsize": "11",
-    "fontcolor": INK,
-}
+_FONT = {"fontname": FONT, "fontsize": "10", "fontcolor": FAINT}
+_GRAPH = {"layout": "neato", "outputorder": "edgesfirst", "bgcolor": "white", "splines": "line", **_FONT}
+_CIRCLE = {"shape": "circle", "fixedsize": "true", "width": str(_UNIT), "style": "filled", "color": INK}
+_NODES = _CIRCLE | _FONT | {"fontsize": "11", "fontcolor": INK}
 _EDGES = {"arrowhead": "none"}
 _TEXT = {"shape": "plaintext", "fixedsize": "false", "style": "", "fontcolor": FAINT, "margin": "0"}
 

@@ -117,6 +117,7 @@ def fit(
         Unless given, through jit if model and loss are all nn's own. True compiles your own models and losses as
         well. Its contract: they are pure functions of parameters and examples, with no randomness, no memory and
         nothing else that changes, and the loss is the mean over the examples. This is checked on the first batch.
+        Without llvmlite compiled code runs on NumPy; with few examples in a batch it is slower than the graph.
 
     Returns
     -------
@@ -126,12 +127,10 @@ def fit(
     Raises
     ------
     ValueError
-        If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a label is out of range,
-        a name is unknown, an option out of range, nothing would ever end training, or the optimizer has parameters
-        that the model has not; with `jit=True` also if loss or gradient of the first batch differ from the graph's.
+        If nothing would ever end training, or the optimizer has parameters that the model does not have; with
+        `jit=True` also if loss or gradient of the first batch differ from the graph's.
     TypeError
-        If there is something else than numbers in X or y, or an argument is of the wrong type; with
-        `jit=True` also if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
+        With `jit=True`, if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
     RuntimeError
         If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
@@ -181,15 +180,24 @@ def fit(
     optimizer = _optimizer(optimizer, lr, model)
     objective = GraphObjective(model, loss_function(loss), check_not_negative(l2, "l2"), measure is not None)
     rules = StoppingRules(epochs, tol, patience, max_seconds, callback)
-    held_out = None if validation is None else _held_out(validation)
+    held_out = None
+    if validation is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise TypeError(f"validation must be a pair (X, y), not {describe(validation)}")
+        held_out = as_examples(*validation, "validation X", "validation y")
     size = None if batch_size is None else check_count(batch_size, "batch_size")
     history = History(metric if isinstance(metric, str) else "metric")
     data: DataSet | Stream
     if y is None:
         steps = 100 if steps_per_epoch is None else check_count(steps_per_epoch, "steps_per_epoch")
-        data = Stream(_check_stream(X), size or 1, steps)
+        if not isinstance(X, Iterator):
+            raise TypeError(f"y is missing; only an iterator of pairs (x, y) goes without, and X is {describe(X)}")
+        data = Stream(X, size or 1, steps)
     else:
-        _check_rules_for_data(rules, steps_per_epoch)
+        if rules.are_none:
+            raise ValueError("nothing would end training: give epochs, tol, patience, max_seconds or a callback")
+        if steps_per_epoch is not None:
+            raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")
         data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
     with progress_bar(progress, epochs) as tell:
         _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell).run()
@@ -386,23 +394,3 @@ def _last_rate(optimizer: Optimizer) -> float:
     if isinstance(optimizer, LineSearch):
         return optimizer.chosen_lr
     return float(optimizer.lr(optimizer.steps - 1) if callable(optimizer.lr) else optimizer.lr)
-
-
-def _held_out(validation: Any) -> Examples:
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(f"validation must be a pair (X, y), not {describe(validation)}")
-    X, y = validation
-    return as_examples(X, y, "validation X", "validation y")
-
-
-def _check_stream(X: Any) -> Iterator[Any]:
-    if not isinstance(X, Iterator):
-        raise TypeError(f"y is missing; only an iterator of pairs (x, y) goes without, and X is {describe(X)}")
-    return X
-
-
-def _check_rules_for_data(rules: StoppingRules, steps_per_epoch: int | None) -> None:
-    if rules.are_none:
-        raise ValueError("nothing would end training: give epochs, tol, patience, max_seconds or a callback")
-    if steps_per_epoch is not None:
-        raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")

@@ -24,7 +24,9 @@ class Learner:
 
     def __init__(self, objective: GraphObjective, optimizer: Optimizer) -> None:
         self.objective, self.optimizer = objective, optimizer
-        self._by_arrays = objective.engine == "jit" and _computes_with_arrays(optimizer)
+        kind = type(optimizer)
+        computes_with_arrays = kind.step is Optimizer.step and kind._update is Optimizer._update
+        self._by_arrays = objective.engine == "jit" and computes_with_arrays
         places = {parameter: i for i, parameter in enumerate(objective.parameters)}
         chosen = [places[parameter] for parameter in optimizer.parameters]
         self._chosen = None if chosen == list(range(len(places))) else np.array(chosen)
@@ -113,8 +115,3 @@ def choose_objective(
         compiled.check_contract(first_batch)
     compiled.compile(first_batch)
     return compiled, ""
-
-
-def _computes_with_arrays(optimizer: Optimizer) -> bool:
-    kind = type(optimizer)
-    return kind.step is Optimizer.step and kind._update is Optimizer._update
