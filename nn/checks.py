@@ -33,6 +33,11 @@ def find_function(table: Mapping[str, T], function: str | T, kind: str) -> T:
     return function
 
 
+def name_in(table: Mapping[str, Any], function: Any) -> str:
+    """Find the name that a table has for a function; empty for a user's own."""
+    return next((name for name, known in table.items() if known is function), "")
+
+
 # Numbers.
 
 

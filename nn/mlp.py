@@ -122,4 +122,7 @@ def layers_of(model: Any) -> list[Layer]:
         layer = Layer(len(model.w), 1, activation=model.activation, init="zeros")
         layer.neurons = [model]
         return [layer]
-    raise TypeError(f"expected an MLP, a Layer or a Neuron, not {describe(model)}")
+    raise TypeError(
+        f"expected layers one after another, an MLP, a Layer or a Neuron, not {describe(model)}; "
+        "autograd_mini.draw and autograd_mini.explain show any graph node by node"
+    )

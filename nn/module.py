@@ -82,8 +82,6 @@ class Module:
         >>> from nn import Neuron
         >>> neuron = Neuron(2, nonlin=False)
         >>> neuron([1.0, 2.0]).backward()
-        >>> neuron.b.grad
-        1.0
         >>> neuron.zero_grad()
         >>> neuron.b.grad
         0.0

@@ -23,7 +23,7 @@ from autograd_mini import identity, softmax
 from autograd_mini.engine.checks import describe
 from autograd_mini.show.files import write_file
 from nn.activations import ACTIVATIONS, Activation, activation_function
-from nn.checks import finite_array
+from nn.checks import finite_array, name_in
 from nn.layer import Layer
 from nn.mlp import MLP, layers_of
 from nn.module import Module
@@ -253,13 +253,12 @@ def _activations(model: Module) -> list[Any] | None:
     layers = layers_of(model)
     described = [_description(layer.activation) for layer in layers]
     shared = len(model.parameters()) < sum(array.size for array in _named_arrays(model).values())
-    return None if None in described or shared or not all(map(_is_uniform, layers)) else described
-
-
-def _is_uniform(layer: Layer) -> bool:
-    """Tell whether every unit has the activation that the layer says."""
-    of_unit = identity if layer.activation is softmax else layer.activation
-    return all(neuron.activation is of_unit for neuron in layer.neurons)
+    uniform = all(
+        neuron.activation is (identity if layer.activation is softmax else layer.activation)
+        for layer in layers
+        for neuron in layer.neurons
+    )
+    return None if None in described or shared or not uniform else described
 
 
 def _description(activation: Activation) -> Any:
@@ -268,8 +267,8 @@ def _description(activation: Activation) -> Any:
     if isinstance(activation, partial) and not activation.args:
         function = activation.func
         parameters = {key: float(x) if isinstance(x, Real) else x for key, x in activation.keywords.items()}
-    name = next((name for name, known in ACTIVATIONS.items() if known is function), None)
-    if name is None or not all(map(_is_finite, parameters.values())):
+    name = name_in(ACTIVATIONS, function)
+    if not name or not all(map(_is_finite, parameters.values())):
         return None
     return [name, parameters] if parameters else name
 

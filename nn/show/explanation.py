@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,10 @@ from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.format import bracketed, columns, number
 from nn.activations import ACTIVATIONS, Activation, activation_title
-from nn.checks import as_array, as_inputs, as_numbers, is_row
+from nn.checks import as_array, as_inputs, as_numbers, is_row, name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss, loss_function
-from nn.mlp import MLP, layers_of
-from nn.neuron import Neuron
+from nn.mlp import layers_of
 from nn.show.views import unit_names
 
 Array = NDArray[np.float64]
@@ -61,8 +61,6 @@ _CANONICAL = {
 }
 
 _MOST_TERMS = 6  # of a sum that is written out in full
-
-_DIGITS = 4
 
 _CELL = '<td style="text-align:left; white-space:nowrap">'
 
@@ -210,7 +208,7 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         x2 → y: ∂E/∂w = 2 · (-0.125) = -0.25
         1 → y: ∂E/∂b = -0.125
     """
-    layers, criterion = _stack(model), loss_function(loss)
+    layers, criterion = layers_of(model), loss_function(loss)
     check_count(limit, "limit")
     example = _floats(as_inputs(x, len(layers[0].neurons[0].w)))
     wanted = as_array(target if is_row(target) else [target], "target").tolist()
@@ -221,12 +219,13 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         _check_outputs(model, example, outputs)
     error, slopes = value_and_grad(lambda y: criterion([y if len(y) > 1 else y[0]], [wanted]))(outputs)
     explained = _backward(layers, [([], example), *passes], np.array(slopes))
-    link = (_name(layers[-1].activation, ACTIVATIONS), _name(criterion, LOSSES))
+    loss_name = name_in(LOSSES, criterion)
+    link = (name_in(ACTIVATIONS, layers[-1].activation), loss_name)
     return NetworkExplanation(
         layers=explained,
         target=wanted,
         loss=str(getattr(criterion, "__name__", "loss")),
-        loss_slope_formula=_LOSS_SLOPES.get(_name(criterion, LOSSES), "∂E/∂y"),
+        loss_slope_formula=_LOSS_SLOPES.get(loss_name, "∂E/∂y"),
         error=float(error),
         canonical_delta=explained[-1].delta if link in _CANONICAL else None,
         limit=limit,
@@ -234,20 +233,6 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
 
 
 # The two passes.
-
-
-def _stack(model: Any) -> list[Layer]:
-    if not isinstance(model, (MLP, Layer, Neuron)):
-        raise TypeError(
-            "explain_network needs layers one after another, an MLP, a Layer or a Neuron, not "
-            f"{describe(model)}; autograd_mini.explain shows any graph node by node"
-        )
-    return layers_of(model)
-
-
-def _name(function: Any, table: Mapping[str, Any]) -> str:
-    """Find the name that a table has for a function; empty for a user's own."""
-    return next((name for name, known in table.items() if known is function), "")
 
 
 def _forward(layers: Sequence[Layer], signals: Sequence[float]) -> list[tuple[list[float], list[float]]]:
@@ -302,7 +287,7 @@ def _backward(
                     z=z,
                     y=y,
                     slope=slope,
-                    slope_formula=_SLOPES.get(_name(bare, ACTIVATIONS), "h'(z)"),
+                    slope_formula=_SLOPES.get(name_in(ACTIVATIONS, bare), "h'(z)"),
                     output_grad=output_grad,
                     delta=delta,
                     weight_grad=np.outer(delta, inputs),
@@ -319,6 +304,8 @@ def _slope(activation: Activation, z: Array, y: Array) -> Array:
         return np.diag(y) - np.outer(y, y)
     return np.array([value_and_grad(activation)(s)[1] for s in z.tolist()])
 
+
+_number = partial(number, digits=4)
 
 # What both forms of the explanation say: paragraphs, each with tables below it, and the cells of their rows.
 
@@ -425,10 +412,6 @@ def _row(numbers: Any) -> str:
 
 def _first_and_last(parts: Row) -> Row:
     return parts if len(parts) <= _MOST_TERMS else [*parts[: _MOST_TERMS - 2], "…", parts[-1]]
-
-
-def _number(x: float) -> str:
-    return number(x, _DIGITS)
 
 
 def _factor(x: float) -> str:

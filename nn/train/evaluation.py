@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value, sigmoid, softmax
 from autograd_mini.engine.checks import describe
-from nn.checks import find_function, is_row
+from nn.checks import find_function, is_row, name_in
 from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
@@ -180,5 +180,4 @@ def _name_of(loss: str | Loss | None) -> str:
     if loss is None:
         return "None"
     function = loss_function(loss)
-    names = [name for name, known in LOSSES.items() if known is function]
-    return names[0] if names else str(getattr(function, "__name__", "a function"))
+    return name_in(LOSSES, function) or str(getattr(function, "__name__", "a function"))

@@ -468,8 +468,8 @@ def test_names_of_activations_are_shown_as_they_are(name):
 @pytest.mark.parametrize(
     ("arguments", "kwargs", "error", "message"),
     [
-        (([1.0],), {}, TypeError, r"expected an MLP, a Layer or a Neuron, not \[1.0\]"),
-        ((Module(),), {}, TypeError, "expected an MLP, a Layer or a Neuron"),
+        (([1.0],), {}, TypeError, r"an MLP, a Layer or a Neuron, not \[1.0\]"),
+        ((Module(),), {}, TypeError, "an MLP, a Layer or a Neuron"),
         ((Neuron(2), [1.0]), {}, ValueError, "expected 2 inputs, but got 1"),
         ((Neuron(2), [1.0, "a"]), {}, TypeError, "input 1 must be a number or a Value"),
         ((Neuron(2),), {"edges": "deltas"}, ValueError, "edges must be 'weights' or 'gradients', not 'deltas'"),
