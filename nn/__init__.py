@@ -1,4 +1,4 @@
-"""nn: neurons, layers and networks on top of autograd_mini, and what the lecture notes train them with.
+"""nn: neurons, layers and networks on top of autograd_mini, with losses, optimizers, training and pictures.
 
 >>> from nn import MLP, SGD, half_squared_error
 >>> model = MLP(2, [4, 1], activation="tanh", seed=1)

@@ -246,7 +246,7 @@ def _rows(predictions: Any, targets: Any) -> tuple[list[tuple[list[Any], int | l
 
 
 def _check_probabilities(numbers: Iterable[Any], role: str, hint: str = "") -> list[Any]:
-    """Refuse what is no probability; of traced numbers give the conditions that they must meet."""
+    """Refuse a number that is no probability; of traced numbers give the conditions that they must meet."""
     conditions = []
     for number in numbers:
         if is_traced(number) or not isinstance(number, (Value, Real)):
@@ -257,7 +257,7 @@ def _check_probabilities(numbers: Iterable[Any], role: str, hint: str = "") -> l
 
 
 def _check_distribution(row: Sequence[Any], role: str, hint: str = "") -> list[Any]:
-    """Refuse what is no distribution; of traced numbers give the conditions that they must meet."""
+    """Refuse a row that is no distribution; of traced numbers give the conditions that they must meet."""
     conditions = _check_probabilities(row, f"probability in {role}", hint)
     if conditions:
         return [*conditions, _within(sum(row), 1.0 - _ROUNDING, 1.0 + _ROUNDING)]

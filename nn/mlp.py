@@ -105,7 +105,7 @@ class MLP(Module):
         return signals[0] if len(signals) == 1 else signals
 
     def parameters(self) -> list[Value]:
-        """List the parameters of one layer after another; those of a layer that is there twice, once."""
+        """List the parameters of one layer after another; a layer that is there twice counts once."""
         return list(dict.fromkeys(parameter for layer in self.layers for parameter in layer.parameters()))
 
     def __repr__(self) -> str:

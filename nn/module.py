@@ -1,4 +1,4 @@
-"""Module: what neurons, layers and networks have in common, their parameters."""
+"""Module: the base of neurons, layers and networks; it finds their parameters."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Module:
         parameters = self.parameters()
         if len(values) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
-        # deepcopy takes for copied what its memo holds; it is keyed by identity
+        # deepcopy's memo maps the identity of an object to its copy
         return copy.deepcopy(self, {id(parameter): value for parameter, value in zip(parameters, values)})
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
@@ -153,7 +153,7 @@ class Module:
 
 
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
-    """List what a module or a container consists of, with the attribute or place of each part."""
+    """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
         return list(vars(thing).items())
     if isinstance(thing, Mapping):

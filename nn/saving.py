@@ -164,7 +164,7 @@ def _named_arrays(model: Module) -> Arrays:
 
 
 def _by_layer(arrays: Arrays) -> list[Tensors]:
-    """Sort the tensors of a `Sequential` by their place in it; check that they are those of `Linear`s."""
+    """Sort the tensors of a `Sequential` by their place in it; check that each belongs to a `Linear`."""
     for name in arrays:
         if not re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(weight|bias)", name):
             raise ValueError(f"unexpected tensor {name!r}: a Sequential of Linears has 0.weight, 0.bias, …")
@@ -296,7 +296,7 @@ def _is_finite(number: Any) -> bool:
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any] | None]:
-    """Read tensors and architecture, and refuse what can be no parameters."""
+    """Read tensors and architecture; refuse a tensor that can't hold parameters."""
     safetensors = _safetensors()
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")

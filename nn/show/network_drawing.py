@@ -99,7 +99,7 @@ def _activations(layers: Sequence[Layer], x: Any) -> list[list[float]]:
 
 
 def _places(size: int, limit: int) -> list[int | None]:
-    """List the units of a column that are drawn, one below the other; None stands for those that are left out."""
+    """List the units of a column that are drawn, one below the other; None stands for the units left out."""
     return [*range(size)] if size <= limit else [*range(limit - 2), None, size - 1]
 
 
@@ -134,7 +134,7 @@ def _add_units(
     names: Sequence[Sequence[str]],
     activations: Sequence[Sequence[float]] | None,
 ) -> None:
-    """Add a circle for each unit, and an ellipsis for those that are left out."""
+    """Add a circle for each unit, and an ellipsis for the units left out."""
     for i, column in enumerate(columns):
         for row, place in enumerate(column):
             pos = _position(i, column, row)

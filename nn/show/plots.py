@@ -67,7 +67,13 @@ def plot_activations(
         rows, columns, figsize=(3.4 * columns, 2.6 * rows + 0.4), squeeze=False, layout="constrained"
     )
     for axes, function in zip(grid.flat, functions):
-        _plot_activation(axes, function, xs)
+        curve = np.array([value_and_grad(function)(x) for x in xs.tolist()])
+        axes.plot(xs, curve[:, 0], color=_BLUE, linewidth=2.2, label="function", zorder=3)
+        axes.plot(xs, curve[:, 1], color=_ORANGE, linewidth=1.8, linestyle="--", label="derivative", zorder=3)
+        axes.axhline(0.0, color=_FAINT, linewidth=0.8)
+        axes.axvline(0.0, color=_FAINT, linewidth=0.8)
+        axes.set_title(activation_title(function))
+        axes.spines[["top", "right"]].set_visible(False)
     for axes in grid.flat[len(functions) :]:
         axes.remove()
     figure.legend(handles=grid[0, 0].get_lines()[:2], loc="outside lower center", ncols=2, frameon=False)
@@ -158,10 +164,16 @@ def plot_decision_regions(
     with no_grad():
         rows = [as_numbers(model([a, b])) for b in ys.tolist() for a in xs.tolist()]
     outputs = finite_array([row if is_row(row) else [row] for row in rows], "what the model gives")
-    labels = _labels(y, len(points), outputs.shape[1])
+    if len(check_sequence(y, "y")) != len(points):
+        raise ValueError(f"expected a class for each of the {len(points)} examples, but y has the length {len(y)}")
+    labels = [_label(label, outputs.shape[1], f"y[{i}]") for i, label in enumerate(np.asarray(y))]
     axes = pyplot.subplots(figsize=(5.6, 4.6), layout="constrained")[1] if ax is None else ax
     _fill_regions(axes, xs, ys, _margins(outputs, threshold))
-    _scatter(axes, points, labels)
+    for label in sorted(set(labels)):
+        k = max(label, 0)
+        chosen = points[[other == label for other in labels]]
+        look: dict[str, Any] = {"color": _color(k), "marker": _MARKERS[k % len(_MARKERS)], "label": f"class {label}"}
+        axes.scatter(chosen[:, 0], chosen[:, 1], s=30, edgecolor="white", linewidth=0.6, zorder=3, **look)
     names = getattr(X, "columns", ("x1", "x2"))
     axes.set(xlabel=str(names[0]), ylabel=str(names[1]), xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]))
     axes.legend(loc="best", framealpha=0.9)
@@ -174,19 +186,6 @@ def _pyplot() -> Any:
     except ImportError:
         raise ImportError("plotting needs matplotlib: pip install 'autograd_mini[plot]'") from None
     return pyplot
-
-
-# Activation functions and curves.
-
-
-def _plot_activation(axes: Axes, function: Activation, xs: NDArray[np.float64]) -> None:
-    curve = np.array([value_and_grad(function)(x) for x in xs.tolist()])
-    axes.plot(xs, curve[:, 0], color=_BLUE, linewidth=2.2, label="function", zorder=3)
-    axes.plot(xs, curve[:, 1], color=_ORANGE, linewidth=1.8, linestyle="--", label="derivative", zorder=3)
-    axes.axhline(0.0, color=_FAINT, linewidth=0.8)
-    axes.axvline(0.0, color=_FAINT, linewidth=0.8)
-    axes.set_title(activation_title(function))
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _curve(numbers: Any, role: str) -> NDArray[np.float64]:
@@ -208,17 +207,12 @@ def _ticks(feature: NDArray[np.float64], resolution: int) -> NDArray[np.float64]
     return np.linspace(low - around, high + around, resolution)
 
 
-def _labels(y: Any, examples: int, outputs: int) -> list[int]:
-    if len(check_sequence(y, "y")) != examples:
-        raise ValueError(f"expected a class for each of the {examples} examples, but y has the length {len(y)}")
-    return [
-        -1 if outputs == 1 and not is_row(label) and label == -1 else true_class(label, outputs, f"y[{i}]")
-        for i, label in enumerate(np.asarray(y))
-    ]
+def _label(label: Any, outputs: int, role: str) -> int:
+    return -1 if outputs == 1 and not is_row(label) and label == -1 else true_class(label, outputs, role)
 
 
 def _margins(outputs: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
-    """Give for each point and class how far it is ahead of the others: the predicted one is above 0, even in a tie."""
+    """Give each class's lead over the other classes at each point: above 0 for the predicted class, even in a tie."""
     scores = np.column_stack([threshold - outputs, outputs - threshold]) if outputs.shape[1] == 1 else outputs
     others = [np.delete(scores, k, axis=1).max(axis=1) for k in range(scores.shape[1])]
     margins = scores - np.column_stack(others)
@@ -237,14 +231,6 @@ def _fill_regions(axes: Axes, xs: NDArray[np.float64], ys: NDArray[np.float64], 
             regions.set_gid(f"region of class {k}")
         if margin.max() > 0.0 > margin.min():
             axes.contour(xs, ys, margin, levels=[0.0], colors="white", linewidths=1.5)
-
-
-def _scatter(axes: Axes, points: NDArray[np.float64], labels: Sequence[int]) -> None:
-    for label in sorted(set(labels)):
-        k = max(label, 0)
-        chosen = points[[other == label for other in labels]]
-        look: dict[str, Any] = {"color": _color(k), "marker": _MARKERS[k % len(_MARKERS)], "label": f"class {label}"}
-        axes.scatter(chosen[:, 0], chosen[:, 1], s=30, edgecolor="white", linewidth=0.6, zorder=3, **look)
 
 
 def _color(k: int) -> str:

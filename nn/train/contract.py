@@ -23,7 +23,7 @@ _RELATIVE, _ABSOLUTE = 1e-10, 1e-13
 
 
 def foreign_part(model: Module, loss: Loss | None = None) -> str:
-    """Name what is not nn's own in a model and its loss; only the user knows whether that is a pure function."""
+    """Name a part of model or loss that is not nn's own; only its author knows whether it is a pure function."""
     if loss is not None and not name_in(LOSSES, loss):
         return f"the loss {getattr(loss, '__name__', type(loss).__name__)}"
     kind = type(model)

@@ -26,7 +26,7 @@ class Examples(NamedTuple):
     arrays: tuple[Array, Array] | None  # of shape (n, features), and (n,) or (n, outputs), for compiled code
 
     def inputs(self) -> list[list[Value]]:
-        """Give the inputs as Values, also of what was made for compiled code."""
+        """Give the inputs as Values; make them where there are only arrays."""
         if self.values is None and self.arrays is not None:
             return [constants(row) for row in self.arrays[0].tolist()]
         return self.values or []

@@ -22,7 +22,7 @@ from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
 from nn.train.contract import foreign_part
 from nn.train.data import Array, as_examples, as_rows
-from nn.train.objective import check_jit, outputs_along_graph, outputs_through_jit
+from nn.train.objective import outputs_along_graph, outputs_through_jit
 
 Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
@@ -131,10 +131,12 @@ def score(
     return measure(_outputs(model, as_rows(X), jit), examples.targets)  # type: ignore[no-any-return]
 
 
-def check_model(model: Any) -> None:
-    """Check that a model is one."""
+def check_model(model: Any, jit: Any) -> None:
+    """Check a model, and the option whether to compute through jit."""
     if not isinstance(model, Module):
         raise TypeError(f"model must be a Module, such as an MLP, not {describe(model)}")
+    if not (jit is None or isinstance(jit, bool)):
+        raise TypeError(f"jit must be True, False or None, not {describe(jit)}")
 
 
 def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
@@ -146,8 +148,7 @@ def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
 
 
 def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Any]:
-    check_model(model)
-    check_jit(jit)
+    check_model(model, jit)
     if jit is None:
         jit = len(X) * len(model.parameters()) >= _WORTH_COMPILING and not foreign_part(model)
     outputs = outputs_through_jit(model, X) if jit else outputs_along_graph(model, X)

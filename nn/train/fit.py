@@ -27,7 +27,7 @@ from nn.train.data import DataSet, Examples, Stream, as_examples
 from nn.train.evaluation import METRICS, Metric, check_model, metric_function
 from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
-from nn.train.objective import GraphObjective, check_jit, parameters_of
+from nn.train.objective import GraphObjective, parameters_of
 from nn.train.progress import Tell, progress_bar
 from nn.train.stopping import Callback, StoppingRules
 
@@ -99,7 +99,7 @@ def fit(
     metric : str or callable, optional
         A measure to record besides the loss, as for `score`.
     validation : pair of array-like, optional
-        X and y to measure after each epoch, and not to learn from.
+        X and y that are measured after each epoch, and not learned from.
     tol : float, optional
         Stop once the loss of an epoch differs from the one before by no more.
     patience : int, optional
@@ -134,19 +134,19 @@ def fit(
     RuntimeError
         If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
-        If the loss becomes nan or infinite, as with too high a learning rate. The model then has
-        the best parameters so far, or if no epoch is complete those from before.
+        If the loss becomes nan or infinite, as with too high a learning rate. The model then has the best parameters
+        so far, or its first ones if no epoch is complete.
 
     Notes
     -----
     Data and options are checked before any parameter changes. For that the model is called for the first input, and
     the loss and the metric judge all targets against that output.
 
-    Ctrl-C ends training and gives the history. The model then has the best parameters so far: those of the epoch
-    `history.best_epoch`, or before the end of the first epoch those after the last complete step. With `patience` it
-    has the best parameters however training ends, otherwise the last. The loss of an epoch of one batch is measured
-    before the step, so without validation data its best parameters are those from before. Any other exception leaves
-    the parameters of the last complete step.
+    Ctrl-C ends training and gives the history. The model then has the best parameters so far, from the epoch
+    `history.best_epoch`. Before the end of the first epoch it has the parameters after the last complete step, as after
+    any other exception. With `patience` it has the best parameters however training ends; otherwise the last ones. The
+    loss of an epoch of one batch is measured before the step. So without validation data the best parameters are the
+    parameters before that step.
 
     A callback, a metric that is a function, and an iterator X may read `data` and `grad` of parameters. A callback may
     also change them, and may change other parts of the model: training goes on with the model as it then is.
@@ -174,8 +174,7 @@ def fit(
     >>> round(model([10.0]).data, 6)
     21.0
     """
-    check_model(model)
-    check_jit(jit)
+    check_model(model, jit)
     measure = None if metric is None else metric_function(metric, loss)
     optimizer = _optimizer(optimizer, lr, model)
     objective = GraphObjective(model, loss_function(loss), check_not_negative(l2, "l2"), measure is not None)
@@ -206,7 +205,7 @@ def fit(
 
 @dataclass(eq=False)
 class _Training:
-    """A training under way: what it has learned so far, and what it can go back to."""
+    """A training under way: its state, and the parameters that it can go back to."""
 
     graph: GraphObjective
     optimizer: Optimizer
@@ -228,7 +227,7 @@ class _Training:
         self.start = self.latest = self.learner.numbers()
         self.best: Any = None
         self.began = perf_counter()
-        # Whether functions of the user's run between epochs or observations, and may look at the parameters.
+        # Whether a user's functions run between epochs or observations, and may look at the parameters.
         self.is_live = isinstance(self.data, Stream)
         has_own_metric = self.measure is not None and self.history.metric_name not in METRICS
         self.is_watched = self.is_live or has_own_metric or self.rules.callback is not None
