@@ -36,7 +36,7 @@ _TITLES = {
 
 
 def activation_function(activation: str | Activation) -> Activation:
-    """Find an activation function by its name in `ACTIVATIONS`; any function of a Value is its own answer.
+    """Find an activation function by its name in `ACTIVATIONS`; any function of a Value is given back.
 
     `functools.partial(leaky_relu, slope=0.1)` is one with another parameter than the usual one (CISC6000: Neural
     Networks has this slope).

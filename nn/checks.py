@@ -25,7 +25,7 @@ def look_up(table: Mapping[str, T], name: str, kind: str) -> T:
 
 
 def find_function(table: Mapping[str, T], function: str | T, kind: str) -> T:
-    """Find a function by its name in a table; a function is its own answer."""
+    """Find a function by its name in a table; a function is given back."""
     if isinstance(function, str):
         return look_up(table, function, kind)
     if not callable(function):
@@ -124,7 +124,7 @@ def _as_input(x: Any, i: int) -> Any:
     if isinstance(x, Real):
         return Value(x).detach()
     try:
-        identity(x)  # the engine knows best what else it can compute with
+        identity(x)  # the engine decides whether it can compute with other objects
     except TypeError:
         raise TypeError(f"input {i} must be a number or a Value, not {describe(x)}") from None
     return x

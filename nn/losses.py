@@ -190,7 +190,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def loss_function(loss: str | Loss) -> Loss:
-    """Find a loss by its name in `LOSSES`; any function of predictions and targets is its own answer.
+    """Find a loss by its name in `LOSSES`; any function of predictions and targets is given back.
 
     Examples
     --------

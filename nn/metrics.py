@@ -1,4 +1,4 @@
-"""Metrics: how many of a batch's examples are classified right or wrong, as plain numbers."""
+"""Metrics: the part of a batch's examples that are classified right or wrong, as plain numbers."""
 
 from __future__ import annotations
 

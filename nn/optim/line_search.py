@@ -25,7 +25,7 @@ class LineSearch(Optimizer):
     lr : float or callable, optional
         The rate to try first, or a schedule of it.
     decrease : float, optional
-        Which part of the decrease that the gradient promises is enough; from 0 to less than 1.
+        The sufficient part of the decrease that the gradient predicts; from 0 to less than 1.
     shrink : float, optional
         What a rate that went too far is multiplied by; above 0 and less than 1.
 

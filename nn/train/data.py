@@ -111,10 +111,10 @@ class DataSet:
 
 @dataclass
 class Stream:
-    """Pairs (x, y) that are learned from as they arrive; an iteration is an epoch of so many steps.
+    """Pairs (x, y) that training learns from as they arrive; an iteration is an epoch of so many steps.
 
-    No pair is taken from the iterator before it is asked for, and none is kept. Compiled code gets the batches that
-    are shaped like the first one.
+    A pair is taken from the iterator when its batch is made, and not kept. Compiled code gets the batches that are
+    shaped like the first one.
     """
 
     observations: Iterator[Any]

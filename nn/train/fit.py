@@ -139,8 +139,8 @@ def fit(
 
     Notes
     -----
-    Data and options are checked before any parameter changes. For that the model is called for the first input, and
-    the loss and the metric judge all targets against that output.
+    Data and options are checked before any parameter changes. This check calls the model for the first input, then loss
+    and metric with this output as the prediction for every target.
 
     Ctrl-C ends training and gives the history. The model then has the best parameters so far, from the epoch
     `history.best_epoch`. Before the end of the first epoch it has the parameters after the last complete step, as after
@@ -270,7 +270,7 @@ class _Training:
             self.began = perf_counter()
 
     def _epoch(self) -> str:
-        """Train for an epoch and record it; say why it was the last, if so."""
+        """Train for an epoch and record it; give the reason to stop after it, empty if there is none."""
         began, before = perf_counter(), self.learner.numbers()
         figures = self._learn()
         if figures is None:

@@ -64,7 +64,7 @@ class GraphObjective:
         return loss
 
     def check(self, batch: Examples) -> None:
-        """Let the loss judge all targets of a batch, against the model's output for the first input."""
+        """Let the loss check all targets of a batch, with the model's output for the first input as predictions."""
         with no_grad():
             predictions = [self.model(batch.inputs()[0])] * len(batch.targets)
             loss = self._total(predictions, batch.targets)
