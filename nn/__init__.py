@@ -1,4 +1,4 @@
-"""nn: neurons, layers and networks on top of autograd_mini, and what the lecture notes train them with.
+"""nn: neurons, layers and networks on top of autograd_mini, with losses, optimizers, training and pictures.
 
 >>> from nn import MLP, SGD, half_squared_error
 >>> model = MLP(2, [4, 1], activation="tanh", seed=1)
@@ -8,6 +8,10 @@
 ...     loss = optimizer.step(lambda: half_squared_error([model(x) for x in X], y))
 >>> [round(model(x).data) for x in X]
 [0, 1, 1, 0]
+
+Every function checks its arguments before it changes anything. A TypeError says that an argument has the wrong type; a
+ValueError that its value, shape or name is wrong; an ImportError that a library is missing, and how to install it. A
+docstring lists under Raises only what goes beyond that.
 """
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title
@@ -43,52 +47,21 @@ from nn.train.evaluation import METRICS, predict, predict_proba, score
 from nn.train.fit import OPTIMIZERS, fit
 from nn.train.history import History
 
+# fmt: off
 __all__ = [
-    "ACTIVATIONS",
-    "INITIALIZERS",
-    "LOSSES",
-    "METRICS",
-    "MLP",
-    "OPTIMIZERS",
-    "SGD",
-    "Adam",
-    "History",
-    "Layer",
-    "LayerExplanation",
-    "LineSearch",
-    "Module",
-    "NetworkExplanation",
-    "Neuron",
-    "Newton",
-    "Optimizer",
-    "accuracy",
-    "activation_function",
-    "activation_title",
-    "binary_cross_entropy",
-    "binary_cross_entropy_from_logits",
-    "classification_error",
-    "constant",
-    "cosine_decay",
-    "cross_entropy",
-    "cross_entropy_from_logits",
-    "draw_network",
-    "explain_network",
-    "exponential_decay",
-    "fit",
-    "half_squared_error",
-    "hinge",
-    "l2",
-    "load",
-    "load_into",
-    "loss_function",
-    "mean_squared_error",
-    "plot_activations",
-    "plot_curves",
-    "plot_decision_regions",
-    "predict",
-    "predict_proba",
-    "predicted_class",
-    "save",
-    "score",
-    "step_decay",
+    # models
+    "MLP", "Layer", "Module", "Neuron", "load", "load_into", "save",
+    "ACTIVATIONS", "INITIALIZERS", "activation_function", "activation_title",
+    # losses and metrics
+    "LOSSES", "loss_function", "half_squared_error", "mean_squared_error", "hinge", "l2", "cross_entropy",
+    "cross_entropy_from_logits", "binary_cross_entropy", "binary_cross_entropy_from_logits",
+    "METRICS", "accuracy", "classification_error", "predicted_class",
+    # training
+    "fit", "predict", "predict_proba", "score", "History",
+    "OPTIMIZERS", "Adam", "LineSearch", "Newton", "Optimizer", "SGD",
+    "constant", "cosine_decay", "exponential_decay", "step_decay",
+    # pictures and explanations
+    "draw_network", "explain_network", "LayerExplanation", "NetworkExplanation",
+    "plot_activations", "plot_curves", "plot_decision_regions",
 ]
+# fmt: on

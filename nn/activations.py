@@ -36,24 +36,10 @@ _TITLES = {
 
 
 def activation_function(activation: str | Activation) -> Activation:
-    """Find an activation function by its name; a function is its own answer.
+    """Find an activation function by its name in `ACTIVATIONS`; any function of a Value is given back.
 
-    Parameters
-    ----------
-    activation : str or callable
-        A key of `ACTIVATIONS`, or any function of a Value. For another parameter than the usual
-        one, `functools.partial(leaky_relu, slope=0.1)` (CISC6000: Neural Networks has this slope).
-
-    Returns
-    -------
-    callable
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-    TypeError
-        If `activation` is neither a name nor a function.
+    `functools.partial(leaky_relu, slope=0.1)` is one with another parameter than the usual one (CISC6000: Neural
+    Networks has this slope).
 
     Examples
     --------

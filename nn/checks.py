@@ -25,12 +25,17 @@ def look_up(table: Mapping[str, T], name: str, kind: str) -> T:
 
 
 def find_function(table: Mapping[str, T], function: str | T, kind: str) -> T:
-    """Find a function by its name in a table; a function is its own answer."""
+    """Find a function by its name in a table; a function is given back."""
     if isinstance(function, str):
         return look_up(table, function, kind)
     if not callable(function):
         raise TypeError(f"{kind} must be a name or a function, not {describe(function)}")
     return function
+
+
+def name_in(table: Mapping[str, Any], function: Any) -> str:
+    """Find the name that a table has for a function; empty for a user's own."""
+    return next((name for name, known in table.items() if known is function), "")
 
 
 # Numbers.
@@ -119,7 +124,7 @@ def _as_input(x: Any, i: int) -> Any:
     if isinstance(x, Real):
         return Value(x).detach()
     try:
-        identity(x)  # the engine knows best what else it can compute with
+        identity(x)  # the engine decides whether it can compute with other objects
     except TypeError:
         raise TypeError(f"input {i} must be a number or a Value, not {describe(x)}") from None
     return x

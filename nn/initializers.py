@@ -41,11 +41,7 @@ def zeros(nin: int, nout: int) -> Draw:
 
 
 INITIALIZERS: dict[str, Callable[[int, int], Draw]] = {
-    "uniform": uniform,
-    "normal": normal,
-    "xavier": xavier,
-    "he": he,
-    "zeros": zeros,
+    function.__name__: function for function in (uniform, normal, xavier, he, zeros)
 }
 
 

@@ -33,11 +33,6 @@ class Layer(Module):
     neurons : list of Neuron
     activation : callable
 
-    Raises
-    ------
-    ValueError, TypeError
-        As for `Neuron`, and for the softmax of a single unit.
-
     Examples
     --------
     >>> layer = Layer(3, 2, activation="softmax", init="zeros")
@@ -72,21 +67,8 @@ class Layer(Module):
     def from_matrix(cls, matrix: Any, *, activation: str | Activation | None = None, bias: bool = True) -> Self:
         """Make a layer from a matrix of its weights and biases (Neural Networks, chapter 1, section 1.2).
 
-        Parameters
-        ----------
-        matrix : nested sequences or array of real number, shape (nout, nin + 1)
-            One row for each unit; the last column is the bias.
-        activation : str or callable, optional
-            As for `Layer`.
-        bias : bool, optional
-            False for a matrix of shape (nout, nin), all of whose columns are weights.
-
-        Raises
-        ------
-        ValueError
-            If `matrix` is no matrix, is empty, or contains nan or inf.
-        TypeError
-            If it contains something else than numbers.
+        The matrix has a row for each unit, and the shape (nout, nin + 1); its last column is the bias. With
+        `bias=False` all columns are weights, and the shape is (nout, nin).
 
         Examples
         --------

@@ -1,11 +1,12 @@
 """Losses: how wrong a batch of predictions is, as one Value to minimize; knows nothing of models and training.
 
-Every loss takes the outputs of a model for the examples of a batch, and as many targets. An output is a number or
-Value, or a row of them. A loss sums over the outputs of an example, and gives the mean over the examples: so the
-gradient of a batch is the mean of its examples' gradients (Neural Networks, chapter 1, section 1.4).
+Every loss takes the predictions, the outputs of a model for the examples of a batch, and as many targets. An output is
+a number or Value, or a row of them. A loss sums over the outputs of an example, and gives the mean over the examples,
+a Value, or a float if no prediction is a Value. So the gradient of a batch is the mean of its examples' gradients
+(Neural Networks, chapter 1, section 1.4).
 
-Losses compute with numbers and Values. While `jit` traces them, predictions and targets are not known, and none can
-be refused. Compiled code then gives nan for invalid ones.
+A loss refuses targets and predictions outside of its range. While `jit` traces it, their numbers are not known:
+compiled code gives nan for invalid ones.
 """
 
 from __future__ import annotations
@@ -35,32 +36,19 @@ def half_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
     targets : sequence of real number, or of rows of them
         Shaped like `predictions`.
 
-    Returns
-    -------
-    Value, or float if no prediction is a Value
-
-    Raises
-    ------
-    ValueError
-        If the batch is empty, the shapes differ, or a loss finds a target or prediction out of its range.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
     >>> half_squared_error([3.0, 1.0], [1.0, 1.0])
     1.0
     """
-    pairs = _pairs(predictions, targets)
-    errors = [y - t for y, t in pairs]
+    errors = [y - t for y, t in _pairs(predictions, targets)]
     return dot(errors, errors) / (2 * len(predictions))
 
 
 def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Mean squared error, sum over outputs of (y - t)**2 (CISC6000: Neural Networks, Error Measure).
 
-    For several outputs this is PyTorch's `mse_loss` times their number: the mean is over examples alone. Parameters,
-    result and errors are those of `half_squared_error`.
+    For several outputs this is PyTorch's `mse_loss` times their number: the mean is over examples alone.
 
     Examples
     --------
@@ -72,23 +60,15 @@ def mean_squared_error(predictions: Sequence[Any], targets: Sequence[Any]) -> An
     >>> round(mean_squared_error([[0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], targets), 2)
     0.71
     """
-    pairs = _pairs(predictions, targets)
-    errors = [y - t for y, t in pairs]
+    errors = [y - t for y, t in _pairs(predictions, targets)]
     return dot(errors, errors) / len(predictions)
 
 
 def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Binary cross-entropy of probabilities, -(t log p + (1 - t) log(1 - p)) (Lecture 11: Neural Networks).
 
-    Infinite for a prediction of exactly 0 or 1 that is wrong; `binary_cross_entropy_from_logits`
-    stays finite. Result and errors are those of `half_squared_error`.
-
-    Parameters
-    ----------
-    predictions : sequence of Value or real number, or of rows of them
-        Probabilities of the class 1, from a sigmoid.
-    targets : sequence of real number, or of rows of them
-        Classes 0 and 1, or probabilities.
+    Predictions are probabilities of the class 1, from a sigmoid. Targets are the classes 0 and 1, or probabilities. The
+    loss is infinite for a prediction of exactly 0 or 1 that is wrong; `binary_cross_entropy_from_logits` stays finite.
 
     Examples
     --------
@@ -106,15 +86,8 @@ def binary_cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> 
 def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Binary cross-entropy of sigmoid(z), from z, stable for every z (Chapter 11: Neural Network, section 11.2).
 
-    -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z). Result and errors are those of
-    `half_squared_error`.
-
-    Parameters
-    ----------
-    predictions : sequence of Value or real number, or of rows of them
-        Logits: a sigmoid would turn them into probabilities.
-    targets : sequence of real number, or of rows of them
-        Classes 0 and 1, or probabilities.
+    Predictions are logits: a sigmoid would turn them into probabilities. Targets are the classes 0 and 1, or
+    probabilities. -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
 
     Examples
     --------
@@ -130,15 +103,9 @@ def binary_cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequen
 def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Cross-entropy of probabilities, -sum over classes of t_k log p_k (Chapter 11: Neural Network, eq. 11.4).
 
-    Infinite where a probability of exactly 0 meets a target above 0; `cross_entropy_from_logits`
-    stays finite. Result and errors are those of `half_squared_error`.
-
-    Parameters
-    ----------
-    predictions : sequence of rows of Value or real number
-        For each example the probabilities of all classes, from a softmax.
-    targets : sequence of int, or of rows of real number
-        For each example its class, counted from 0, or the probabilities that all classes should have.
+    A prediction is a row of the probabilities of all classes, from a softmax. A target is a class, counted from 0, or a
+    row of the probabilities that the classes should have. The loss is infinite where a probability of exactly 0 meets a
+    target above 0; `cross_entropy_from_logits` stays finite.
 
     Examples
     --------
@@ -163,13 +130,8 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k.
 
-    Targets are those of `cross_entropy`, result and errors those of `half_squared_error`.
-
-    Parameters
-    ----------
-    predictions : sequence of rows of Value or real number
-        For each example the logits of all classes: a softmax would turn them into probabilities.
-    targets : sequence of int, or of rows of real number
+    A prediction is a row of the logits of all classes: a softmax would turn them into probabilities. Targets are as for
+    `cross_entropy`.
 
     Examples
     --------
@@ -184,14 +146,7 @@ def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]
 def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     """Hinge loss, max(0, 1 - t s), of scores for the classes -1 and 1 (the loss of micrograd's demo).
 
-    Result and errors are those of `half_squared_error`.
-
-    Parameters
-    ----------
-    predictions : sequence of Value or real number, or of rows of them
-        Scores: positive for the class 1.
-    targets : sequence of int, or of rows of them
-        Classes, -1 or 1.
+    Predictions are scores, positive for the class 1. Targets are the classes -1 and 1.
 
     Examples
     --------
@@ -211,23 +166,8 @@ def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 def l2(weights: Iterable[Any], strength: float) -> Any:
     """L2 regularization, strength / 2 times the sum of w**2 (Chapter 11: Neural Network, section 11.3).
 
-    It is added to a loss. Its gradient is strength * w.
-
-    Parameters
-    ----------
-    weights : iterable of Value or real number
-        `model.weights()`: biases stay free.
-    strength : float
-        Lambda, 0 or more.
-
-    Returns
-    -------
-    Value, or float if no weight is a Value
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `strength` is no real number from 0 on.
+    It is added to a loss, for `model.weights()`: biases stay free. Its gradient is strength * w. The strength, the
+    notes' lambda, is 0 or more.
 
     Examples
     --------
@@ -250,23 +190,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def loss_function(loss: str | Loss) -> Loss:
-    """Find a loss by its name; a function is its own answer.
-
-    Parameters
-    ----------
-    loss : str or callable
-        A key of `LOSSES`, or any function of predictions and targets.
-
-    Returns
-    -------
-    callable
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-    TypeError
-        If `loss` is neither a name nor a function.
+    """Find a loss by its name in `LOSSES`; any function of predictions and targets is given back.
 
     Examples
     --------
@@ -322,7 +246,7 @@ def _rows(predictions: Any, targets: Any) -> tuple[list[tuple[list[Any], int | l
 
 
 def _check_probabilities(numbers: Iterable[Any], role: str, hint: str = "") -> list[Any]:
-    """Refuse what is no probability; of traced numbers give the conditions that they must meet."""
+    """Refuse a number that is no probability; of traced numbers give the conditions that they must meet."""
     conditions = []
     for number in numbers:
         if is_traced(number) or not isinstance(number, (Value, Real)):
@@ -333,7 +257,7 @@ def _check_probabilities(numbers: Iterable[Any], role: str, hint: str = "") -> l
 
 
 def _check_distribution(row: Sequence[Any], role: str, hint: str = "") -> list[Any]:
-    """Refuse what is no distribution; of traced numbers give the conditions that they must meet."""
+    """Refuse a row that is no distribution; of traced numbers give the conditions that they must meet."""
     conditions = _check_probabilities(row, f"probability in {role}", hint)
     if conditions:
         return [*conditions, _within(sum(row), 1.0 - _ROUNDING, 1.0 + _ROUNDING)]

@@ -1,4 +1,4 @@
-"""Metrics: how many of a batch's examples are classified right or wrong, as plain numbers."""
+"""Metrics: the part of a batch's examples that are classified right or wrong, as plain numbers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,6 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
     -------
     float
 
-    Raises
-    ------
-    ValueError
-        If the batch is empty, the lengths differ, or a class is out of range.
-    TypeError
-        If something is neither a Value nor a real number.
-
     Examples
     --------
     The first network of CISC6000: Neural Networks:
@@ -44,7 +37,8 @@ def classification_error(predictions: Sequence[Any], targets: Sequence[Any], thr
     """
     check_batch(predictions, targets)
     wrong = [
-        predicted_class(prediction, threshold) != _true_class(target, prediction, f"targets[{i}]")
+        predicted_class(prediction, threshold)
+        != true_class(target, len(prediction) if is_row(prediction) else 1, f"targets[{i}]")
         for i, (prediction, target) in enumerate(zip(predictions, targets))
     ]
     return wrong.count(True) / len(wrong)
@@ -66,12 +60,6 @@ def accuracy(predictions: Sequence[Any], targets: Sequence[Any], threshold: floa
 def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
     """Give the class that a model's output for one example says: 0 or 1 for one output, counted from 0 for a row.
 
-    Parameters
-    ----------
-    prediction : Value or real number, or a row of them
-    threshold : float, optional
-        As for `classification_error`.
-
     Examples
     --------
     >>> predicted_class([0.1, 0.7, 0.2]), predicted_class(0.3)
@@ -82,12 +70,13 @@ def predicted_class(prediction: Any, threshold: float = 0.5) -> int:
     return int(as_numbers(prediction) > threshold)
 
 
-def _true_class(target: Any, prediction: Any, role: str) -> int:
-    if is_row(prediction):
+def true_class(target: Any, outputs: int, role: str) -> int:
+    """Give the class that a target says, of a model with so many outputs: 0 or 1 for one output."""
+    if outputs > 1:
         if not is_row(target):
-            return check_class(target, len(prediction), role)
-        if len(target) != len(prediction):
-            raise ValueError(f"{role} has {len(target)} entries for {len(prediction)} classes")
+            return check_class(target, outputs, role)
+        if len(target) != outputs:
+            raise ValueError(f"{role} has {len(target)} entries for {outputs} classes")
         return _largest(target)
     if is_row(target) or not isinstance(target, Real):
         raise TypeError(f"{role} must be a class, not {describe(target)}")

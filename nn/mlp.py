@@ -38,13 +38,6 @@ class MLP(Module):
     ----------
     layers : list of Layer
 
-    Raises
-    ------
-    ValueError
-        If there is no layer, a size is less than 1 or a name unknown.
-    TypeError
-        If an argument is of the wrong type.
-
     Examples
     --------
     >>> model = MLP(2, [4, 1], activation="tanh", output_activation="sigmoid", seed=1)
@@ -80,18 +73,7 @@ class MLP(Module):
 
     @classmethod
     def from_layers(cls, layers: Iterable[Layer]) -> Self:
-        """Make a network of layers that exist already.
-
-        Parameters
-        ----------
-        layers : iterable of Layer
-
-        Raises
-        ------
-        ValueError
-            If there is no layer, or one has not as many inputs as the one before has units.
-        TypeError
-            If something is no Layer.
+        """Make a network of layers that exist already, each with as many inputs as the one before has units.
 
         Examples
         --------
@@ -123,7 +105,7 @@ class MLP(Module):
         return signals[0] if len(signals) == 1 else signals
 
     def parameters(self) -> list[Value]:
-        """List the parameters of one layer after another; those of a layer that is there twice, once."""
+        """List the parameters of one layer after another; a layer that is there twice counts once."""
         return list(dict.fromkeys(parameter for layer in self.layers for parameter in layer.parameters()))
 
     def __repr__(self) -> str:
@@ -140,4 +122,7 @@ def layers_of(model: Any) -> list[Layer]:
         layer = Layer(len(model.w), 1, activation=model.activation, init="zeros")
         layer.neurons = [model]
         return [layer]
-    raise TypeError(f"expected an MLP, a Layer or a Neuron, not {describe(model)}")
+    raise TypeError(
+        f"expected layers one after another, an MLP, a Layer or a Neuron, not {describe(model)}; "
+        "autograd_mini.draw and autograd_mini.explain show any graph node by node"
+    )

@@ -1,4 +1,4 @@
-"""Module: what neurons, layers and networks have in common, their parameters."""
+"""Module: the base of neurons, layers and networks; it finds their parameters."""
 
 from __future__ import annotations
 
@@ -82,8 +82,6 @@ class Module:
         >>> from nn import Neuron
         >>> neuron = Neuron(2, nonlin=False)
         >>> neuron([1.0, 2.0]).backward()
-        >>> neuron.b.grad
-        1.0
         >>> neuron.zero_grad()
         >>> neuron.b.grad
         0.0
@@ -109,10 +107,6 @@ class Module:
         ------
         KeyError
             If an array is missing, or there is one that this module has no place for.
-        ValueError
-            If an array has the wrong shape, or contains nan or inf.
-        TypeError
-            If `state` is no mapping, or contains something else than arrays of numbers.
 
         Examples
         --------
@@ -138,20 +132,7 @@ class Module:
         So a model becomes a function of its parameters, which `grad` or `hessian` can transform:
         `lambda values: loss(model.with_parameters(values))`.
 
-        Parameters
-        ----------
-        values : sequence of Value or real number
-            In the order of `parameters()`.
-
-        Returns
-        -------
-        Module
-            Shares nothing with this one that either could change.
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer values than parameters.
+        The values are in the order of `parameters()`. The copy shares nothing with this module that one could change.
 
         Examples
         --------
@@ -162,7 +143,7 @@ class Module:
         parameters = self.parameters()
         if len(values) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
-        # deepcopy takes for copied what its memo holds; it is keyed by identity
+        # deepcopy's memo maps the identity of an object to its copy
         return copy.deepcopy(self, {id(parameter): value for parameter, value in zip(parameters, values)})
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
@@ -172,7 +153,7 @@ class Module:
 
 
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
-    """List what a module or a container consists of, with the attribute or place of each part."""
+    """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
         return list(vars(thing).items())
     if isinstance(thing, Mapping):

@@ -41,13 +41,6 @@ class Neuron(Module):
     b : Value or None
     activation : callable
 
-    Raises
-    ------
-    ValueError
-        If `nin` is less than 1, a name is unknown, `activation` is softmax or contradicts `nonlin`.
-    TypeError
-        If an argument is of the wrong type.
-
     Examples
     --------
     >>> neuron = Neuron(2, activation="sigmoid", init="zeros")
@@ -86,23 +79,7 @@ class Neuron(Module):
         return self.activation is not identity
 
     def __call__(self, x: Any) -> Any:
-        """Compute the output for one example.
-
-        Parameters
-        ----------
-        x : sequence of Value or real number
-
-        Returns
-        -------
-        Value
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer inputs than weights.
-        TypeError
-            If an input is neither a Value nor a real number.
-        """
+        """Compute the output for one example, a sequence of `nin` Values or real numbers."""
         return self.forward(as_inputs(x, len(self.w)))
 
     def forward(self, inputs: list[Any]) -> Any:

@@ -23,7 +23,7 @@ from autograd_mini import identity, softmax
 from autograd_mini.engine.checks import describe
 from autograd_mini.show.files import write_file
 from nn.activations import ACTIVATIONS, Activation, activation_function
-from nn.checks import finite_array
+from nn.checks import finite_array, name_in
 from nn.layer import Layer
 from nn.mlp import MLP, layers_of
 from nn.module import Module
@@ -47,23 +47,8 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     layer or neuron is a `Sequential` too; any other module is saved under the names of its
     `state_dict`.
 
-    Parameters
-    ----------
-    model : Module
-    path : str or path-like
-        An existing file is replaced once the new one is complete, not before: whatever interrupts
-        the writing, the old one stays whole.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is nan or infinite, or there is none.
-    TypeError
-        If `model` is no Module.
-    OSError
-        If the file can't be written, for example because there is no such folder.
-    ImportError
-        If safetensors is not installed.
+    An existing file is replaced once the new one is complete, not before: whatever interrupts the writing, the old one
+    stays whole.
 
     Examples
     --------
@@ -89,28 +74,16 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Make the model that was saved to a file.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    MLP, Layer or Neuron
-        Whichever was saved.
+    """Make the model that was saved to a file: an MLP, a Layer or a Neuron.
 
     Raises
     ------
     ValueError
-        If the file is truncated, damaged or no safetensors file; or if it does not describe a
-        model that can be made anew, for which there is `load_into`: one that PyTorch saved, or a
-        class of your own, or with shared parameters or an activation that has no name in
-        `nn.ACTIVATIONS` (`functools.partial(leaky_relu, slope=0.1)` of one that has is fine).
+        If the file is truncated, damaged or no safetensors file; or if it does not describe a model that can be made
+        anew. `load_into` reads files of such models: of PyTorch, of a class of your own, of one with shared parameters
+        or an activation that has no name in `nn.ACTIVATIONS` (`functools.partial` of one that has a name is fine).
     FileNotFoundError
         If there is no such file.
-    ImportError
-        If safetensors is not installed.
 
     Examples
     --------
@@ -121,9 +94,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     ...     load(f"{folder}/unit.safetensors")
     SigmoidNeuron(3)
     """
-    arrays, metadata = _read(path)
     try:
-        return _rebuild(arrays, _architecture(metadata))
+        return _rebuild(*_read(path))
     except ValueError as error:
         raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
 
@@ -134,24 +106,13 @@ def load_into(model: Module, path: str | os.PathLike[str]) -> None:
     The file may come from `save`, or from PyTorch: its `Linear`s are taken in their order, whatever
     modules without parameters stand between them, and float32 and float16 become float64.
 
-    Parameters
-    ----------
-    model : Module
-        Of the same shape as the one that was saved.
-    path : str or path-like
-
     Raises
     ------
     ValueError
-        If the file is truncated, damaged or no safetensors file; if the number, names or shapes of
-        its tensors don't fit the model, or one contains nan, inf or something else than floats; or
-        if it was saved with other activations.
-    TypeError
-        If `model` is no Module.
+        If the file is truncated, damaged or no safetensors file; if the number, names or shapes of its tensors don't
+        fit the model; if one contains nan, inf or no floats; or if it was saved with other activations.
     FileNotFoundError
         If there is no such file.
-    ImportError
-        If safetensors is not installed.
 
     Examples
     --------
@@ -166,9 +127,8 @@ def load_into(model: Module, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(model, Module):
         raise TypeError(f"load_into needs a Module, such as an MLP, not {describe(model)}")
-    arrays, metadata = _read(path)
     try:
-        _assign(model, arrays, _architecture(metadata))
+        _assign(model, *_read(path))
     except ValueError as error:
         raise ValueError(f"can't load {os.fspath(path)!r} into this {type(model).__name__}: {error}") from error
 
@@ -204,9 +164,12 @@ def _named_arrays(model: Module) -> Arrays:
 
 
 def _by_layer(arrays: Arrays) -> list[Tensors]:
-    """Sort the tensors of a `Sequential` by their place in it; check that they are those of `Linear`s."""
+    """Sort the tensors of a `Sequential` by their place in it; check that each belongs to a `Linear`."""
+    for name in arrays:
+        if not re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(weight|bias)", name):
+            raise ValueError(f"unexpected tensor {name!r}: a Sequential of Linears has 0.weight, 0.bias, …")
     layers = []
-    for place in sorted({_place(name) for name in arrays}):
+    for place in sorted({int(name.partition(".")[0]) for name in arrays}):
         weight, bias = arrays.get(f"{place}.weight"), arrays.get(f"{place}.bias")
         if weight is None:
             raise ValueError(f"there is a {place}.bias, but no {place}.weight")
@@ -216,13 +179,6 @@ def _by_layer(arrays: Arrays) -> list[Tensors]:
             raise ValueError(f"{place}.bias must have the shape {weight.shape[:1]}, but has {bias.shape}")
         layers.append((weight, bias))
     return layers
-
-
-def _place(name: str) -> int:
-    match = re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(weight|bias)", name)
-    if match is None:
-        raise ValueError(f"unexpected tensor {name!r}: those of a Sequential of Linears are called 0.weight, 0.bias, …")
-    return int(match[1])
 
 
 def _outline(layers: Sequence[Tensors]) -> str:
@@ -297,13 +253,12 @@ def _activations(model: Module) -> list[Any] | None:
     layers = layers_of(model)
     described = [_description(layer.activation) for layer in layers]
     shared = len(model.parameters()) < sum(array.size for array in _named_arrays(model).values())
-    return None if None in described or shared or not all(map(_is_uniform, layers)) else described
-
-
-def _is_uniform(layer: Layer) -> bool:
-    """Tell whether every unit has the activation that the layer says."""
-    of_unit = identity if layer.activation is softmax else layer.activation
-    return all(neuron.activation is of_unit for neuron in layer.neurons)
+    uniform = all(
+        neuron.activation is (identity if layer.activation is softmax else layer.activation)
+        for layer in layers
+        for neuron in layer.neurons
+    )
+    return None if None in described or shared or not uniform else described
 
 
 def _description(activation: Activation) -> Any:
@@ -312,8 +267,8 @@ def _description(activation: Activation) -> Any:
     if isinstance(activation, partial) and not activation.args:
         function = activation.func
         parameters = {key: float(x) if isinstance(x, Real) else x for key, x in activation.keywords.items()}
-    name = next((name for name, known in ACTIVATIONS.items() if known is function), None)
-    if name is None or not all(map(_is_finite, parameters.values())):
+    name = name_in(ACTIVATIONS, function)
+    if not name or not all(map(_is_finite, parameters.values())):
         return None
     return [name, parameters] if parameters else name
 
@@ -340,8 +295,8 @@ def _is_finite(number: Any) -> bool:
 # Files.
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
-    """Read tensors and metadata, and refuse what can be no parameters."""
+def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any] | None]:
+    """Read tensors and architecture; refuse a tensor that can't hold parameters."""
     safetensors = _safetensors()
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)!r}")
@@ -353,11 +308,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
                 if dtype not in _FLOATS:
                     raise ValueError(f"{name} has the type {dtype}; expected floats: {', '.join(_FLOATS)}")
                 arrays[name] = finite_array(file.get_tensor(name), name)
-            return arrays, file.metadata() or {}
+            return arrays, _architecture(file.metadata() or {})
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)!r} is truncated, damaged or no safetensors file: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"can't load {os.fspath(path)!r}: {error}") from error
+        raise ValueError(f"it is truncated, damaged or no safetensors file: {error}") from error
 
 
 def _architecture(metadata: Mapping[str, str]) -> dict[str, Any] | None:

@@ -17,21 +17,14 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
-    lr : float or callable, optional
-        The learning rate, or a schedule: a function of the number of steps done so far.
+    parameters, lr
+        As for `Optimizer`.
     betas : tuple of float, optional
         How much of the running means of the gradient and of its square is kept.
     eps : float, optional
         Added to the root of the mean square, which may be 0.
     weight_decay : float, optional
         Added to each gradient, times the parameter, biases included; `nn.l2` leaves them free.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a number is out of range; also as for `Optimizer`.
 
     Examples
     --------

@@ -20,12 +20,12 @@ class LineSearch(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
+    parameters
+        As for `Optimizer`.
     lr : float or callable, optional
         The rate to try first, or a schedule of it.
     decrease : float, optional
-        Which part of the decrease that the gradient promises is enough; from 0 to less than 1.
+        The sufficient part of the decrease that the gradient predicts; from 0 to less than 1.
     shrink : float, optional
         What a rate that went too far is multiplied by; above 0 and less than 1.
 
@@ -33,11 +33,6 @@ class LineSearch(Optimizer):
     ----------
     chosen_lr : float
         The learning rate of the last step; 0 before the first and where the search found none.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a number is out of range; also as for `Optimizer`.
 
     Examples
     --------

@@ -19,15 +19,10 @@ class Newton(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
+    parameters
+        As for `Optimizer`.
     lr : float or callable, optional
         The part of Newton's step to take, or a schedule of it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `Optimizer`.
 
     Examples
     --------

@@ -27,23 +27,8 @@ class Optimizer:
     parameters : iterable of Value
         `model.parameters()`, or some of them.
     lr : float or callable
-        The learning rate, or a function that gives it for the number of steps done so far.
-
-    Attributes
-    ----------
-    parameters : list of Value
-    lr : float or callable
-        May be assigned to between steps.
-    steps : int
-        How many were done.
-
-    Raises
-    ------
-    ValueError
-        If `lr` is not positive and finite, there is no parameter, or one is there twice.
-    TypeError
-        If `lr` is no number and no function, or a parameter no Value that was given rather than
-        computed.
+        The learning rate, or a schedule: a function that gives it for the number of steps done so far. The attribute
+        `lr` may be assigned to between steps; `steps` is the number of steps done.
 
     Examples
     --------
@@ -71,25 +56,10 @@ class Optimizer:
             parameter.grad = 0.0
 
     def step(self, closure: Closure | None = None) -> Value | None:
-        """Change the parameters once.
+        """Change the parameters once, along the gradients that `backward()` has left in them.
 
-        Parameters
-        ----------
-        closure : callable, optional
-            Computes the loss, a Value, whose gradients the step then computes. Without it they are the gradients that
-            `backward()` has left in the parameters.
-
-        Returns
-        -------
-        Value or None
-            The loss before the step, if there is a closure.
-
-        Raises
-        ------
-        TypeError
-            If the closure gives no Value.
-        ValueError
-            If a schedule gives a learning rate that is negative, infinite or nan.
+        A closure computes the loss, a Value. With a closure the step computes the gradients, and returns the loss
+        before the step.
         """
         rate = self._rate()
         loss = None if closure is None else self._backpropagate(closure)

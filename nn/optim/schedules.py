@@ -10,7 +10,7 @@ from nn.optim.optimizer import Schedule
 
 
 def constant(lr: float) -> Schedule:
-    """Give the same learning rate for every step; errors are those of `step_decay`.
+    """Give the same learning rate for every step.
 
     Examples
     --------
@@ -22,27 +22,7 @@ def constant(lr: float) -> Schedule:
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
-    """Multiply the learning rate by a factor every so many steps (PyTorch's StepLR).
-
-    Parameters
-    ----------
-    lr : float
-        The learning rate of the first step.
-    every : int
-        How many steps it stays the same.
-    factor : float, optional
-
-    Returns
-    -------
-    callable
-        The schedule, for the `lr` of an optimizer.
-
-    Raises
-    ------
-    ValueError
-        If `lr` or `factor` is not positive and finite, or `every` less than 1.
-    TypeError
-        If one is no number.
+    """Multiply the learning rate by a factor every so many steps; it starts with `lr` (PyTorch's StepLR).
 
     Examples
     --------
@@ -57,8 +37,6 @@ def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
 def exponential_decay(lr: float, factor: float) -> Schedule:
     """Multiply the learning rate by a factor after each step (PyTorch's ExponentialLR).
 
-    Parameters and errors are those of `step_decay`.
-
     Examples
     --------
     >>> exponential_decay(0.8, factor=0.5)(3)
@@ -70,21 +48,7 @@ def exponential_decay(lr: float, factor: float) -> Schedule:
 def cosine_decay(lr: float, steps: int, floor: float = 0.0) -> Schedule:
     """Lower the learning rate along half a cosine wave, and then keep it (Loshchilov and Hutter 2017, equation 5).
 
-    Parameters
-    ----------
-    lr : float
-        The learning rate of the first step.
-    steps : int
-        After how many steps the lowest rate is reached.
-    floor : float, optional
-        The lowest rate.
-
-    Raises
-    ------
-    ValueError
-        If `lr` is not positive and finite, `steps` less than 1, or `floor` negative or above `lr`.
-    TypeError
-        If one is no number.
+    It starts with `lr`, and is `floor` after so many steps.
 
     Examples
     --------

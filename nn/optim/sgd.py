@@ -18,10 +18,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    parameters : iterable of Value
-        `model.parameters()`, or some of them.
-    lr : float or callable
-        The learning rate, or a schedule: a function of the number of steps done so far.
+    parameters, lr
+        As for `Optimizer`.
     momentum : float, optional
         How much of the last step's velocity is kept, v <- momentum * v + gradient; the step goes
         along v (Polyak 1964).
@@ -29,11 +27,6 @@ class SGD(Optimizer):
         Go along gradient + momentum * v instead (Nesterov 1983, as Sutskever et al. 2013 write it).
     weight_decay : float, optional
         Added to each gradient, times the parameter, biases included; `nn.l2` leaves them free.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a number is out of range, or Nesterov's method has no momentum; also as for `Optimizer`.
 
     Examples
     --------

@@ -1,30 +1,30 @@
 """The delta rule made visible: every unit's delta, and the weight gradients that follow from it.
 
 As in From Logistic Regression to Neural Network, CISC6000: Neural Networks, and Chapter 11: Neural Network, the deltas
-go from layer to layer by a recurrence. Of the engine only local derivatives are asked, those of activations and of the
-loss: no graph of the network is built, and no `.grad` is read or changed.
+go from layer to layer by a recurrence. The engine gives the derivatives of activations and loss alone: no graph of the
+network is built, and no `.grad` is read or changed.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
+from autograd_mini import dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.format import bracketed, columns, number
-from nn.activations import ACTIVATIONS, Activation, activation_title
-from nn.checks import as_array, as_inputs, as_numbers, is_row
+from nn.activations import ACTIVATIONS, activation_title
+from nn.checks import as_array, as_inputs, as_numbers, is_row, name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss, loss_function
-from nn.mlp import MLP, layers_of
-from nn.neuron import Neuron
+from nn.mlp import layers_of
 from nn.show.views import unit_names
 
 Array = NDArray[np.float64]
@@ -62,8 +62,6 @@ _CANONICAL = {
 
 _MOST_TERMS = 6  # of a sum that is written out in full
 
-_DIGITS = 4
-
 _CELL = '<td style="text-align:left; white-space:nowrap">'
 
 
@@ -78,7 +76,7 @@ class LayerExplanation:
     activation : str
         The title of the activation h, such as `"Sigmoid"`.
     names, input_names : tuple of str
-        What the units, and what they take, are called.
+        The names of the units, and of their inputs.
     inputs : array of shape (inputs,)
         The y_i of the layer before, or the example itself.
     weight : array of shape (units, inputs)
@@ -86,11 +84,11 @@ class LayerExplanation:
     z, y : array of shape (units,)
         The weighted sums, and the outputs y = h(z).
     slope : array of shape (units,), or (units, units) for softmax
-        h'(z); of softmax, whose outputs depend on all sums, the derivatives of y_k for z_j at [k, j].
+        h'(z); for softmax dy_k/dz_j at [k, j].
     slope_formula : str
     output_grad : array of shape (units,)
-        dE/dy: the loss's own derivatives for the last layer, for any other the sums of w * delta over
-        the units that follow (equation 7).
+        dE/dy: for the last layer the derivatives of the loss; for any other the sums of w * delta over the next
+        layer's units (equation 7).
     delta : array of shape (units,)
         dE/dz, which is h'(z) * dE/dy (equations 10 and 11).
     weight_grad : array of shape (units, inputs)
@@ -124,8 +122,8 @@ class LayerExplanation:
 class NetworkExplanation:
     """The forward and the backward pass of one example through a network; `explain_network` makes it.
 
-    `print` shows it as text, Jupyter as tables: how every number comes about if there are not too many,
-    else shapes and norms by layer.
+    `print` shows it as text, Jupyter as tables: how every number is computed if there are not too many, else shapes and
+    norms by layer.
 
     Attributes
     ----------
@@ -139,8 +137,8 @@ class NetworkExplanation:
     error : float
         E, the loss of this example.
     canonical_delta : array or None
-        ŷ - t, if the loss is the one whose canonical link gives the outputs, or takes them for logits
-        (Chapter 11: Neural Network, equation 11.6); it then equals the last layer's delta.
+        ŷ - t, which is the last layer's delta if the last activation is the loss's canonical link, or if the loss
+        takes logits of linear units (Chapter 11: Neural Network, equation 11.6).
     limit : int
         The most parameters for which every number is shown.
     """
@@ -153,19 +151,34 @@ class NetworkExplanation:
     canonical_delta: Array | None
     limit: int
 
-    @property
-    def shows_units(self) -> bool:
-        """Whether there are few enough parameters to show every unit and weight."""
-        parameters = [array for layer in self.layers for array in (layer.weight, layer.bias) if array is not None]
-        return sum(array.size for array in parameters) <= self.limit
-
     def __str__(self) -> str:
-        return _text(self)
+        paragraphs = []
+        for paragraph, tables in _contents(self):
+            lines = [paragraph]
+            for caption, rows in tables:
+                lines += [f"  {caption}"] if caption else []
+                laid_out = (
+                    [f"  {name}: {', '.join(cells)}" for name, *cells in rows] if caption else columns(rows, "  ")
+                )
+                lines += [f"  {line}" for line in laid_out]
+            paragraphs.append("\n".join(lines))
+        return "\n\n".join(paragraphs)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return _html(self)
+        parts = []
+        for paragraph, tables in _contents(self):
+            parts.append(f"<p>{_markup(paragraph)}</p>")
+            for caption, rows in tables:
+                parts.append(f'<table><caption style="text-align:left">{_markup(caption)}</caption><tbody>')
+                for row in rows:
+                    name, *cells = map(_markup, row)
+                    start, end = ("<th>", "</th>") if row is rows[0] and not caption else (_CELL, "</td>")
+                    cells_of_row = "".join(f"{start}{cell}{end}" for cell in cells)
+                    parts.append(f'<tr><th scope="row">{name}</th>{cells_of_row}</tr>')
+                parts.append("</tbody></table>")
+        return f"<div>{''.join(parts)}</div>"
 
 
 def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit: int = 100) -> NetworkExplanation:
@@ -176,9 +189,12 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
     of this example. The rule is that of From Logistic Regression to Neural Network, equations 6 to 15; CISC6000:
     Neural Networks, Back propagation of delta; and Chapter 11: Neural Network, equations 11.5 to 11.12.
 
+    Where a layer is there twice, each place has its own share of the gradient; `backward()` adds them.
+
     Parameters
     ----------
     model : MLP, Layer or Neuron
+        Must compute its layers one after another.
     x : sequence of Value or real number
         One example.
     target : real number, or a row of them
@@ -187,23 +203,6 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets.
     limit : int, optional
         The most parameters for which every number is shown; a larger network is shown by layer.
-
-    Returns
-    -------
-    NetworkExplanation
-
-    Raises
-    ------
-    ValueError
-        If `x` or `target` has the wrong shape, the target contains nan or inf or does not suit the
-        loss, the loss is unknown, `limit` is less than 1, or the model computes something else than
-        its layers one after another.
-    TypeError
-        If `model` is none of these, or something else than numbers stands where they should.
-
-    Notes
-    -----
-    Where a layer is there twice, each place has its own share of the gradient; `backward()` adds them.
 
     Examples
     --------
@@ -224,9 +223,9 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         x2 → y: ∂E/∂w = 2 · (-0.125) = -0.25
         1 → y: ∂E/∂b = -0.125
     """
-    layers, criterion = _stack(model), loss_function(loss)
+    layers, criterion = layers_of(model), loss_function(loss)
     check_count(limit, "limit")
-    example = _floats(as_inputs(x, len(layers[0].neurons[0].w)))
+    example = as_numbers(as_inputs(x, len(layers[0].neurons[0].w)))
     wanted = as_array(target if is_row(target) else [target], "target").tolist()
     wanted = wanted if is_row(target) else wanted[0]
     with no_grad():
@@ -235,12 +234,13 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         _check_outputs(model, example, outputs)
     error, slopes = value_and_grad(lambda y: criterion([y if len(y) > 1 else y[0]], [wanted]))(outputs)
     explained = _backward(layers, [([], example), *passes], np.array(slopes))
-    link = (_name(layers[-1].activation, ACTIVATIONS), _name(criterion, LOSSES))
+    loss_name = name_in(LOSSES, criterion)
+    link = (name_in(ACTIVATIONS, layers[-1].activation), loss_name)
     return NetworkExplanation(
         layers=explained,
         target=wanted,
         loss=str(getattr(criterion, "__name__", "loss")),
-        loss_slope_formula=_LOSS_SLOPES.get(_name(criterion, LOSSES), "∂E/∂y"),
+        loss_slope_formula=_LOSS_SLOPES.get(loss_name, "∂E/∂y"),
         error=float(error),
         canonical_delta=explained[-1].delta if link in _CANONICAL else None,
         limit=limit,
@@ -250,33 +250,14 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
 # The two passes.
 
 
-def _stack(model: Any) -> list[Layer]:
-    if not isinstance(model, (MLP, Layer, Neuron)):
-        raise TypeError(
-            "explain_network needs layers one after another, an MLP, a Layer or a Neuron, not "
-            f"{describe(model)}; autograd_mini.explain shows any graph node by node"
-        )
-    return layers_of(model)
-
-
-def _name(function: Any, table: Mapping[str, Any]) -> str:
-    """Find the name that a table has for a function; empty for a user's own."""
-    return next((name for name, known in table.items() if known is function), "")
-
-
-def _forward(layers: Sequence[Layer], signals: Sequence[float]) -> list[tuple[list[float], list[float]]]:
+def _forward(layers: Sequence[Layer], signals: list[float]) -> list[tuple[list[float], list[float]]]:
     """Compute each layer's z and y."""
     passes = []
     for layer in layers:
         z = [dot(unit.w, signals) if unit.b is None else dot(unit.w, signals, unit.b) for unit in layer.neurons]
-        signals = _floats(softmax(z) if layer.activation is softmax else [layer.activation(s) for s in z])
-        passes.append((_floats(z), signals))
+        signals = as_numbers(softmax(z) if layer.activation is softmax else [layer.activation(s) for s in z])
+        passes.append((as_numbers(z), signals))
     return passes
-
-
-def _floats(numbers: Iterable[Any]) -> list[float]:
-    """Read parameters or results; `with_parameters` may have put numbers in the place of Values."""
-    return [x.data if isinstance(x, Value) else float(x) for x in numbers]
 
 
 def _check_outputs(model: Any, example: list[float], outputs: list[float]) -> None:
@@ -293,17 +274,20 @@ def _check_outputs(model: Any, example: list[float], outputs: list[float]) -> No
 def _backward(
     layers: Sequence[Layer], passes: Sequence[tuple[list[float], list[float]]], output_grad: Array
 ) -> tuple[LayerExplanation, ...]:
-    """Go back through the layers: each delta from those of the layer that follows."""
+    """Go back through the layers: each delta follows from the deltas of the next layer."""
     explained: list[LayerExplanation] = []
     names = unit_names(layers)
     with np.errstate(all="ignore"):  # inf * 0 is nan, as in the engine
         for i in reversed(range(len(layers))):
             layer, inputs = layers[i], np.array(passes[i][1])
             bare = getattr(layer.activation, "func", layer.activation)  # a partial's function
-            weight = np.array([_floats(unit.w) for unit in layer.neurons])
-            bias = np.array(_floats(unit.b for unit in layer.neurons if unit.b is not None))
+            weight = np.array([as_numbers(unit.w) for unit in layer.neurons])
+            bias = np.array([as_numbers(unit.b) for unit in layer.neurons if unit.b is not None])
             z, y = np.array(passes[i + 1])
-            slope = _slope(layer.activation, z, y)
+            if layer.activation is softmax:
+                slope = np.diag(y) - np.outer(y, y)
+            else:
+                slope = np.array([value_and_grad(layer.activation)(s)[1] for s in z.tolist()])
             delta = slope * output_grad if slope.ndim == 1 else output_grad @ slope
             explained.append(
                 LayerExplanation(
@@ -316,7 +300,7 @@ def _backward(
                     z=z,
                     y=y,
                     slope=slope,
-                    slope_formula=_SLOPES.get(_name(bare, ACTIVATIONS), "h'(z)"),
+                    slope_formula=_SLOPES.get(name_in(ACTIVATIONS, bare), "h'(z)"),
                     output_grad=output_grad,
                     delta=delta,
                     weight_grad=np.outer(delta, inputs),
@@ -327,12 +311,7 @@ def _backward(
     return tuple(reversed(explained))
 
 
-def _slope(activation: Activation, z: Array, y: Array) -> Array:
-    """Compute h'(z)."""
-    if activation is softmax:
-        return np.diag(y) - np.outer(y, y)
-    return np.array([value_and_grad(activation)(s)[1] for s in z.tolist()])
-
+_number = partial(number, digits=4)
 
 # What both forms of the explanation say: paragraphs, each with tables below it, and the cells of their rows.
 
@@ -350,7 +329,8 @@ def _contents(network: NetworkExplanation) -> list[tuple[str, list[Table]]]:
     layers, last = network.layers, len(network.layers)
     x, t = layers[0].inputs.tolist(), network.target
     title = f"E = {_number(network.error)} ({network.loss}) for x = {_row(x)}, t = {_row(t)}"
-    if not network.shows_units:
+    parameters = [array for layer in layers for array in (layer.weight, layer.bias) if array is not None]
+    if sum(array.size for array in parameters) > network.limit:
         norms = [_norms(i, layer) for i, layer in reversed(list(enumerate(layers, start=1)))]
         head = ["layer", "h", "W", "‖z‖", "‖y‖", "‖δ‖", "‖∂E/∂W‖"]
         return [(title, []), (_BY_LAYER, [("", [head, *norms])]), *((note, []) for note in _canonical(network))]
@@ -441,42 +421,8 @@ def _first_and_last(parts: Row) -> Row:
     return parts if len(parts) <= _MOST_TERMS else [*parts[: _MOST_TERMS - 2], "…", parts[-1]]
 
 
-def _number(x: float) -> str:
-    return number(x, _DIGITS)
-
-
 def _factor(x: float) -> str:
     return bracketed(_number(x))
-
-
-# The two forms.
-
-
-def _text(network: NetworkExplanation) -> str:
-    paragraphs = []
-    for paragraph, tables in _contents(network):
-        lines = [paragraph]
-        for caption, rows in tables:
-            lines += [f"  {caption}"] if caption else []
-            laid_out = [f"  {name}: {', '.join(cells)}" for name, *cells in rows] if caption else columns(rows, "  ")
-            lines += [f"  {line}" for line in laid_out]
-        paragraphs.append("\n".join(lines))
-    return "\n\n".join(paragraphs)
-
-
-def _html(network: NetworkExplanation) -> str:
-    parts = []
-    for paragraph, tables in _contents(network):
-        parts.append(f"<p>{_markup(paragraph)}</p>")
-        for caption, rows in tables:
-            parts.append(f'<table><caption style="text-align:left">{_markup(caption)}</caption><tbody>')
-            for row in rows:
-                name, *cells = map(_markup, row)
-                start, end = ("<th>", "</th>") if row is rows[0] and not caption else (_CELL, "</td>")
-                cells_of_row = "".join(f"{start}{cell}{end}" for cell in cells)
-                parts.append(f'<tr><th scope="row">{name}</th>{cells_of_row}</tr>')
-            parts.append("</tbody></table>")
-    return f"<div>{''.join(parts)}</div>"
 
 
 def _markup(formula: str) -> str:

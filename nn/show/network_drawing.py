@@ -56,19 +56,6 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
         How many rows a column has at most; a larger layer is drawn as its first units, an ellipsis,
         and its last.
 
-    Returns
-    -------
-    autograd_mini.Drawing
-        Shown by Jupyter; saved by `save`.
-
-    Raises
-    ------
-    ValueError
-        If `x` has not as many numbers as the network has inputs, `edges` is something else, or
-        `limit` is less than 3.
-    TypeError
-        If `model` is none of these, or `x` contains something else than numbers.
-
     Examples
     --------
     >>> from nn import MLP
@@ -112,7 +99,7 @@ def _activations(layers: Sequence[Layer], x: Any) -> list[list[float]]:
 
 
 def _places(size: int, limit: int) -> list[int | None]:
-    """List the units of a column that are drawn, one below the other; None stands for those that are left out."""
+    """List the units of a column that are drawn, one below the other; None stands for the units left out."""
     return [*range(size)] if size <= limit else [*range(limit - 2), None, size - 1]
 
 
@@ -133,25 +120,10 @@ def _weights(
 # The picture in DOT: neato draws every node where it is told to.
 
 
-_GRAPH = {
-    "layout": "neato",
-    "outputorder": "edgesfirst",
-    "bgcolor": "white",
-    "splines": "line",
-    "fontname": FONT,
-    "fontsize": "10",
-    "fontcolor": FAINT,
-}
-_NODES = {
-    "shape": "circle",
-    "fixedsize": "true",
-    "width": str(_UNIT),
-    "style": "filled",
-    "color": INK,
-    "fontname": FONT,
-    "fontsize": "11",
-    "fontcolor": INK,
-}
+_FONT = {"fontname": FONT, "fontsize": "10", "fontcolor": FAINT}
+_GRAPH = {"layout": "neato", "outputorder": "edgesfirst", "bgcolor": "white", "splines": "line", **_FONT}
+_CIRCLE = {"shape": "circle", "fixedsize": "true", "width": str(_UNIT), "style": "filled", "color": INK}
+_NODES = _CIRCLE | _FONT | {"fontsize": "11", "fontcolor": INK}
 _EDGES = {"arrowhead": "none"}
 _TEXT = {"shape": "plaintext", "fixedsize": "false", "style": "", "fontcolor": FAINT, "margin": "0"}
 
@@ -162,7 +134,7 @@ def _add_units(
     names: Sequence[Sequence[str]],
     activations: Sequence[Sequence[float]] | None,
 ) -> None:
-    """Add a circle for each unit, and an ellipsis for those that are left out."""
+    """Add a circle for each unit, and an ellipsis for the units left out."""
     for i, column in enumerate(columns):
         for row, place in enumerate(column):
             pos = _position(i, column, row)

@@ -13,8 +13,8 @@ from autograd_mini import no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.format import COLORS, tinted
 from nn.activations import Activation, activation_function, activation_title
-from nn.checks import as_numbers, check_class, check_sequence, finite_array, is_row
-from nn.metrics import predicted_class
+from nn.checks import as_numbers, check_sequence, finite_array, is_row
+from nn.metrics import true_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,31 +38,11 @@ _MARGIN = 0.1  # around the examples, as a part of their range
 def plot_activations(
     activations: Iterable[str | Activation] = FIGURE_1, *, xlim: tuple[float, float] = (-4.0, 4.0)
 ) -> Figure:
-    """Plot activation functions and their derivatives as the engine computes them.
+    """Plot activation functions and their derivatives as the engine computes them, from `xlim[0]` to `xlim[1]`.
 
-    Parameters
-    ----------
-    activations : iterable of str or callable, optional
-        Names in `nn.ACTIVATIONS` or functions of a Value; the six of From Logistic Regression to Neural
-        Network, Figure 1, unless given.
-    xlim : pair of float, optional
-        From where to where.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One pair of axes for each function, on which the first line is the function, the second its
-        derivative.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, there is none, one is softmax, which is a function of a whole layer,
-        or `xlim` is no range.
-    TypeError
-        If something is neither a name nor a function.
-    ImportError
-        If matplotlib is not installed.
+    The functions are names in `nn.ACTIVATIONS` or functions of a Value; the six of From Logistic Regression to Neural
+    Network, Figure 1, unless given. Each has its own axes in the figure. The first line on them is the function, the
+    second its derivative.
 
     Examples
     --------
@@ -71,7 +51,12 @@ def plot_activations(
     ['ReLU', 'Tanh']
     """
     pyplot = _pyplot()
-    functions = _unit_functions(activations)
+    names = [activations] if isinstance(activations, str) else list(activations)
+    functions = [activation_function(name) for name in names]
+    if not functions:
+        raise ValueError("there is no activation function to plot")
+    if softmax in functions:
+        raise ValueError("softmax is a function of a whole layer's outputs, not of one x, and has no curve")
     low, high = finite_array(xlim, "xlim", (2,))
     if not low < high:
         raise ValueError(f"xlim must go from a lower to a higher number, not from {low} to {high}")
@@ -82,7 +67,13 @@ def plot_activations(
         rows, columns, figsize=(3.4 * columns, 2.6 * rows + 0.4), squeeze=False, layout="constrained"
     )
     for axes, function in zip(grid.flat, functions):
-        _plot_activation(axes, function, xs)
+        curve = np.array([value_and_grad(function)(x) for x in xs.tolist()])
+        axes.plot(xs, curve[:, 0], color=_BLUE, linewidth=2.2, label="function", zorder=3)
+        axes.plot(xs, curve[:, 1], color=_ORANGE, linewidth=1.8, linestyle="--", label="derivative", zorder=3)
+        axes.axhline(0.0, color=_FAINT, linewidth=0.8)
+        axes.axvline(0.0, color=_FAINT, linewidth=0.8)
+        axes.set_title(activation_title(function))
+        axes.spines[["top", "right"]].set_visible(False)
     for axes in grid.flat[len(functions) :]:
         axes.remove()
     figure.legend(handles=grid[0, 0].get_lines()[:2], loc="outside lower center", ncols=2, frameon=False)
@@ -101,19 +92,6 @@ def plot_curves(curves: Mapping[str, Sequence[float]], ax: Axes | None = None, *
     ylabel : str, optional
         What the numbers are.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        If there is no curve, or one is empty.
-    TypeError
-        If `curves` is no mapping from names to sequences of numbers.
-    ImportError
-        If matplotlib is not installed.
-
     Examples
     --------
     >>> axes = plot_curves({"training": [0.9, 0.5, 0.3], "validation": [1.0, 0.7, 0.8]})
@@ -128,19 +106,13 @@ def plot_curves(curves: Mapping[str, Sequence[float]], ax: Axes | None = None, *
         raise ValueError("there is no curve to plot")
     axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")[1] if ax is None else ax
     for i, (name, ys) in enumerate(numbers.items()):
-        axes.plot(
-            np.arange(1, len(ys) + 1),
-            ys,
-            label=name,
-            color=_LINE_COLORS[i % len(_LINE_COLORS)],
-            linestyle=_LINES[i % len(_LINES)],
-            linewidth=2,
-            marker="o" if len(ys) == 1 else None,
-        )
+        look: dict[str, Any] = {"color": _LINE_COLORS[i % len(_LINE_COLORS)], "linestyle": _LINES[i % len(_LINES)]}
+        marker = "o" if len(ys) == 1 else None
+        axes.plot(np.arange(1, len(ys) + 1), ys, label=name, linewidth=2, marker=marker, **look)
     axes.set(xlabel="epoch", ylabel=ylabel)
     axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
-    _unframe(axes)
+    axes.spines[["top", "right"]].set_visible(False)
     return axes
 
 
@@ -172,20 +144,6 @@ def plot_decision_regions(
     resolution : int, optional
         Along how many columns and rows the model is evaluated.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ValueError
-        If `X` is not of shape (n, 2) or contains nan or inf, there is not one class in `y` for each
-        example, a class is out of range, or the model gives nan or inf.
-    TypeError
-        If `model` is no function, or something else than numbers stands where they should.
-    ImportError
-        If matplotlib is not installed.
-
     Examples
     --------
     >>> from nn import Neuron
@@ -197,15 +155,25 @@ def plot_decision_regions(
     pyplot = _pyplot()
     if not callable(model):
         raise TypeError(f"model must be a function of two features, not {describe(model)}")
-    points = _points(X)
+    points = finite_array(X, "X")
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"X must have a row of two features for each example, but has the shape {points.shape}")
     if check_count(resolution, "resolution") < 2:
         raise ValueError("resolution must be at least 2, not 1")
     xs, ys = _ticks(points[:, 0], resolution), _ticks(points[:, 1], resolution)
-    outputs = _outputs(model, [[a, b] for b in ys.tolist() for a in xs.tolist()])
-    labels = _labels(y, len(points), outputs.shape[1])
+    with no_grad():
+        rows = [as_numbers(model([a, b])) for b in ys.tolist() for a in xs.tolist()]
+    outputs = finite_array([row if is_row(row) else [row] for row in rows], "what the model gives")
+    if len(check_sequence(y, "y")) != len(points):
+        raise ValueError(f"expected a class for each of the {len(points)} examples, but y has the length {len(y)}")
+    labels = [_label(label, outputs.shape[1], f"y[{i}]") for i, label in enumerate(np.asarray(y))]
     axes = pyplot.subplots(figsize=(5.6, 4.6), layout="constrained")[1] if ax is None else ax
     _fill_regions(axes, xs, ys, _margins(outputs, threshold))
-    _scatter(axes, points, labels)
+    for label in sorted(set(labels)):
+        k = max(label, 0)
+        chosen = points[[other == label for other in labels]]
+        look: dict[str, Any] = {"color": _color(k), "marker": _MARKERS[k % len(_MARKERS)], "label": f"class {label}"}
+        axes.scatter(chosen[:, 0], chosen[:, 1], s=30, edgecolor="white", linewidth=0.6, zorder=3, **look)
     names = getattr(X, "columns", ("x1", "x2"))
     axes.set(xlabel=str(names[0]), ylabel=str(names[1]), xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]))
     axes.legend(loc="best", framealpha=0.9)
@@ -218,33 +186,6 @@ def _pyplot() -> Any:
     except ImportError:
         raise ImportError("plotting needs matplotlib: pip install 'autograd_mini[plot]'") from None
     return pyplot
-
-
-def _unframe(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-# Activation functions and curves.
-
-
-def _unit_functions(activations: Iterable[str | Activation]) -> list[Activation]:
-    names = [activations] if isinstance(activations, str) else list(activations)
-    functions = [activation_function(name) for name in names]
-    if not functions:
-        raise ValueError("there is no activation function to plot")
-    if softmax in functions:
-        raise ValueError("softmax is a function of a whole layer's outputs, not of one x, and has no curve")
-    return functions
-
-
-def _plot_activation(axes: Axes, function: Activation, xs: NDArray[np.float64]) -> None:
-    curve = np.array([value_and_grad(function)(x) for x in xs.tolist()])
-    axes.plot(xs, curve[:, 0], color=_BLUE, linewidth=2.2, label="function", zorder=3)
-    axes.plot(xs, curve[:, 1], color=_ORANGE, linewidth=1.8, linestyle="--", label="derivative", zorder=3)
-    axes.axhline(0.0, color=_FAINT, linewidth=0.8)
-    axes.axvline(0.0, color=_FAINT, linewidth=0.8)
-    axes.set_title(activation_title(function))
-    _unframe(axes)
 
 
 def _curve(numbers: Any, role: str) -> NDArray[np.float64]:
@@ -260,54 +201,25 @@ def _curve(numbers: Any, role: str) -> NDArray[np.float64]:
 # Decision regions.
 
 
-def _points(X: Any) -> NDArray[np.float64]:
-    points = finite_array(X, "X")
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(f"X must have a row of two features for each example, but has the shape {points.shape}")
-    return points
-
-
 def _ticks(feature: NDArray[np.float64], resolution: int) -> NDArray[np.float64]:
     low, high = feature.min(), feature.max()
     around = _MARGIN * (high - low) or 1.0  # all examples may have the same
     return np.linspace(low - around, high + around, resolution)
 
 
-def _outputs(model: Callable[[Any], Any], points: Iterable[list[float]]) -> NDArray[np.float64]:
-    """Evaluate the model: a row of outputs for each point."""
-    with no_grad():
-        rows = [as_numbers(model(point)) for point in points]
-    return finite_array([row if is_row(row) else [row] for row in rows], "what the model gives")
-
-
-def _labels(y: Any, examples: int, outputs: int) -> list[int]:
-    if len(check_sequence(y, "y")) != examples:
-        raise ValueError(f"expected a class for each of the {examples} examples, but y has the length {len(y)}")
-    return [_label(label, outputs, f"y[{i}]") for i, label in enumerate(np.asarray(y))]
-
-
 def _label(label: Any, outputs: int, role: str) -> int:
-    if is_row(label):
-        if len(label) != outputs:
-            raise ValueError(f"{role} has {len(label)} entries for {outputs} outputs")
-        return predicted_class(label)
-    if outputs == 1 and label == -1:
-        return -1
-    return check_class(label, max(outputs, 2), role)
+    return -1 if outputs == 1 and not is_row(label) and label == -1 else true_class(label, outputs, role)
 
 
 def _margins(outputs: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
-    """Give for each point and class how far it is ahead of the others: the predicted one is above 0, even in a tie."""
+    """Give each class's lead over the other classes at each point: above 0 for the predicted class, even in a tie."""
     scores = np.column_stack([threshold - outputs, outputs - threshold]) if outputs.shape[1] == 1 else outputs
-    margins = np.empty_like(scores)
-    for k in range(scores.shape[1]):
-        margins[:, k] = scores[:, k] - np.delete(scores, k, axis=1).max(axis=1)
-    winners = np.arange(len(scores)), scores.argmax(axis=1)
+    others = [np.delete(scores, k, axis=1).max(axis=1) for k in range(scores.shape[1])]
+    margins = scores - np.column_stack(others)
+    wins = np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
     barely = np.finfo(np.float64).tiny
-    of_winners = np.maximum(margins[winners], barely)
-    margins = np.minimum(margins, -barely)
-    margins[winners] = of_winners
-    return margins
+    ahead: NDArray[np.float64] = np.where(wins, np.maximum(margins, barely), np.minimum(margins, -barely))
+    return ahead
 
 
 def _fill_regions(axes: Axes, xs: NDArray[np.float64], ys: NDArray[np.float64], margins: NDArray[np.float64]) -> None:
@@ -319,23 +231,6 @@ def _fill_regions(axes: Axes, xs: NDArray[np.float64], ys: NDArray[np.float64], 
             regions.set_gid(f"region of class {k}")
         if margin.max() > 0.0 > margin.min():
             axes.contour(xs, ys, margin, levels=[0.0], colors="white", linewidths=1.5)
-
-
-def _scatter(axes: Axes, points: NDArray[np.float64], labels: Sequence[int]) -> None:
-    for label in sorted(set(labels)):
-        k = max(label, 0)
-        chosen = points[[other == label for other in labels]]
-        axes.scatter(
-            chosen[:, 0],
-            chosen[:, 1],
-            s=30,
-            color=_color(k),
-            marker=_MARKERS[k % len(_MARKERS)],
-            edgecolor="white",
-            linewidth=0.6,
-            label=f"class {label}",
-            zorder=3,
-        )
 
 
 def _color(k: int) -> str:

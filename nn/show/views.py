@@ -1,4 +1,4 @@
-"""A neuron, a layer and an MLP seen as one thing: layers one after another, and what their units are called."""
+"""The names of a network's inputs and units, in texts and pictures."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 import autograd_mini
 from autograd_mini import Value
 from nn.activations import activation_title
+from nn.checks import name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss
 from nn.mlp import MLP
@@ -22,8 +23,8 @@ _RELATIVE, _ABSOLUTE = 1e-10, 1e-13
 
 
 def foreign_part(model: Module, loss: Loss | None = None) -> str:
-    """Name what is not nn's own in a model and its loss; only the user knows whether that is a pure function."""
-    if not (loss is None or any(loss is own for own in LOSSES.values())):
+    """Name a part of model or loss that is not nn's own; only its author knows whether it is a pure function."""
+    if loss is not None and not name_in(LOSSES, loss):
         return f"the loss {getattr(loss, '__name__', type(loss).__name__)}"
     kind = type(model)
     if kind not in (MLP, Layer, Neuron) or any(hasattr(kind, name) for name in vars(model)):

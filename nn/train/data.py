@@ -19,23 +19,14 @@ Array = NDArray[np.float64]
 
 
 class Examples(NamedTuple):
-    """Examples to compute with, for the graph or for compiled code.
+    """Examples to compute with, for the graph or for compiled code."""
 
-    Attributes
-    ----------
-    targets : list of float or int, or of rows of them
-    values : list of list of Value, or None
-        The inputs for the graph: constants, made once so that no step of training has to make them again.
-    arrays : tuple of array, or None
-        Inputs and targets for compiled code, of shape (n, features), and (n,) or (n, outputs).
-    """
-
-    targets: list[Any]
-    values: list[list[Value]] | None
-    arrays: tuple[Array, Array] | None
+    targets: list[Any]  # numbers, or rows of them
+    values: list[list[Value]] | None  # the graph's inputs: constants, made once and not in each step
+    arrays: tuple[Array, Array] | None  # of shape (n, features), and (n,) or (n, outputs), for compiled code
 
     def inputs(self) -> list[list[Value]]:
-        """Give the inputs as Values, also of what was made for compiled code."""
+        """Give the inputs as Values; make them where there are only arrays."""
         if self.values is None and self.arrays is not None:
             return [constants(row) for row in self.arrays[0].tolist()]
         return self.values or []
@@ -120,10 +111,10 @@ class DataSet:
 
 @dataclass
 class Stream:
-    """Pairs (x, y) that are learned from as they arrive; an iteration is an epoch of so many steps.
+    """Pairs (x, y) that training learns from as they arrive; an iteration is an epoch of so many steps.
 
-    No pair is taken from the iterator before it is asked for, and none is kept. Compiled code gets the batches that
-    are shaped like the first one.
+    A pair is taken from the iterator when its batch is made, and not kept. Compiled code gets the batches that are
+    shaped like the first one.
     """
 
     observations: Iterator[Any]

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value, sigmoid, softmax
 from autograd_mini.engine.checks import describe
-from nn.checks import find_function, is_row
+from nn.checks import find_function, is_row, name_in
 from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
 from nn.train.contract import foreign_part
 from nn.train.data import Array, as_examples, as_rows
-from nn.train.objective import check_jit, outputs_along_graph, outputs_through_jit
+from nn.train.objective import outputs_along_graph, outputs_through_jit
 
 Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
@@ -51,22 +51,11 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
         `hinge`), and else 0, or -1 for `hinge`. Any other loss, and none, gives the outputs.
     jit : bool, optional
         Whether to compute through `autograd_mini.jit`. Unless given, a model that is all nn's own goes through jit
-        where that takes less time. For other models True has the contract of `fit`.
+        where that takes less time. For other models True has the contract of `fit`, checked on some of the outputs.
 
     Returns
     -------
     array of int of shape (n,), or of float of shape (n,) or (n, outputs)
-
-    Raises
-    ------
-    ValueError
-        If X has the wrong shape or contains nan or inf, or the loss is unknown; with `jit=True` also if
-        the compiled outputs of a user's model differ from its own.
-    TypeError
-        If X contains something else than numbers, `model` is no Module, or with `jit=True` the
-        model can't be traced.
-    ImportError
-        With `jit=True`, if llvmlite is not installed.
 
     Examples
     --------
@@ -87,24 +76,10 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
 
 
 def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None = None) -> NDArray[np.float64]:
-    """Compute the probabilities that a classifier's outputs say.
+    """Compute the probabilities that a classifier's outputs say; arguments are as for `predict`.
 
-    Parameters
-    ----------
-    model, X, jit
-        As for `predict`.
-    loss : str or callable
-        The loss that the model was trained with: one of the four cross-entropies.
-
-    Returns
-    -------
-    array of float
-        Of shape (n,), the probability of class 1, for a single output; else of shape (n, outputs).
-
-    Raises
-    ------
-    ValueError
-        If the loss is another one, whose outputs are no probabilities. All other errors are those of `predict`.
+    The model was trained with `loss`, one of the four cross-entropies. The array has the shape (n,), with the
+    probability of class 1, for a single output, and else (n, outputs).
 
     Examples
     --------
@@ -133,29 +108,14 @@ def score(
     loss: str | Loss | None = None,
     jit: bool | None = None,
 ) -> float:
-    """Measure a model on data.
+    """Measure a model on data; `model`, `X`, `loss` and `jit` are as for `predict`.
 
     Parameters
     ----------
-    model, X, jit
-        As for `predict`.
     y : array-like of shape (n,) or (n, outputs)
     metric : str or callable, optional
-        `"accuracy"`, `"classification_error"`, a loss's name, or a function of outputs and targets
-        that gives a number.
-    loss : str or callable, optional
-        The loss that the model was trained with. The accuracy of a model with a single output needs it, to
-        tell where one class ends: see `predict`.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, a label is out of range, a name is unknown, or the loss does not say where one class
-        ends. All other errors are those of `predict`.
+        A key of `nn.METRICS`, or a function of outputs and targets that gives a number. The accuracy of a model with a
+        single output needs the loss too, to tell where one class ends.
 
     Examples
     --------
@@ -171,10 +131,12 @@ def score(
     return measure(_outputs(model, as_rows(X), jit), examples.targets)  # type: ignore[no-any-return]
 
 
-def check_model(model: Any) -> None:
-    """Check that a model is one."""
+def check_model(model: Any, jit: Any) -> None:
+    """Check a model, and the option whether to compute through jit."""
     if not isinstance(model, Module):
         raise TypeError(f"model must be a Module, such as an MLP, not {describe(model)}")
+    if not (jit is None or isinstance(jit, bool)):
+        raise TypeError(f"jit must be True, False or None, not {describe(jit)}")
 
 
 def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
@@ -186,8 +148,7 @@ def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
 
 
 def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Any]:
-    check_model(model)
-    check_jit(jit)
+    check_model(model, jit)
     if jit is None:
         jit = len(X) * len(model.parameters()) >= _WORTH_COMPILING and not foreign_part(model)
     outputs = outputs_through_jit(model, X) if jit else outputs_along_graph(model, X)
@@ -220,5 +181,4 @@ def _name_of(loss: str | Loss | None) -> str:
     if loss is None:
         return "None"
     function = loss_function(loss)
-    names = [name for name, known in LOSSES.items() if known is function]
-    return names[0] if names else str(getattr(function, "__name__", "a function"))
+    return name_in(LOSSES, function) or str(getattr(function, "__name__", "a function"))

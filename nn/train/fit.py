@@ -27,7 +27,7 @@ from nn.train.data import DataSet, Examples, Stream, as_examples
 from nn.train.evaluation import METRICS, Metric, check_model, metric_function
 from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
-from nn.train.objective import GraphObjective, check_jit, parameters_of
+from nn.train.objective import GraphObjective, parameters_of
 from nn.train.progress import Tell, progress_bar
 from nn.train.stopping import Callback, StoppingRules
 
@@ -99,7 +99,7 @@ def fit(
     metric : str or callable, optional
         A measure to record besides the loss, as for `score`.
     validation : pair of array-like, optional
-        X and y to measure after each epoch, and not to learn from.
+        X and y that are measured after each epoch, and not learned from.
     tol : float, optional
         Stop once the loss of an epoch differs from the one before by no more.
     patience : int, optional
@@ -117,6 +117,7 @@ def fit(
         Unless given, through jit if model and loss are all nn's own. True compiles your own models and losses as
         well. Its contract: they are pure functions of parameters and examples, with no randomness, no memory and
         nothing else that changes, and the loss is the mean over the examples. This is checked on the first batch.
+        Without llvmlite compiled code runs on NumPy; with few examples in a batch it is slower than the graph.
 
     Returns
     -------
@@ -126,28 +127,26 @@ def fit(
     Raises
     ------
     ValueError
-        If X or y has the wrong shape, contains nan or inf or is empty, their lengths differ, a label is out of range,
-        a name is unknown, an option out of range, nothing would ever end training, or the optimizer has parameters
-        that the model has not; with `jit=True` also if loss or gradient of the first batch differ from the graph's.
+        If nothing would ever end training, or the optimizer has parameters that the model does not have; with
+        `jit=True` also if loss or gradient of the first batch differ from the graph's.
     TypeError
-        If there is something else than numbers in X or y, or an argument is of the wrong type; with
-        `jit=True` also if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
+        With `jit=True`, if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
     RuntimeError
         If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
-        If the loss becomes nan or infinite, as with too high a learning rate. The model then has
-        the best parameters so far, or if no epoch is complete those from before.
+        If the loss becomes nan or infinite, as with too high a learning rate. The model then has the best parameters
+        so far, or its first ones if no epoch is complete.
 
     Notes
     -----
-    Data and options are checked before any parameter changes. For that the model is called for the first input, and
-    the loss and the metric judge all targets against that output.
+    Data and options are checked before any parameter changes. This check calls the model for the first input, then loss
+    and metric with this output as the prediction for every target.
 
-    Ctrl-C ends training and gives the history. The model then has the best parameters so far: those of the epoch
-    `history.best_epoch`, or before the end of the first epoch those after the last complete step. With `patience` it
-    has the best parameters however training ends, otherwise the last. The loss of an epoch of one batch is measured
-    before the step, so without validation data its best parameters are those from before. Any other exception leaves
-    the parameters of the last complete step.
+    Ctrl-C ends training and gives the history. The model then has the best parameters so far, from the epoch
+    `history.best_epoch`. Before the end of the first epoch it has the parameters after the last complete step, as after
+    any other exception. With `patience` it has the best parameters however training ends; otherwise the last ones. The
+    loss of an epoch of one batch is measured before the step. So without validation data the best parameters are the
+    parameters before that step.
 
     A callback, a metric that is a function, and an iterator X may read `data` and `grad` of parameters. A callback may
     also change them, and may change other parts of the model: training goes on with the model as it then is.
@@ -175,21 +174,29 @@ def fit(
     >>> round(model([10.0]).data, 6)
     21.0
     """
-    check_model(model)
-    check_jit(jit)
+    check_model(model, jit)
     measure = None if metric is None else metric_function(metric, loss)
     optimizer = _optimizer(optimizer, lr, model)
     objective = GraphObjective(model, loss_function(loss), check_not_negative(l2, "l2"), measure is not None)
     rules = StoppingRules(epochs, tol, patience, max_seconds, callback)
-    held_out = None if validation is None else _held_out(validation)
+    held_out = None
+    if validation is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise TypeError(f"validation must be a pair (X, y), not {describe(validation)}")
+        held_out = as_examples(*validation, "validation X", "validation y")
     size = None if batch_size is None else check_count(batch_size, "batch_size")
     history = History(metric if isinstance(metric, str) else "metric")
     data: DataSet | Stream
     if y is None:
         steps = 100 if steps_per_epoch is None else check_count(steps_per_epoch, "steps_per_epoch")
-        data = Stream(_check_stream(X), size or 1, steps)
+        if not isinstance(X, Iterator):
+            raise TypeError(f"y is missing; only an iterator of pairs (x, y) goes without, and X is {describe(X)}")
+        data = Stream(X, size or 1, steps)
     else:
-        _check_rules_for_data(rules, steps_per_epoch)
+        if rules.are_none:
+            raise ValueError("nothing would end training: give epochs, tol, patience, max_seconds or a callback")
+        if steps_per_epoch is not None:
+            raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")
         data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
     with progress_bar(progress, epochs) as tell:
         _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell).run()
@@ -198,7 +205,7 @@ def fit(
 
 @dataclass(eq=False)
 class _Training:
-    """A training under way: what it has learned so far, and what it can go back to."""
+    """A training under way: its state, and the parameters that it can go back to."""
 
     graph: GraphObjective
     optimizer: Optimizer
@@ -220,7 +227,7 @@ class _Training:
         self.start = self.latest = self.learner.numbers()
         self.best: Any = None
         self.began = perf_counter()
-        # Whether functions of the user's run between epochs or observations, and may look at the parameters.
+        # Whether a user's functions run between epochs or observations, and may look at the parameters.
         self.is_live = isinstance(self.data, Stream)
         has_own_metric = self.measure is not None and self.history.metric_name not in METRICS
         self.is_watched = self.is_live or has_own_metric or self.rules.callback is not None
@@ -263,7 +270,7 @@ class _Training:
             self.began = perf_counter()
 
     def _epoch(self) -> str:
-        """Train for an epoch and record it; say why it was the last, if so."""
+        """Train for an epoch and record it; give the reason to stop after it, empty if there is none."""
         began, before = perf_counter(), self.learner.numbers()
         figures = self._learn()
         if figures is None:
@@ -386,23 +393,3 @@ def _last_rate(optimizer: Optimizer) -> float:
     if isinstance(optimizer, LineSearch):
         return optimizer.chosen_lr
     return float(optimizer.lr(optimizer.steps - 1) if callable(optimizer.lr) else optimizer.lr)
-
-
-def _held_out(validation: Any) -> Examples:
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(f"validation must be a pair (X, y), not {describe(validation)}")
-    X, y = validation
-    return as_examples(X, y, "validation X", "validation y")
-
-
-def _check_stream(X: Any) -> Iterator[Any]:
-    if not isinstance(X, Iterator):
-        raise TypeError(f"y is missing; only an iterator of pairs (x, y) goes without, and X is {describe(X)}")
-    return X
-
-
-def _check_rules_for_data(rules: StoppingRules, steps_per_epoch: int | None) -> None:
-    if rules.are_none:
-        raise ValueError("nothing would end training: give epochs, tol, patience, max_seconds or a callback")
-    if steps_per_epoch is not None:
-        raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")

@@ -22,12 +22,12 @@ class History:
     Attributes
     ----------
     loss : list of float
-        The loss, L2 term included: the mean over the epoch's examples, each when its batch was learned from. So for a
-        single batch it is the loss of the parameters before the epoch.
+        The loss with the L2 term: the mean over the epoch's examples, each measured before the step of its batch. So
+        for a single batch it is the loss of the parameters before the epoch.
     metric : list of float
-        The metric of the same outputs; empty if there is none.
+        The metric of the same outputs; empty without a metric.
     validation_loss, validation_metric : list of float
-        The same of the validation data, after the epoch; empty if there are none.
+        Loss and metric of the validation data after the epoch; empty without validation data.
     lr : list of float
         The learning rate of the epoch's last step.
     seconds : list of float
@@ -36,9 +36,9 @@ class History:
     stopped : str
         Why training ended; empty while it goes on.
     engine : str
-        How it was computed: `"jit"`, or `"plain"` along the graph; empty before the first step.
+        How training ran: `"jit"`, or `"plain"` along the graph; empty before the first step.
     why_plain : str
-        Why not through jit; empty if `fit` was told so.
+        Why not through jit; empty if `fit` was called with `jit=False`.
     best_epoch : int
         The epoch, counted from 1, of the lowest validation loss, or without validation data of the
         lowest loss; 0 if there is none.
@@ -99,22 +99,7 @@ class History:
     def plot(self, what: str = "loss", ax: Axes | None = None) -> Axes:
         """Plot the curves of training and, if there are any, of validation; they part where a model overfits.
 
-        Parameters
-        ----------
-        what : {"loss", "metric"}, optional
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; on a new figure unless given.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-
-        Raises
-        ------
-        ValueError
-            If `what` is unknown, or nothing of it was recorded.
-        ImportError
-            If matplotlib is not installed.
+        The axes are new ones unless given; `what` is "loss" or "metric".
 
         Examples
         --------

@@ -17,14 +17,15 @@ from nn.train.objective import CompiledObjective, GraphObjective
 class Learner:
     """Does steps of training.
 
-    Compiled code and optimizers that compute with arrays keep all parameters in one array between steps: there `write`
-    sets the Values, and `read` takes over what others have done to them. For all other optimizers, and along the
-    graph, the Values are the parameters.
+    Where the objective is compiled and the optimizer computes with arrays, one array holds all parameters between
+    steps: `write` copies it to the Values, and `read` copies them back. Elsewhere the Values hold the parameters.
     """
 
     def __init__(self, objective: GraphObjective, optimizer: Optimizer) -> None:
         self.objective, self.optimizer = objective, optimizer
-        self._by_arrays = objective.engine == "jit" and _computes_with_arrays(optimizer)
+        kind = type(optimizer)
+        computes_with_arrays = kind.step is Optimizer.step and kind._update is Optimizer._update
+        self._by_arrays = objective.engine == "jit" and computes_with_arrays
         places = {parameter: i for i, parameter in enumerate(objective.parameters)}
         chosen = [places[parameter] for parameter in optimizer.parameters]
         self._chosen = None if chosen == list(range(len(places))) else np.array(chosen)
@@ -58,7 +59,7 @@ class Learner:
         return loss, self.objective.outputs
 
     def numbers(self) -> Any:
-        """Give the numbers of all parameters, which nobody may change, to `restore` them."""
+        """Give the numbers of all parameters, for `restore`; they must not be changed."""
         return self._numbers if self._by_arrays else [parameter.data for parameter in self.objective.parameters]
 
     def restore(self, numbers: Any) -> None:
@@ -68,13 +69,13 @@ class Learner:
             parameter.data = float(number)
 
     def read(self) -> None:
-        """Take over what others have done to the parameters."""
+        """Copy parameters and gradients from the Values, which a callback may have changed."""
         if self._by_arrays:
             self._numbers = np.array([parameter.data for parameter in self.objective.parameters])
             self._gradient = np.array([parameter.grad for parameter in self.objective.parameters])
 
     def write(self) -> None:
-        """Let others see parameters and gradients."""
+        """Copy parameters and gradients to the Values, where a callback can read them."""
         if self._by_arrays:
             numbers, gradient = self._numbers.tolist(), self._gradient.tolist()
             for parameter, number, slope in zip(self.objective.parameters, numbers, gradient):
@@ -85,7 +86,7 @@ class Learner:
         numbers, chosen = self._numbers, self._chosen
         if chosen is None:
             numbers = self.optimizer.step_arrays(numbers, gradient)
-        else:  # the gradients of the others add up, since nobody sets them to zero
+        else:  # the gradients of parameters outside of the optimizer add up: nothing sets them to zero
             numbers, own = numbers.copy(), gradient[chosen]
             numbers[chosen] = self.optimizer.step_arrays(numbers[chosen], own)
             gradient = gradient + self._gradient
@@ -107,19 +108,9 @@ def choose_objective(
     foreign = foreign_part(graph.model, graph.loss)
     if foreign and jit is None:
         return graph, f"{foreign} is not nn's own; jit=True compiles pure functions"
-    try:
-        compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
-    except ImportError as error:
-        if jit:
-            raise
-        return graph, str(error)
-    graph.check(first_batch)  # whose errors speak of numbers, and not of what jit traces
+    compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
+    graph.check(first_batch)  # its errors name numbers, as errors of a trace can't
     if foreign:
         compiled.check_contract(first_batch)
     compiled.compile(first_batch)
     return compiled, ""
-
-
-def _computes_with_arrays(optimizer: Optimizer) -> bool:
-    kind = type(optimizer)
-    return kind.step is Optimizer.step and kind._update is Optimizer._update

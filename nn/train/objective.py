@@ -64,7 +64,7 @@ class GraphObjective:
         return loss
 
     def check(self, batch: Examples) -> None:
-        """Let the loss judge all targets of a batch, against the model's output for the first input."""
+        """Let the loss check all targets of a batch, with the model's output for the first input as predictions."""
         with no_grad():
             predictions = [self.model(batch.inputs()[0])] * len(batch.targets)
             loss = self._total(predictions, batch.targets)
@@ -80,8 +80,8 @@ class GraphObjective:
 class CompiledObjective(GraphObjective):
     """The same objective through `autograd_mini.jit`; it is traced when it is first called.
 
-    A batch goes along the graph all the same if its loss is nan: there the loss says what is wrong with its
-    predictions, and `detect_anomaly` names the operation. So does a batch without arrays.
+    A batch without arrays goes along the graph. So does a batch whose loss is nan: there the loss refuses a wrong
+    prediction, and `detect_anomaly` names the operation.
     """
 
     engine = "jit"
@@ -170,7 +170,7 @@ def compiled_outputs(model: Module) -> Callable[[Array, Array], list[Any]]:
 
 
 def outputs_through_jit(model: Module, X: Array) -> list[Any]:
-    """Compute a model's outputs; compare the first ones of a user's model with those along the graph."""
+    """Compute a model's outputs; compare a user's model with its graph on the first ones."""
     numbers = np.array([parameter.data for parameter in parameters_of(model)])
     found = compiled_outputs(model)(numbers, X)
     if foreign_part(model):
@@ -188,12 +188,6 @@ def outputs_along_graph(model: Module, X: Array) -> list[Any]:
 def parameters_of(model: Module) -> list[Value]:
     """List the parameters that are Values; after `with_parameters` there may be numbers among them."""
     return [parameter for parameter in model.parameters() if is_parameter(parameter)]
-
-
-def check_jit(jit: Any) -> None:
-    """Check the option that says whether to compute through jit."""
-    if not (jit is None or isinstance(jit, bool)):
-        raise TypeError(f"jit must be True, False or None, not {describe(jit)}")
 
 
 def _with_parameters(model: Module, values: Any) -> Module:

@@ -1,4 +1,4 @@
-"""The progress of training: tqdm's bar where somebody can see it, and a log entry where nobody can."""
+"""The progress of training: a bar of tqdm in a terminal or notebook, a log entry elsewhere."""
 
 from __future__ import annotations
 
