@@ -21,6 +21,7 @@ HOT = {
 }
 MODULES = [
     "engine.arithmetic",
+    "engine.checks",
     "engine.derivatives",
     "engine.elementary",
     "engine.fan",

@@ -20,4 +20,5 @@ cdef class Scalar(Operand):
     pass
 
 
+cpdef bint is_real(object number) except -1
 cdef object _operate(object operation, object left, object right)

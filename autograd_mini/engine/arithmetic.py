@@ -121,7 +121,7 @@ class Scalar(Operand):
 
 def is_real(number: Any) -> bool:
     """Say whether something is a real number of Python's or NumPy's."""
-    return isinstance(number, (Real, np.bool_))
+    return type(number) is float or type(number) is int or isinstance(number, (Real, np.bool_))
 
 
 def _operate(operation: Operation, left: Any, right: Any) -> Any:

@@ -34,7 +34,7 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if not isinstance(number, (Real, np.bool_)):
+    if type(number) is not int and not isinstance(number, (Real, np.bool_)):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)

@@ -385,7 +385,7 @@ def _gather_some(terms: Iterable[Any]) -> list[Any]:
     return listed
 
 
-def _gather_factors(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> list[Any]:
+def gather_factors(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> list[Any]:
     listed = [*ws]
     n = len(listed)
     listed.extend(xs)
@@ -411,7 +411,7 @@ fsum = _row("fsum(*terms)", "Exactly rounded sum, as `math.fsum`.",
 dot = _row("dot(*operands)",
     "Scalar product with a bias, w1*x1 + ... + wn*xn + bias; its operands are w1 ... wn, x1 ... xn, bias.",
     ieee.dot, lambda out, *operands: [*operands[len(operands) // 2 : -1], *operands[: len(operands) // 2], 1.0],
-    symbol="Σ", notation="dot", lowering=ieee.dot, gather=_gather_factors,
+    symbol="Σ", notation="dot", lowering=ieee.dot, gather=gather_factors,
     parameters="ws, xs : iterables of Value or real number, of one length\nbias : Value or real number, optional",
     raises="ValueError\n    If `ws` and `xs` differ in length.\n",
     example="dot([1.0, 2.0], [3.0, 4.0], bias=0.5) -> 11.5")

@@ -5,7 +5,9 @@ cimport cython
 from autograd_mini.engine.fan cimport Fan, make_fan
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
+from autograd_mini.engine.arithmetic cimport is_real
 from autograd_mini.engine.operation cimport Operation
+from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
     add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )
@@ -31,4 +33,5 @@ cdef object _note_birth(Value leaf)
 cdef object _outside_graph(Operation operation, object operands, double data)
 cdef object _record(Operation operation, list[Value] operands)
 cdef object _with_fan(Operation operation, Fan fan, double data)
+cdef list[Any] _as_values(Operation operation, list[Any] operands)
 cdef object _dot(tuple[Value, ...] operands)

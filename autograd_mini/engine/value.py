@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autograd_mini.engine import modes, operations
@@ -18,6 +18,7 @@ from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import gather_factors
 from autograd_mini.engine.refusals import TRANSFORMS, refuse
 
 # isort: off
@@ -216,13 +217,7 @@ class Value(Node):
                 return tracer.record(operation, operands)
         if operation is _RELU:
             return self.relu()
-        values: list[Any] = operands if type(operands) is list else list(operands)
-        i: cython.Py_ssize_t
-        for i in range(len(values)):
-            if not isinstance(values[i], Value):
-                if values is operands:
-                    values = list(operands)
-                values[i] = constant(operation.number(values[i]))
+        values = _as_values(operation, list(operands))
         return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
 
     def _compare(self, operation: Operation, other: Any) -> Any:
@@ -321,6 +316,23 @@ def _lift(number: Any) -> Any:
     if type(number) is float:
         return constant(number)
     return constant(as_float(number, "operand")) if is_real(number) else None
+
+
+def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:
+    """Call the operation `dot` without the way through Python that others take: a neuron is one such call."""
+    operands: list[Any] = gather_factors(ws, xs, bias)
+    if _blocks.open or not isinstance(operands[0], Value):
+        return _DOT.apply(operands)
+    return _dot(tuple(_as_values(_DOT, operands)))
+
+
+def _as_values(operation: Operation, operands: list[Any]) -> list[Any]:
+    """Make the numbers among some operands constants, in their places."""
+    i: cython.Py_ssize_t
+    for i in range(len(operands)):
+        if not isinstance(operands[i], Value):
+            operands[i] = constant(operation.number(operands[i]))
+    return operands
 
 
 def _finish(leaf: Value, label: Any) -> None:

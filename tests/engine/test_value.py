@@ -251,7 +251,7 @@ def test_integers_beyond_float64_are_refused() -> None:
 
 def test_labels_are_strings() -> None:
     with pytest.raises(TypeError, match=r"label.*str"):
-        Value(1.0, 3)  # type: ignore[arg-type]
+        Value(1.0, 3)
     x = Value(1.0, "weights")
     with pytest.raises(TypeError, match="label must be a string, not None"):
         x.label = None
@@ -384,7 +384,7 @@ def test_a_second_argument_that_is_no_label_is_told_how_operations_are_defined()
 def test_a_node_that_is_initialised_again_is_a_leaf() -> None:
     x = Value(2.0)
     y = x * x
-    y.__init__(3.0)  # type: ignore[misc]
+    y.__init__(3.0)
     assert (y.data, y.inputs, y.op, y.is_leaf) == (3.0, (), None, True)
     y.backward()
     assert (x.grad, y.grad) == (0.0, 1.0)
