@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
-from autograd_mini.compiler.backends.machine import compile_ir, vector_width
+from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 
@@ -31,7 +31,7 @@ _PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 # Code is the same for all kernels that have the same patterns, such as those of a model that is trained once more.
 _written = lru_cache(KEPT)(write_code)
-_compiled = lru_cache(KEPT)(compile_ir)
+_compiled = lru_cache(KEPT)(Code)
 
 
 class NativeCode:
@@ -75,14 +75,13 @@ class _Stage:
         )
         tables = [table.ravel() for table in (*loads, *stores)]
         start = sum(map(len, tables))
-        rows: list[tuple[int, int, int, int, int]] = []
+        rows: list[tuple[int, ...]] = []
         for run in runs:
             if not isinstance(run.pattern, (Load, Store)):
-                packed = pack(run)
-                kind = patterns.setdefault((packed.pattern, packed.regular), len(patterns))
-                rows.append((kind, start, packed.rows, packed.p, packed.q))
-                start += len(packed.table)
-                tables.append(packed.table)
+                pattern, table, *numbers = pack(run)
+                rows.append((patterns.setdefault(pattern, len(patterns)), start, *numbers))
+                start += len(table)
+                tables.append(table)
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         began = perf_counter()
