@@ -133,11 +133,14 @@ def _one_example(structure: Structure, axes: Axes, role: str, chosen: list[int |
 def collect(args: Sequence[Any], key: list[Any], leaves: list[Leaf]) -> bool:
     """Append the leaves of all arguments, and what tells their structures from others; False if there are Values."""
     try:
-        return _collect(args, key, leaves)
+        for argument in args:
+            if not _collect(argument, key, leaves):
+                return False
     except (TypeError, OverflowError):
         for i, argument in enumerate(args):  # one of them raises, and says where
             list_leaves(argument, f"argument {i}")
         raise
+    return True
 
 
 def _collect(tree: Any, key: list[Any], leaves: list[Leaf]) -> bool:

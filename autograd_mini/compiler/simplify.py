@@ -7,6 +7,7 @@ changes nothing is left out. Knows the table of operations, and nothing of traci
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from autograd_mini.compiler.graph import Graph, Node, Operands
@@ -175,4 +176,7 @@ def _where(builder: Builder, condition: Node, x: Node, y: Node) -> Node | None:
     return y if builder.is_zero(condition) else None
 
 
-_SIMPLER = {mul: _mul, div: _div, add: _add, sub: _sub, neg: _neg, operations.pow: _pow, where: _where}
+_SIMPLER: dict[Operation, Callable[..., Node | None]] = {
+    **{mul: _mul, div: _div, add: _add, sub: _sub, neg: _neg},
+    **{operations.pow: _pow, where: _where},
+}
