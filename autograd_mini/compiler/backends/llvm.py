@@ -115,9 +115,12 @@ class _PatternCode:
         match pattern:
             case Expression():
                 self._write_expression(pattern)
-            case Dot(shared=shared):
-                for rows, first in self._blocks(self.count, ROWS if shared else 1):
+            case Dot(shared=True):
+                for rows, first in self._blocks(self.count, ROWS):
                     self._write_dots(pattern, regular, first, rows)
+            case Dot():
+                with up_to(self.count) as row:
+                    self._write_dots(pattern, False, row, 1)
             case Outer():
                 self._write_outer()
             case Fold():
