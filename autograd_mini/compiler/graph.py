@@ -24,14 +24,10 @@ Operands = tuple[Node, ...]
 class Graph:
     """The computation of some results from arguments.
 
-    Parameters
-    ----------
-    arguments : int
-        How many numbers are given in each call; they are the first nodes.
-
     Attributes
     ----------
     arguments : int
+        How many numbers are given in each call; they are the first nodes.
     operations : list of Operation or None
         What computes each node; None for an argument or a constant.
     operands : list of tuple of int
@@ -105,13 +101,7 @@ class Graph:
         return order
 
     def split(self, examples: Iterable[Node]) -> tuple[list[Node], list[Node]]:
-        """List the operations that are the same for all examples of a batch, then the others.
-
-        Parameters
-        ----------
-        examples : iterable of node
-            The arguments that differ from example to example.
-        """
+        """List the operations that are the same for all examples, then the others: some arguments differ by example."""
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
         varies: list[bool] = self.marks(examples)

@@ -16,21 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_mini.compiler.arguments import (
-    Axes,
-    Flat,
-    blocks,
-    check_axes,
-    collect,
-    flat,
-    leaf_axes,
-    of_one_example,
-)
+from autograd_mini.compiler.arguments import Axes, Examples, check_axes, collect, list_leaves
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
-from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.modes import is_checking, is_tracing, tracing
 from autograd_mini.engine.operations import sum as sum_of
@@ -42,20 +32,7 @@ SHAPES = 1000
 
 
 class Lowered(NamedTuple):
-    """What became of a function for one structure of arguments.
-
-    Attributes
-    ----------
-    graph : str
-        The simplified graph, one operation a line.
-    program : str
-        How it is computed: runs of one pattern each, with the slots of operands and results.
-    llvm_ir : str
-        The code, as generated; empty where NumPy runs the program.
-    seconds : dict from str to float
-        How long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for
-        native code also `compile`.
-    """
+    """What became of a function for one structure of arguments: see `Jitted.lower`."""
 
     graph: str
     program: str
@@ -213,14 +190,13 @@ class Jitted:
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """Show what becomes of the function for arguments like these.
 
-        Parameters
-        ----------
-        *args, **kwargs
-            As for a call.
-
         Returns
         -------
         Lowered
+            `graph` is the simplified graph, one operation a line. `program` lists how it is computed: runs of one
+            pattern each, with the slots of operands and results. `llvm_ir` is the generated code, empty where NumPy
+            runs the program. `seconds` says how long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`,
+            `schedule`, `slots`, and `write`, for native code also `compile`.
 
         Examples
         --------
@@ -258,18 +234,17 @@ class Jitted:
 
     def _on_graph(self, args: Sequence[Any]) -> Any:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
-        flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-        task = _Task(flats, self._axes(len(flats)))
-        batch = self._batch(task)
+        examples = self._examples(args)
+        batch = examples.batch
         if batch is None:
             return self._function()(*args)
         if batch == 0:  # no number of the result depends on any Value
-            numbers = [unflatten(structure, [0.0] * structure.size) for _, structure in flats]
+            structures = [list_leaves(argument, "an argument")[1] for argument in args]
             with tracing(None):
-                return self(*numbers)
+                return self(*[unflatten(structure, [0.0] * structure.size) for structure in structures])
         rows: list[list[Any]] = []
         for i in range(batch):
-            result = self._function()(*task.example(i))
+            result = self._function()(*examples.example(i))
             row, structure = flatten(result, "the function's result")
             rows.append(row)
         if self.reduce:
@@ -282,79 +257,28 @@ class Jitted:
             )
         )
 
-    def _axes(self, count: int) -> tuple[Axes, ...]:
-        """Say which axis of each argument is mapped."""
-        if not isinstance(self.in_axes, (list, tuple)):
-            return (self.in_axes,) * count
-        if len(self.in_axes) != count:
-            raise ValueError(f"in_axes has {len(self.in_axes)} entries, but there are {count} arguments")
-        return tuple(self.in_axes)
-
-    def _batch(self, task: _Task) -> int | None:
-        """Give the size of the batch; None if there is none."""
-        batch = task.batch()
-        if batch is None and self.reduce:
+    def _examples(self, args: Sequence[Any]) -> Examples:
+        examples = Examples(args, self.in_axes)
+        if examples.batch is None and self.reduce:
             raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
-        return batch
+        return examples
 
     def _find(self, key: Any, args: Sequence[Any]) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
-            flats = [flat(argument, f"argument {i}") for i, argument in enumerate(args)]
-            task = _Task(flats, self._axes(len(flats)))
-            batch = self._batch(task)
-            kernel = self._kernels.get(task.key)
+            examples = self._examples(args)
+            own = (examples.structures, tuple(examples.blocks))
+            kernel = self._kernels.get(own)
             if kernel is None:
-                kernel = compile_function(self._function(), task.structures, task.blocks, self.reduce)
+                kernel = compile_function(self._function(), examples.structures, examples.blocks, self.reduce)
                 if len(self._kernels) >= self.max_kernels:
-                    self._drop_oldest()
-                self._kernels[task.key] = kernel
+                    oldest = self._kernels.pop(next(iter(self._kernels)))
+                    self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
+                self._kernels[own] = kernel
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
-            call = self._calls[key] = _Call(kernel, kernel.cut(batch or 0), task.moved())
+            call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), examples.moved)
             return call
-
-    def _drop_oldest(self) -> None:
-        oldest = self._kernels.pop(next(iter(self._kernels)))
-        self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
-
-
-class _Task:
-    """What to compile: arguments, and the axes of them that are mapped."""
-
-    def __init__(self, flats: Sequence[Flat], axes: Sequence[Axes]) -> None:
-        named = [(argument, chosen, f"argument {i}") for i, (argument, chosen) in enumerate(zip(flats, axes))]
-        every = tuple([tuple(leaf_axes(chosen, argument.structure, role)) for argument, chosen, role in named])
-        self.structures = tuple([of_one_example(argument.structure, iter(own)) for argument, own in zip(flats, every)])
-        self.blocks = [block for part, own in zip(self.structures, every) for block in blocks(part, own)]
-        # Each leaf, and its axis that is mapped.
-        self.leaves = [(leaf, axis) for argument, own in zip(flats, every) for leaf, axis in zip(argument.leaves, own)]
-        self.key = (self.structures, tuple(self.blocks))
-
-    def example(self, i: int) -> Iterator[Any]:
-        """Give the arguments that one example of the batch has."""
-        rows = iter([_row(leaf, axis, i) for leaf, axis in self.leaves])
-        for structure in self.structures:
-            yield structure.nest(lambda part: next(rows))
-
-    def moved(self) -> list[tuple[int, int]]:
-        """List the leaves whose mapped axis is not the first one."""
-        return [(i, axis) for i, (_, axis) in enumerate(self.leaves) if axis]
-
-    def batch(self) -> int | None:
-        """Give the one length of all mapped axes; None if there are none."""
-        lengths = [leaf.shape[axis] for leaf, axis in self.leaves if axis is not None]
-        if len(set(lengths)) > 1:
-            raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
-        return lengths[0] if lengths else None
-
-
-def _row(leaf: Any, axis: int | None, i: int) -> Any:
-    """Give what one example has of a leaf."""
-    if axis is None:
-        return leaf
-    row = np.moveaxis(leaf, axis, 0)[i]
-    return row if isinstance(row, (np.ndarray, Scalar)) else float(row)
 
 
 def _is_count(n: Any) -> bool:
@@ -363,7 +287,7 @@ def _is_count(n: Any) -> bool:
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:
     """Do what detect_anomaly promises as far as compiled code can."""
-    results = [np.asarray(leaf) for leaf in flat(result, "the result").leaves]
+    results = [np.asarray(leaf) for leaf in list_leaves(result, "the result")[0]]
     if all(np.isfinite(numbers).all() for numbers in given) and not all(np.isfinite(r).all() for r in results):
         raise FloatingPointError(
             "the compiled function gave nan or inf for finite arguments; under detect_anomaly() call the function "

@@ -11,59 +11,26 @@ from autograd_mini.compiler.graph import Graph, Node
 
 
 class Part(NamedTuple):
-    """Some nodes of a graph, to be computed together.
+    """Some nodes of a graph, to be computed together."""
 
-    Attributes
-    ----------
-    kind : str
-        What their results are: `"u"`, one number for all lanes, or `"s"`, one of each lane. A lane is an example.
-    nodes : list of node
-        Operations, operands before results.
-    own : list of bool
-        Says for each node of the graph whether its number is of this kind, as an operand of these nodes.
-    uses : list of int
-        How often each node is needed, once more than that if it must be there in the end.
-    stored, totals : list of node
-        What of each lane is a result, and what is one when added up over all lanes.
-    """
-
-    kind: str
-    nodes: list[Node]
-    own: list[bool]
-    uses: list[int]
-    stored: list[Node]
-    totals: list[Node]
+    kind: str  # of their results: "u", one number for all lanes, or "s", one for each lane, which is an example
+    nodes: list[Node]  # operations, operands before results
+    own: list[bool]  # says for each node of the graph whether its number is of this kind, as an operand of these nodes
+    uses: list[int]  # how often each node is needed, once more than that if it must be there in the end
+    stored: list[Node]  # the results of each lane
+    totals: list[Node]  # the results when added up over all lanes
 
 
 class Parts(NamedTuple):
-    """A graph in parts.
+    """A graph in parts."""
 
-    Attributes
-    ----------
-    shared : list of node
-        The arguments that are the same for all examples, in the order in which they are given.
-    inputs : dict from node to pair of int
-        The other arguments: which array each is from, and its place in the row of an example.
-    computed : list of Part
-        What is computed once in a call; then, if there is a batch, what is computed for each example.
-    """
-
-    shared: list[Node]
-    inputs: dict[Node, tuple[int, int]]
-    computed: list[Part]
+    shared: list[Node]  # the arguments that are the same for all examples, in the order in which they are given
+    inputs: dict[Node, tuple[int, int]]  # the others: which array each is from, and its place in an example's row
+    computed: list[Part]  # what is computed once in a call; then, if there is a batch, for each example
 
 
 def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
-    """Split a graph by what is mapped over a batch.
-
-    Parameters
-    ----------
-    graph : Graph
-    blocks : sequence of Block
-        The leaves of its arguments.
-    folded : bool
-        Whether results are added up over all examples.
-    """
+    """Split a graph by what is mapped over a batch, whose results may be folded: added up over all examples."""
     shared: list[Node] = []
     inputs: dict[Node, tuple[int, int]] = {}
     end = arrays = 0

@@ -56,22 +56,9 @@ def compile_graph(
     structure: Structure,
     backend: str | None = None,
 ) -> Kernel:
-    """Compile a graph.
+    """Compile a graph, whose arguments are the numbers of the blocks, then those captured.
 
-    Parameters
-    ----------
-    graph : Graph
-        Its arguments are the numbers of the blocks, then those captured.
-    captured : sequence of Value
-        Their data are read in each call.
-    blocks : sequence of Block
-        The leaves of the arguments.
-    reduce : "sum", "mean" or None
-        How the results of all examples are folded.
-    structure : Structure
-        How results are nested.
-    backend : str, optional
-        As for `choose_backend`.
+    The results of all examples are folded as `reduce` says, and nested as the structure says.
     """
     timed = _Clock()
     parts = timed(split, graph, blocks, reduce is not None, name="split")

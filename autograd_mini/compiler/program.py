@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,14 @@ Shape = tuple[Operation, tuple["Shape | int | str", ...]]
 class Load:
     """An input of each example: `array` says which of those that are mapped, `place` where in the example's row."""
 
+    columns: ClassVar = {"result": "r", "array": "r", "place": "r"}
+
 
 @dataclass(frozen=True)
 class Expression:
     """Some operations on leaves. A row may read what a row before it wrote."""
 
+    columns: ClassVar = {"result": "r", "operands": "rl"}
     shape: Shape
     leaves: str  # the kind of each: "u" or "s"
 
@@ -50,15 +53,24 @@ class Dot:
     right: str
     shared: bool = False
 
+    @property
+    def columns(self) -> dict[str, str]:
+        factors = {"left": "r", "stride": "", "right": "t"} if self.shared else {"left": "rt", "right": "rt"}
+        return {"result": "r", **({"start": "r"} if self.start in ("u", "s") else {}), **factors}
+
 
 @dataclass(frozen=True)
 class Outer:
     """The product of each left and each right factor, added up over all lanes."""
 
+    columns: ClassVar = {"left": "x", "right": "y", "total": "xy"}
+
 
 @dataclass(frozen=True)
 class Fold:
     """A number of each lane, added up over all lanes."""
+
+    columns: ClassVar = {"total": "r", "operand": "r"}
 
 
 @dataclass(frozen=True)
@@ -68,25 +80,11 @@ class Store:
     It is at `place` in the example's row of an array of `width` columns, and `before` columns of arrays are before it.
     """
 
+    columns: ClassVar = {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
+
+# The `columns` of a pattern name those of its runs, and the axes of each by a letter: the rows, for instance, are r.
 Pattern = Load | Expression | Dot | Outer | Fold | Store
-
-
-def columns_of(pattern: Pattern) -> dict[str, str]:
-    """Name the columns of a pattern's runs, and their axes by a letter each: the rows, for instance, are r."""
-    match pattern:
-        case Load():
-            return {"result": "r", "array": "r", "place": "r"}
-        case Expression():
-            return {"result": "r", "operands": "rl"}
-        case Dot(start=start, shared=shared):
-            factors = {"left": "r", "stride": "", "right": "t"} if shared else {"left": "rt", "right": "rt"}
-            return {"result": "r", **({"start": "r"} if start in ("u", "s") else {}), **factors}
-        case Outer():
-            return {"left": "x", "right": "y", "total": "xy"}
-        case Fold():
-            return {"total": "r", "operand": "r"}
-    return {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
 
 class Run(NamedTuple):
@@ -116,30 +114,14 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """What a kernel computes, step by step; `str` lists it, `check` finds what is wrong with it.
+    """What a kernel computes, step by step; `str` lists it, `check` finds what is wrong with it."""
 
-    Attributes
-    ----------
-    arguments : int
-        The first slots of kind "u", which are filled in each call.
-    constants : dict from int to float
-        What other slots of kind "u" contain from the beginning.
-    sizes : dict from str to int
-        How many slots there are of each kind, `"u"` and `"s"`, and how many `"total"`s.
-    once : list of Run
-        What is computed once in a call, all of kind "u".
-    each : list of Run
-        What is computed for each example.
-    results : array of int
-        The slots of kind "u" that are the results, where there are no examples.
-    """
-
-    arguments: int
-    constants: dict[int, float]
-    sizes: dict[str, int]
-    once: list[Run]
-    each: list[Run]
-    results: Table
+    arguments: int  # the first slots of kind "u", which are filled in each call
+    constants: dict[int, float]  # what other slots of kind "u" contain from the beginning
+    sizes: dict[str, int]  # how many slots there are of each kind, "u" and "s", and how many "total"s
+    once: list[Run]  # what is computed once in a call, all of kind "u"
+    each: list[Run]  # what is computed for each example
+    results: Table  # where there are no examples, the slots of kind "u" that are the results
 
     def __str__(self) -> str:
         lines = [_slots("u", range(self.arguments)) + " = arguments"] if self.arguments else []
@@ -224,14 +206,7 @@ def distance(slots: Sequence[int] | Table) -> int | None:
 
 
 def check(program: Program) -> None:
-    """Check that a program can be run.
-
-    Raises
-    ------
-    ValueError
-        If a run has other columns than its pattern, or reads a slot that does not exist or is not written before. The
-        message names the run and the slot.
-    """
+    """Check that a program can be run: that runs have their patterns' columns, and slots are written before read."""
     written = {kind: np.zeros(size, dtype=bool) for kind, size in program.sizes.items()}
     written["u"][[*range(program.arguments), *program.constants]] = True
     for kind, name, runs in (("u", "once", program.once), ("s", "each", program.each)):
@@ -241,12 +216,14 @@ def check(program: Program) -> None:
                 _check_slots(run, kind, written)
             except ValueError as error:
                 raise ValueError(f"{name}[{i}], {type(run.pattern).__name__}: {error}") from None
-    _check_written("u", program.results, written)
+    _check_exists("u", program.results, written)
+    for slot in program.results[~written["u"][program.results]]:
+        raise ValueError(f"u{slot} is a result, and never written")
 
 
 def _check_columns(run: Run) -> None:
     pattern, columns = run
-    expected = columns_of(pattern)
+    expected = pattern.columns
     if list(columns) != list(expected):
         raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(expected)}")
     lengths = {"l": len(pattern.leaves)} if isinstance(pattern, Expression) else {}
@@ -279,9 +256,3 @@ def _check_exists(kind: str, slots: Table, written: dict[str, NDArray[np.bool_]]
     missing = slots[(slots < 0) | (slots >= len(written[kind]))]
     if len(missing):
         raise ValueError(f"there is no {kind}{missing[0]}: there are {len(written[kind])}")
-
-
-def _check_written(kind: str, slots: Table, written: dict[str, NDArray[np.bool_]]) -> None:
-    _check_exists(kind, slots, written)
-    if not written[kind][slots].all():
-        raise ValueError(f"{kind}{slots[~written[kind][slots]][0]} is a result, and never written")

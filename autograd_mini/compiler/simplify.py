@@ -22,17 +22,9 @@ except ImportError:  # needed only to compile
 
 
 def simplify(graph: Graph) -> Graph:
-    """Write a graph anew without what it can do without.
+    """Write a traced graph anew, without what it can do without.
 
-    Parameters
-    ----------
-    graph : Graph
-        As it was traced. Rows that are neither operations nor constants are given in each call.
-
-    Returns
-    -------
-    Graph
-        Its arguments are the rows that are given, in their order.
+    Rows that are neither operations nor constants are given in each call: they become arguments, in their order.
     """
     node: cython.Py_ssize_t
     given: list[int] = [
@@ -56,13 +48,7 @@ def simplify(graph: Graph) -> Graph:
 
 @cython.cclass
 class Builder:
-    """A graph to which operations are added in their simplest form.
-
-    Parameters
-    ----------
-    arguments : int
-        How many numbers are given in each call.
-    """
+    """A graph to which operations are added in their simplest form."""
 
     def __init__(self, arguments: int) -> None:
         self.graph: Graph = Graph(arguments)
@@ -89,7 +75,7 @@ class Builder:
             return self.constant(operation.function(*[constants[operand] for operand in operands]))
         simpler_form = _SIMPLER.get(operation)
         if simpler_form is not None:
-            simpler: Node | None = simpler_form(self, operands)
+            simpler: Node | None = simpler_form(self, *operands)
             if simpler is not None:
                 return simpler
         key: Any = operands
@@ -127,38 +113,27 @@ class Builder:
 # What is simpler, and the same number in every case, signed zeros, inf and nan included.
 
 
-def _simpler_mul(builder: Builder, operands: Operands) -> Node | None:
-    x: cython.Py_ssize_t
-    y: cython.Py_ssize_t
-    x, y = operands
+def _mul(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
     graph: Graph = builder.graph
     factor, other = graph.constants.get(x), y
     if factor is None:
         factor, other = graph.constants.get(y), x
-    if factor is not None:
-        if factor == 1.0:
-            return other
-        return builder.add(neg, (other,)) if factor == -1.0 else None
-    if graph.operations[x] is neg and graph.operations[y] is neg:
+    if factor is None and graph.operations[x] is neg and graph.operations[y] is neg:
         return builder.add(mul, (graph.operands[x][0], graph.operands[y][0]))
-    return None
+    if factor == -1.0:
+        return builder.add(neg, (other,))
+    return other if factor == 1.0 else None
 
 
-def _simpler_div(builder: Builder, operands: Operands) -> Node | None:
-    x, y = operands
-    divisor = builder.graph.constants.get(y)
-    if divisor is None:
-        return None
+def _div(builder: Builder, x: Node, y: Node) -> Node | None:
+    divisor = builder.graph.constants.get(y, 0.0)
     mantissa, exponent = math.frexp(divisor)
     if abs(mantissa) == 0.5 and abs(exponent) < 1000:  # a power of two, whose reciprocal is exact
         return builder.add(mul, (x, builder.constant(1.0 / divisor)))
     return None
 
 
-def _simpler_add(builder: Builder, operands: Operands) -> Node | None:
-    x: cython.Py_ssize_t
-    y: cython.Py_ssize_t
-    x, y = operands
+def _add(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
     graph: Graph = builder.graph
     if graph.is_constant(x, -0.0):
         return y
@@ -166,28 +141,21 @@ def _simpler_add(builder: Builder, operands: Operands) -> Node | None:
         return x
     if graph.operations[y] is neg:
         return builder.add(sub, (x, graph.operands[y][0]))
-    if graph.operations[x] is neg:
-        return builder.add(sub, (y, graph.operands[x][0]))
-    return None
+    return builder.add(sub, (y, graph.operands[x][0])) if graph.operations[x] is neg else None
 
 
-def _simpler_sub(builder: Builder, operands: Operands) -> Node | None:
-    x: cython.Py_ssize_t
-    y: cython.Py_ssize_t
-    x, y = operands
+def _sub(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
     graph: Graph = builder.graph
     if graph.is_constant(y, 0.0):
         return x
     return builder.add(add, (x, graph.operands[y][0])) if graph.operations[y] is neg else None
 
 
-def _simpler_neg(builder: Builder, operands: Operands) -> Node | None:
-    (x,) = operands
+def _neg(builder: Builder, x: Node) -> Node | None:
     return builder.graph.operands[x][0] if builder.graph.operations[x] is neg else None
 
 
-def _simpler_pow(builder: Builder, operands: Operands) -> Node | None:
-    x, y = operands
+def _pow(builder: Builder, x: Node, y: Node) -> Node | None:
     match builder.graph.constants.get(y):
         case 0.0:
             return builder.constant(1.0)
@@ -202,20 +170,13 @@ def _simpler_pow(builder: Builder, operands: Operands) -> Node | None:
     return None
 
 
-def _simpler_where(builder: Builder, operands: Operands) -> Node | None:
-    condition, x, y = operands
-    known = builder.graph.constants.get(condition)
-    if x == y or (known is not None and known != 0.0):
+def _where(builder: Builder, condition: Node, x: Node, y: Node) -> Node | None:
+    if x == y or builder.graph.constants.get(condition, 0.0) != 0.0:
         return x
     return y if builder.is_zero(condition) else None
 
 
-_SIMPLER: dict[Operation, Callable[[Builder, Operands], Node | None]] = {
-    mul: _simpler_mul,
-    div: _simpler_div,
-    add: _simpler_add,
-    sub: _simpler_sub,
-    neg: _simpler_neg,
-    operations.pow: _simpler_pow,
-    where: _simpler_where,
+_SIMPLER: dict[Operation, Callable[..., Node | None]] = {
+    **{mul: _mul, div: _div, add: _add, sub: _sub, neg: _neg},
+    **{operations.pow: _pow, where: _where},
 }

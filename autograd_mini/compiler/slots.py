@@ -12,7 +12,7 @@ import numpy as np
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
-from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, columns_of, distance
+from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, distance
 from autograd_mini.transforms.trees import Structure
 
 # So many ranges of free slots are looked at for one that is large enough.
@@ -61,10 +61,7 @@ class _Slots:
     def runs(
         self, batches: Sequence[Sequence[Step]], endings: Sequence[Sequence[Node]], structure: Structure
     ) -> list[Run]:
-        """Give the results of steps their slots, in the order of the steps, and make runs of these.
-
-        `endings` says for each batch which nodes nothing reads after it: their slots are free again.
-        """
+        """Give the results of steps their slots, and make runs; after each batch the slots of its endings are free."""
         runs: list[Run] = []
         for batch, ending in zip(batches, endings):
             self.take([step.result for step in batch if step.result is not None])
@@ -92,17 +89,7 @@ def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[l
 def assign_slots(
     graph: Graph, parts: Parts, schedules: Sequence[Sequence[Sequence[Step]]], structure: Structure
 ) -> Program:
-    """Assign a slot to each number, and write the program.
-
-    Parameters
-    ----------
-    graph : Graph
-    parts : Parts
-    schedules : sequence of sequence of sequence of Step
-        How each part is computed: batches of one pattern.
-    structure : Structure
-        How results are nested.
-    """
+    """Assign a slot to each number, and write the program: each part is computed by batches of one pattern."""
     once, *of_examples = schedules
     places: dict[Node, int] = {}
     same, lanes = _Slots(places), _Slots(places)
@@ -183,7 +170,7 @@ def _outer_run(step: Step, places: Mapping[Node, int]) -> Run:
 
 def _run(pattern: Load | Store | Fold, rows: Sequence[Sequence[int]]) -> Run:
     """Write the columns of rows that have a number for each."""
-    names = columns_of(pattern)
+    names = pattern.columns
     return Run(pattern, dict(zip(names, _table(rows).reshape(len(rows), len(names)).T)))
 
 

@@ -33,31 +33,18 @@ class Sum(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """The sums of a part.
-
-    Attributes
-    ----------
-    found : dict from node to Sum
-    inside : set of node
-        What is computed inside of a sum: partial sums and products that nothing else needs.
-    one : node
-        The number 1; one more than there are nodes if the graph has none.
-    """
+    """The sums of a part."""
 
     found: dict[Node, Sum]
-    inside: set[Node]
-    one: Node
+    inside: set[Node]  # what is computed inside of a sum: partial sums and products that nothing else needs
+    one: Node  # the number 1; one more than there are nodes if the graph has none
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{node} = {' + '.join(_terms(total, self.one))}" for node, total in sorted(self.found.items())
-        )
-
-
-def _terms(total: Sum, one: Node) -> list[str]:
-    """Write down the terms of a sum, with the numbers of nodes."""
-    start = [] if total.start is None else [str(total.start)]
-    return start + [str(x) if y == one else f"{x}*{y}" for x, y in zip(total.left, total.right)]
+        lines: list[str] = []
+        for node, (start, left, right) in sorted(self.found.items()):
+            terms = [str(x) if y == self.one else f"{x}*{y}" for x, y in zip(left, right)]
+            lines.append(f"{node} = {' + '.join(terms if start is None else [str(start), *terms])}")
+        return "\n".join(lines)
 
 
 def find_sums(graph: Graph, part: Part) -> Sums:

@@ -26,38 +26,15 @@ except ImportError:  # needed only to compile
 
 
 class Trace(NamedTuple):
-    """What one run of a function has recorded.
+    """What one run of a function has recorded."""
 
-    Attributes
-    ----------
-    graph : Graph
-        The first arguments are the numbers of the function's arguments; other rows that are neither operations nor
-        constants are those captured, in their order.
-    captured : list of Value
-        Values from outside that the function uses, whose data is read in each call.
-    result : Structure
-        How the function's results are nested.
-    """
-
-    graph: Graph
-    captured: list[Value]
+    graph: Graph  # begins with the function's arguments; other rows that compute nothing are captured, or constants
+    captured: list[Value]  # from outside, in the order of their rows; their data is read in each call
     result: Structure
 
 
 def trace(function: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
-    """Run a function once, and record what it computes.
-
-    Parameters
-    ----------
-    function : callable
-    structures : sequence of Structure
-        How the numbers of each argument are nested.
-
-    Raises
-    ------
-    TracingError
-        If the function asks for a number that will be another one in each call.
-    """
+    """Run a function once, with arguments that are nested so, and record what it computes."""
     tracer = Tracer(sum([structure.size for structure in structures]))
     # In a context of its own: then not even Ctrl-C on the way out of a block leaves it open here.
     return copy_context().run(_record, function, structures, tracer)
@@ -139,6 +116,15 @@ class Tracer:
         return None if isinstance(operand, Scalar) else operation.number(operand)
 
 
+def _refusal(what: str, remedy: str) -> Callable[..., NoReturn]:
+    """Make a method that refuses to give what it is asked for."""
+
+    def refused(*args: Any, **kwargs: Any) -> NoReturn:
+        refuse(what, remedy)
+
+    return refused
+
+
 @cython.final
 @cython.cclass
 class Traced(Scalar):
@@ -148,25 +134,14 @@ class Traced(Scalar):
     node: cython.Py_ssize_t
     label: str
 
-    @property
-    def data(self) -> NoReturn:
-        refuse("reading .data of", "; compute with the Value itself")
-
-    @data.setter
-    def data(self, number: Any) -> None:
-        refuse("assigning to .data of", "; make a new Value instead")
-
-    @property
-    def grad(self) -> NoReturn:
-        refuse("reading .grad of", TRANSFORMS)
-
-    @grad.setter
-    def grad(self, number: Any) -> None:
-        refuse("assigning to .grad of", TRANSFORMS)
-
-    @property
-    def local_grads(self) -> NoReturn:
-        refuse("reading .local_grads of", TRANSFORMS)
+    data = property(
+        _refusal("reading .data of", "; compute with the Value itself"),
+        _refusal("assigning to .data of", "; make a new Value instead"),
+    )
+    grad = property(_refusal("reading .grad of", TRANSFORMS), _refusal("assigning to .grad of", TRANSFORMS))
+    local_grads = property(_refusal("reading .local_grads of", TRANSFORMS))
+    item = _refusal("reading .item() of", "; compute with the Value itself")
+    backward = _refusal("backward() from", TRANSFORMS)
 
     @property
     def op(self) -> Operation | None:
@@ -188,12 +163,6 @@ class Traced(Scalar):
     @property
     def is_traced(self) -> bool:
         return True
-
-    def item(self) -> NoReturn:
-        refuse("reading .item() of", "; compute with the Value itself")
-
-    def backward(self, seed: Any = 1.0) -> NoReturn:
-        refuse("backward() from", TRANSFORMS)
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
         if modes.tracer.get() is not self.tracer:

@@ -69,7 +69,7 @@ def module_of(function: Callable[..., Any], arity: int, width: int) -> ir.Module
 
 
 def compile_for(function: Callable[..., Any], arity: int, width: int) -> Kernel:
-    code = machine.compile_ir(str(module_of(function, arity, width)))
+    code = machine.Code(str(module_of(function, arity, width)))
     f = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(code.address("f"))
 
     def run(rows: Sequence[Sequence[float]]) -> list[float]:
@@ -230,7 +230,8 @@ def test_comparisons_are_one_or_zero_and_false_for_nan(width: int) -> None:
 
 
 def test_condition_of_where_is_not_turned_into_a_number() -> None:
-    text = machine.compile_ir(str(module_of(lambda x, y: autograd_mini.where(x > y, x, y), 2, 4))).optimised
+    module = module_of(lambda x, y: autograd_mini.where(x > y, x, y), 2, 4)
+    text = str(machine.optimise(str(module), machine.describe_processor()))
     assert len(re.findall(r"= select", text)) == 1
     assert "uitofp" not in text
 
@@ -363,7 +364,8 @@ def test_operations_are_lowered_by_hand_too() -> None:
 
 def test_vectors_are_as_wide_as_the_processors() -> None:
     assert machine.vector_width() in (2, 4, 8)
-    text = machine.compile_ir(str(module_of(lambda x, y: x * y, 2, machine.vector_width()))).assembly
+    module, processor = module_of(lambda x, y: x * y, 2, machine.vector_width()), machine.describe_processor()
+    text = processor.emit_assembly(machine.optimise(str(module), processor))
     assert len(re.findall(r"mulpd|fmul", text)) == 1
 
 
@@ -377,14 +379,14 @@ def test_vectorised_math_is_used_where_the_platform_has_it(width: int) -> None:
 
 
 def test_address_of_an_unknown_function_is_refused() -> None:
-    code = machine.compile_ir(str(module_of(cube, 1, 1)))
+    code = machine.Code(str(module_of(cube, 1, 1)))
     with pytest.raises(ValueError, match="this code has no function 'g'"):
         code.address("g")
 
 
 def test_wrong_text_is_refused() -> None:
     with pytest.raises(RuntimeError, match="parsing error"):
-        machine.compile_ir("define nothing")
+        machine.Code("define nothing")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -395,7 +397,7 @@ def test_code_is_freed() -> None:
         gc.collect()
         before = int(Path("/proc/self/statm").read_text().split()[1])
         for _ in range(times):
-            machine.compile_ir(text)
+            machine.Code(text)
         return int(Path("/proc/self/statm").read_text().split()[1]) - before
 
     grown_by_compiling(20)

@@ -25,7 +25,15 @@ def backend_name(name: str | None = None) -> str:
 
 
 def choose_backend(name: str | None = None) -> Any:
-    """Give what makes code of a program: see `backend_name`."""
+    """Give the class of code of the target: see `backend_name`.
+
+    The code of a program has a `text`, `seconds`, how long it took to `write` and to `compile` it, and `step`: a tile
+    has a multiple of so many lanes. `code.frame(widths)` is memory for one call at a time, whose mapped arrays have
+    rows of some widths. `frame.u` has the numbers of all lanes, and `frame.arrays` views of it, each with the leaf to
+    be written there. `once` computes what is the same for all examples; `each` computes all examples; `begin` gets
+    ready for a batch, whose totals will be divided, and then `part` computes some examples, in as many threads as
+    there are.
+    """
     if backend_name(name) == "numpy":
         from autograd_mini.compiler.backends.numpy import NumpyCode
 

@@ -12,12 +12,11 @@ from typing import Any
 
 from llvmlite import ir
 
-from autograd_mini.compiler.backends.index import LONG, Index, up_to
+from autograd_mini.compiler.backends.index import LONG, Index, Variable, up_to
 from autograd_mini.compiler.backends.lowering import Number
 from autograd_mini.engine.operations import where
 
 DOUBLE = ir.DoubleType()
-ARRAY = DOUBLE.as_pointer()
 
 
 def exact_sum(module: ir.Module, scalars: Callable[[ir.IRBuilder], Any]) -> ir.Function:
@@ -25,47 +24,35 @@ def exact_sum(module: ir.Module, scalars: Callable[[ir.IRBuilder], Any]) -> ir.F
 
     It needs room for n + 2 terms, and n below 2**21. `scalars` gives the target that computes doubles.
     """
-    names = [f"autograd_mini.{name}" for name in ("fsum", "add", "round")]
-    if names[0] not in module.globals:
-        add = _Body(ir.Function(module, ir.FunctionType(LONG, [ARRAY, LONG, LONG, DOUBLE]), names[1]), scalars)
-        round_ = _Body(ir.Function(module, ir.FunctionType(DOUBLE, [ARRAY, LONG, LONG]), names[2]), scalars)
-        total = _Body(ir.Function(module, ir.FunctionType(DOUBLE, [ARRAY, LONG, LONG]), names[0]), scalars)
+    if "autograd_mini.fsum" not in module.globals:
+        add, round_, total = (
+            _Body(module, name, result, others, scalars)
+            for name, result, others in (("add", LONG, [DOUBLE]), ("round", DOUBLE, []), ("fsum", DOUBLE, []))
+        )
         add.write_add()
         round_.write_round()
         total.write_sum(add.function, round_.function)
-    return module.globals[names[0]]
-
-
-class _Variable:
-    """A double, or an integer, that changes."""
-
-    def __init__(self, body: _Body, start: Number | Index) -> None:
-        self.builder, self.body = body.builder, body
-        with self.builder.goto_entry_block():
-            self.place = self.builder.alloca(start.value.type)
-        self.set(start)
-
-    def set(self, x: Number | Index) -> None:
-        self.builder.store(x.value, self.place)
-
-    def get(self) -> Any:
-        return self.body.taken(self.builder.load(self.place))
+    return module.globals["autograd_mini.fsum"]
 
 
 class _Body:
     """A function of n terms or partials of an array, while it is written."""
 
-    def __init__(self, function: ir.Function, scalars: Callable[[ir.IRBuilder], Any]) -> None:
-        function.linkage = "internal"
-        self.function = function
-        self.builder = ir.IRBuilder(function.append_basic_block())
+    def __init__(self, module: ir.Module, name: str, result: ir.Type, others: list[ir.Type], scalars: Any) -> None:
+        kind = ir.FunctionType(result, [DOUBLE.as_pointer(), LONG, LONG, *others])
+        self.function = ir.Function(module, kind, f"autograd_mini.{name}")
+        self.function.linkage = "internal"
+        self.builder = ir.IRBuilder(self.function.append_basic_block())
         self.scalars = scalars(self.builder)
-        self.array, n, stride, *others = function.args
-        self.n, self.stride, *self.others = map(self.taken, (n, stride, *others))
+        self.array, *numbers = self.function.args
+        self.n, self.stride, *self.others = map(self.taken, numbers)
         self.zero = self.scalars.constant(0.0)
 
     def taken(self, value: ir.Value) -> Any:
         return Index(self.builder, value) if value.type == LONG else Number(self.scalars, value)
+
+    def variable(self, start: Number | Index) -> Variable:
+        return Variable(self.builder, start)
 
     def element(self, index: Index) -> Any:
         return self.taken(self.builder.load((index * self.stride).at(self.array)))
@@ -84,26 +71,26 @@ class _Body:
 
     def write_add(self) -> None:
         """Write the function that adds a term to n partials, in place, and gives their new number."""
-        kept, x = _Variable(self, self.n.constant(0)), _Variable(self, self.others[0])
+        kept, x = self.variable(self.n.constant(0)), self.variable(self.others[0])
         with up_to(self.n) as index:
             total, error = self.two_sum(x.get(), self.element(index))
             x.set(total)
             with self.builder.if_then((error != 0.0).mask):
                 self.store(error, kept.get())
-                kept.set(kept.get() + 1)
+                kept.add(1)
         self.store(x.get(), kept.get())
         self.builder.ret((kept.get() + 1).value)
 
     def write_round(self) -> None:
         """Write the function that rounds the sum of n partials, n > 0, to a double."""
         b, last = self.builder, self.n - 1
-        left, high, low = _Variable(self, last), _Variable(self, self.element(last)), _Variable(self, self.zero)
+        left, high, low = self.variable(last), self.variable(self.element(last)), self.variable(self.zero)
         test, body, after = (self.function.append_basic_block() for _ in range(3))
         b.branch(test)
         b.position_at_end(test)
         b.cbranch(b.and_(left.get() > 0, (low.get() == 0.0).mask), body, after)
         b.position_at_end(body)
-        left.set(left.get() - 1)
+        left.add(-1)
         total, error = self.two_sum(high.get(), self.element(left.get()))
         high.set(total)
         low.set(error)
@@ -119,8 +106,8 @@ class _Body:
         b.ret(b.select(b.and_(more, half), moved.value, high.get().value))
 
     def write_sum(self, add: ir.Function, round_: ir.Function) -> None:
-        endless, multiples = _Variable(self, self.zero), _Variable(self, self.zero)
-        partials = _Variable(self, self.n.constant(0))
+        endless, multiples = self.variable(self.zero), self.variable(self.zero)
+        partials = self.variable(self.n.constant(0))
 
         def include(term: Number) -> None:
             partials.set(self.call(add, partials.get(), self.stride, term))
@@ -129,10 +116,10 @@ class _Body:
             term = self.element(index)
             is_finite = term - term == 0.0
             finite = where(is_finite, term, 0.0)
-            endless.set(endless.get() + where(is_finite, 0.0, term))
+            endless.add(where(is_finite, 0.0, term))
             whole = self.builder.fptosi((finite * 2.0**-1000).value, LONG)
             multiple = self.taken(self.builder.sitofp(whole, DOUBLE))
-            multiples.set(multiples.get() + multiple)
+            multiples.add(multiple)
             include(finite - multiple * 2.0**1000)
         is_near_overflow = _size(multiples.get()) > 2.0**22
         down, up = (where(is_near_overflow, scale, 1.0) for scale in (2.0**-60, 2.0**60))
@@ -144,7 +131,7 @@ class _Body:
 
     def scaled(self, n: Index, factor: Number) -> Number:
         """Scale the partials of a huge sum; of those too small for it, take out the sign, all its rounding needs."""
-        rest = _Variable(self, self.zero)
+        rest = self.variable(self.zero)
         with up_to(n) as index:
             partial = self.element(index)
             is_small = _size(partial) < 2.0**-900

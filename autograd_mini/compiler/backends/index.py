@@ -1,4 +1,4 @@
-"""Integers that native code computes, with operators, and loops over them. Knows only LLVM."""
+"""Integers that native code computes, with operators, loops over them, and variables. Knows no program."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
+
+from autograd_mini.compiler.backends.lowering import Number
 
 LONG = ir.IntType(64)
 
@@ -84,3 +86,23 @@ def loop(start: Index, stop: Index, step: Index | int = 1) -> Iterator[Index]:
 def up_to(stop: Index, step: Index | int = 1) -> Any:
     """Emit a loop over 0, 1, ...; the block is its body."""
     return loop(Index(stop.builder, 0), stop, step)
+
+
+class Variable:
+    """A number, or an integer, that changes."""
+
+    def __init__(self, builder: ir.IRBuilder, start: Number | Index) -> None:
+        self.builder, self.kind = builder, start
+        with builder.goto_entry_block():
+            self.place = builder.alloca(start.value.type)
+        self.set(start)
+
+    def set(self, x: Number | Index) -> None:
+        self.builder.store(x.value, self.place)
+
+    def get(self) -> Any:
+        value = self.builder.load(self.place)
+        return Index(self.builder, value) if isinstance(self.kind, Index) else Number(self.kind.target, value)
+
+    def add(self, x: Any) -> None:
+        self.set(self.get() + x)

@@ -19,19 +19,7 @@ INDEX, COUNT = ir.IntType(32), ir.IntType(64)
 
 
 class Lanes(Target):
-    """The place where instructions go, and how many doubles each of them works on.
-
-    Parameters
-    ----------
-    builder : llvmlite.ir.IRBuilder
-    width : int
-        The number of doubles in a vector; 1 for plain doubles.
-
-    Attributes
-    ----------
-    type : llvmlite.ir.Type
-        `double`, or a vector of `width` of them.
-    """
+    """The place where instructions go, and how many doubles each of them works on: those of a vector, or one."""
 
     def __init__(self, builder: ir.IRBuilder, width: int) -> None:
         super().__init__()

@@ -9,12 +9,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
-from autograd_mini.compiler.backends.index import LONG, Index, loop, up_to
+from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, up_to
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
 from autograd_mini.compiler.backends.lowering import Number, evaluate
 from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Run, Table, distance
@@ -38,61 +37,36 @@ MANY = 32
 EXAMPLES = 32
 
 
-class Packed(NamedTuple):
-    """A run as native code reads it.
+def pack(run: Run) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
+    """Give a run as native code reads it: what chooses its code, its table, and three numbers.
 
-    Attributes
-    ----------
-    pattern : Pattern
-    regular : bool
-        Whether right factors that all rows share are in slots at one distance.
-    table : array of int
-        For each row its columns. Before the rows of a sum with shared factors stand the slots of these, or, if these
-        are regular, the first one and the distance. An outer product has left and right factors, then the totals.
-    rows, p, q : int
-        How many rows; how many terms and the stride of left factors, or the numbers of left and right factors.
+    A pattern's code is chosen by the pattern, and whether right factors that all rows share are in slots at one
+    distance. The table has for each row its columns. Before the rows of a sum with shared factors stand the slots of
+    these, or, if these are at one distance, the first one and the distance. An outer product has left and right
+    factors, then the totals. The numbers say how many rows there are; how many terms, and the stride of left factors,
+    or how many left and right factors.
     """
-
-    pattern: Pattern
-    regular: bool
-    table: Table
-    rows: int
-    p: int = 0
-    q: int = 0
-
-
-def pack(run: Run) -> Packed:
-    """Write the columns of a run into one table."""
     pattern, columns = run
     match pattern:
         case Outer():
             table = np.concatenate([column.ravel() for column in columns.values()])
-            return Packed(pattern, False, table, 1, len(columns["left"]), len(columns["right"]))
+            return (pattern, False), table, 1, len(columns["left"]), len(columns["right"])
         case Dot(shared=True):
             right = columns["right"]
             stride = distance(right)
             head = right if stride is None else np.array([right[0], stride], np.int32)
             rows = np.column_stack([column for name, column in columns.items() if name not in ("stride", "right")])
             table = np.concatenate([head, rows.ravel()])
-            return Packed(pattern, stride is not None, table, len(rows), len(right), int(columns["stride"]))
+            return (pattern, stride is not None), table, len(rows), len(right), int(columns["stride"])
     rows = np.column_stack(tuple(columns.values()))
-    return Packed(pattern, False, rows.ravel(), len(rows), columns["left"].shape[1] if isinstance(pattern, Dot) else 0)
+    return (pattern, False), rows.ravel(), len(rows), columns["left"].shape[1] if isinstance(pattern, Dot) else 0, 0
 
 
 def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int) -> str:
-    """Write the module of a program.
+    """Write a module whose function `process` takes the address of a `Work`.
 
-    Parameters
-    ----------
-    patterns : sequence of pair of Pattern and bool
-        Each with whether shared factors are regular: see `Packed`.
-    width : int
-        The lanes of a vector; 1 where there is nothing but memory `u`.
-
-    Returns
-    -------
-    str
-        Its function `process` takes the address of a `Work`.
+    Each pattern comes with whether shared factors are regular: see `pack`. A vector has `width` lanes; one where there
+    is nothing but memory `u`.
     """
     module = ir.Module("program")
     module.triple = ""
@@ -101,31 +75,20 @@ def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int) -> str:
     return str(module)
 
 
-_TOLD = "u s runs count tables loads stores sums inputs results lanes begin end batch divisor".split()
+_TOLD = (
+    *("u", "s"),  # addresses: memory of numbers of all lanes, and of those of each lane
+    *("runs", "count", "tables"),  # address and number of runs, and the address of the tables that they refer to
+    *("loads", "stores", "sums"),  # numbers of an example that are read, written, and added up over all examples
+    "inputs",  # address of pairs: an array that is mapped, and how far apart its examples are
+    "results",  # address of where sums over all examples, or results of each, go
+    "lanes",  # how many examples are a tile
+    *("begin", "end", "batch"),  # the examples to go through, and how many there are in all
+    "divisor",  # what sums are divided by in the end
+)
 
 
 class Work(ctypes.Structure):
-    """What `process` is told: addresses, and what to do with them.
-
-    Attributes
-    ----------
-    u, s : int
-        Memory of numbers of all lanes, and of those of each lane.
-    runs, count, tables : int
-        Address and number of runs, and the tables that they refer to.
-    loads, stores, sums : int
-        How many numbers of each example are read and written, and how many are added up over all examples.
-    inputs : int
-        Address of pairs: an array that is mapped, and how far apart its examples are.
-    results : int
-        Where sums over all examples, or results of each, go.
-    lanes : int
-        How many examples are a tile.
-    begin, end, batch : int
-        The examples to go through, and how many there are in all.
-    divisor : float
-        What sums are divided by in the end.
-    """
+    """What `process` is told."""
 
     _fields_ = tuple((name, ctypes.c_double if name == "divisor" else ctypes.c_int64) for name in _TOLD)
 
@@ -154,9 +117,10 @@ class _PatternCode:
                 self._write_expression(pattern)
             case Dot(shared=True):
                 for rows, first in self._blocks(self.count, ROWS):
-                    self._write_dot_rows(pattern, regular, first, rows)
+                    self._write_dots(pattern, regular, first, rows)
             case Dot():
-                self._write_dot(pattern)
+                with up_to(self.count) as row:
+                    self._write_dots(pattern, False, row, 1)
             case Outer():
                 self._write_outer()
             case Fold():
@@ -228,61 +192,50 @@ class _PatternCode:
                 for number, lane in zip(numbers, lanes):
                     self.store(kind, number, result, lane)
 
-    def _write_dot_rows(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
+    def _write_dots(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
         kind = pattern.right
-        starts = int(pattern.start in ("u", "s"))
-        columns = 2 + starts
-        head = Index(self.builder, 2) if regular else self.p
-        results, begins, lefts = [], [], []
-        for j in range(rows):
-            first = head + (row + j) * columns
-            results.append(self.address(kind, self.entry(first)))
-            if starts:
-                begins.append(self.address(pattern.start, self.entry(first + 1)))
-            lefts.append(self.address(pattern.left, self.entry(first + (columns - 1))))
-        stride = self.stride(pattern.left, self.q)
-        right = self._right_factors(pattern, regular)
+        lead = 2 if pattern.start in ("u", "s") else 1  # columns before the factors
+        if pattern.shared:
+            columns: Index | int = lead + 1
+            head = self.zero.constant(2) if regular else self.p
+        else:
+            columns, head = self.p * 2 + lead, self.zero
+        firsts = [head + (row + j) * columns for j in range(rows)]
+        results = [self.address(kind, self.entry(first)) for first in firsts]
+        begins = [self.address(pattern.start, self.entry(first + 1)) for first in firsts if lead == 2]
+        left, right = self._factors(pattern, regular, [first + lead for first in firsts])
         with self.each_lane(kind) as vectors:
             totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
             with up_to(self.p) as i:
                 address = right(i)
                 xs = [self.load(kind, address, v) for v in vectors]
-                step = i * stride
                 for j in range(rows):
-                    left = step.at(lefts[j])
+                    address = left(i, j)
                     for total, x, v in zip(totals[j], xs, vectors):
-                        self._add(total, self.load(pattern.left, left, v) * x)
+                        total.add(self.load(pattern.left, address, v) * x)
             for j in range(rows):
                 for total, v in zip(totals[j], vectors):
-                    self.store(kind, self._read(total), results[j], v)
+                    self.store(kind, total.get(), results[j], v)
 
-    def _right_factors(self, pattern: Dot, regular: bool) -> Callable[[Index], ir.Value]:
-        """Find the right factors that all rows share: give what gives the address of each."""
+    def _factors(self, pattern: Dot, regular: bool, places: Sequence[Index]) -> tuple[Callable[..., ir.Value], ...]:
+        """Give what gives the address of a term's left factor in each row, and of its right factor in all rows."""
+        if not pattern.shared:
+            (place,) = places
+            return (
+                lambda i, j: self.address(pattern.left, self.entry(place + i)),
+                lambda i: self.address(pattern.right, self.entry(place + i + self.p)),
+            )
+        lefts = [self.address(pattern.left, self.entry(place)) for place in places]
+        step = self.stride(pattern.left, self.q)
+
+        def left(i: Index, j: int) -> ir.Value:
+            return (i * step).at(lefts[j])
+
         if not regular:
-            return lambda i: self.address(pattern.right, self.entry(i))
+            return left, lambda i: self.address(pattern.right, self.entry(i))
         first = self.address(pattern.right, self.entry(self.zero))
         stride = self.stride(pattern.right, self.entry(self.zero.constant(1)))
-        return lambda i: (i * stride).at(first)
-
-    def _write_dot(self, pattern: Dot) -> None:
-        kind = pattern.right
-        starts = int(pattern.start in ("u", "s"))
-        columns = self.p * 2 + (1 + starts)
-        with up_to(self.count) as row:
-            first = row * columns
-            result = self.address(kind, self.entry(first))
-            begin = [self.address(pattern.start, self.entry(first + 1))] if starts else []
-            terms = first + (1 + starts)
-            with self.each_lane(kind) as vectors:
-                totals = [self._start(pattern.start, begin, v) for v in vectors]
-                with up_to(self.p) as i:
-                    place = terms + i
-                    left = self.address(pattern.left, self.entry(place))
-                    right = self.address(kind, self.entry(place + self.p))
-                    for total, v in zip(totals, vectors):
-                        self._add(total, self.load(pattern.left, left, v) * self.load(kind, right, v))
-                for total, v in zip(totals, vectors):
-                    self.store(kind, self._read(total), result, v)
+        return left, lambda i: (i * stride).at(first)
 
     def _write_outer(self) -> None:
         """Go through a rectangle of results by blocks, so that each factor loaded is used several times."""
@@ -317,33 +270,20 @@ class _PatternCode:
 
     # Sums.
 
-    def _total(self, start: Number) -> ir.Value:
-        with self.builder.goto_entry_block():
-            total = self.builder.alloca(self.lanes.type)
-        self.builder.store(start.value, total)
-        return total
-
-    def _start(self, kind: str, address: Sequence[ir.Value], lane: Index) -> ir.Value:
+    def _start(self, kind: str, address: Sequence[ir.Value], lane: Index) -> Variable:
         """Begin a sum: -0.0 plus any number is that number."""
-        if not address:
-            return self._total(self.lanes.constant(0.0 if kind == "0" else -0.0))
-        return self._total(self.load(kind, address[0], lane))
-
-    def _add(self, total: ir.Value, term: Number) -> None:
-        self.builder.store((self._read(total) + term).value, total)
-
-    def _read(self, total: ir.Value) -> Number:
-        return Number(self.lanes, self.builder.load(total))
+        start = self.load(kind, address[0], lane) if address else self.lanes.constant(0.0 if kind == "0" else -0.0)
+        return Variable(self.builder, start)
 
     def _over_lanes(self, count: int, terms: Callable[[Index], Iterable[Number]]) -> list[ir.Value]:
         """Add up some numbers over all valid lanes; the last vector may have lanes that are not."""
         builder = self.builder
         rest = self.valid % self.width
         whole = self.valid - rest
-        totals = [self._total(self.lanes.constant(-0.0)) for _ in range(count)]
+        totals = [self._start("", (), self.zero) for _ in range(count)]
         with up_to(whole, self.width) as lane:
             for total, term in zip(totals, terms(lane)):
-                self._add(total, term)
+                total.add(term)
         with builder.if_then(builder.icmp_signed("!=", rest.value, LONG(0))):
             lane_numbers = ir.Constant(ir.VectorType(LONG, self.width), list(range(self.width)))
             limit = ir.Constant(lane_numbers.type, ir.Undefined)
@@ -352,8 +292,8 @@ class _PatternCode:
             mask = builder.icmp_signed("<", lane_numbers, limit)
             nothing = self.lanes.constant(-0.0).value
             for total, term in zip(totals, terms(whole)):
-                self._add(total, Number(self.lanes, builder.select(mask, term.value, nothing)))
-        return [self._across(self._read(total).value) for total in totals]
+                total.add(Number(self.lanes, builder.select(mask, term.value, nothing)))
+        return [self._across(total.get().value) for total in totals]
 
     def _across(self, vector: ir.Value) -> ir.Value:
         parts = [self.builder.extract_element(vector, INT(k)) for k in range(self.width)]

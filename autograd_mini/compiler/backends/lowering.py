@@ -58,11 +58,6 @@ class Number(Scalar):
     """A number, or one for each lane, that code computes: does what a float does, except to be known now.
 
     Comparisons give 1.0 for true and 0.0 for false.
-
-    Attributes
-    ----------
-    target : Target
-    value : llvmlite.ir.Value or array
     """
 
     __slots__ = ("mask", "target", "value")
@@ -70,7 +65,7 @@ class Number(Scalar):
 
     def __init__(self, target: Any, value: Any, mask: Any = None) -> None:
         self.target = target
-        self.value = value
+        self.value = value  # of LLVM, or an array
         self.mask = mask  # of a comparison: the bits that the value was made of
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Number:
@@ -106,23 +101,7 @@ _SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="
 
 
 def lower(operation: Operation, operands: Sequence[Number]) -> Number:
-    """Compute one operation, as its row of the table says.
-
-    Parameters
-    ----------
-    operation : Operation
-    operands : sequence of Number, not empty
-        All of one target; an operation of no operand is a constant.
-
-    Returns
-    -------
-    Number
-
-    Raises
-    ------
-    TypeError
-        If the operation has no lowering, or one that can't be followed.
-    """
+    """Compute one operation on numbers of one target, at least one, as its row of the table says."""
     lowering = _OPERATORS.get(operation, operation.lowering)
     if not isinstance(lowering, str):
         return _traced(operation, lowering or operation.function, operands)

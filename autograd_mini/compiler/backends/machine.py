@@ -22,17 +22,12 @@ from autograd_mini.compiler.backends.lowering import LIBRARY
 _VARIANTS = {2: ("_ZGVbN2", "sse2"), 4: ("_ZGVdN4", "avx2"), 8: ("_ZGVeN8", "avx512f")}
 
 
-@cache
-def _features() -> dict[str, bool]:
-    return dict(llvm.get_host_cpu_features())
+_features = cache(llvm.get_host_cpu_features)
 
 
-@cache
 def vector_width() -> int:
     """Say how many doubles the processor's widest instructions work on."""
-    if _features().get("avx512f"):
-        return 8
-    return 4 if _features().get("avx") else 2
+    return 8 if _features().get("avx512f") else 4 if _features().get("avx") else 2
 
 
 def vector_function(name: str, arity: int, lanes: int) -> str | None:
@@ -70,7 +65,7 @@ def _initialise() -> None:
         llvm.load_library_permanently("libmvec.so.1")
 
 
-def _target() -> Any:
+def describe_processor() -> Any:
     """Describe this processor to LLVM; by default no instruction of it fuses a product and a sum."""
     _initialise()
     return llvm.Target.from_default_triple().create_target_machine(
@@ -93,7 +88,7 @@ def _passes() -> Any:
     return passes
 
 
-def _optimised(text: str, target: Any) -> Any:
+def optimise(text: str, target: Any) -> Any:
     """Parse a module and simplify it."""
     module = llvm.parse_assembly(text, llvm.create_context())
     module.triple = target.triple
@@ -102,25 +97,28 @@ def _optimised(text: str, target: Any) -> Any:
     return module
 
 
-# Code that nothing refers to any more, to be freed by `compile_ir`: the engine, then its module with the context
-# behind that, an order of which the garbage collector knows nothing; and not by whichever thread let go of it, which
-# may be in the midst of llvmlite's lock when another one forks.
+# Code that nothing refers to any more, to be freed at the next compilation: the engine, then its module with the
+# context behind that, an order of which the garbage collector knows nothing; and not by whichever thread let go of it,
+# which may be in the midst of llvmlite's lock when another one forks.
 _to_free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
 
 
 class Code:
-    """Native code, which lives as long as this object does; made by `compile_ir`.
+    """LLVM IR compiled for this processor: native code, which lives as long as this object does.
 
-    Attributes
-    ----------
-    text : str
-        The LLVM IR that it was compiled from.
+    Raises
+    ------
+    RuntimeError
+        If LLVM can't read the text.
     """
 
     def __init__(self, text: str) -> None:
+        while not _to_free.empty():
+            engine, _ = _to_free.get()
+            engine.close()
         self.text = text
-        target = _target()
-        module = _optimised(text, target)
+        target = describe_processor()
+        module = optimise(text, target)
         self._engine = llvm.create_mcjit_compiler(module, target)
         self._engine.finalize_object()
         weakref.finalize(self, _to_free.put, (self._engine, module)).atexit = False
@@ -131,37 +129,3 @@ class Code:
         if address == 0:
             raise ValueError(f"this code has no function {name!r}")
         return address
-
-    @property
-    def optimised(self) -> str:
-        """The LLVM IR after simplification; worked out when asked for."""
-        return str(_optimised(self.text, _target()))
-
-    @property
-    def assembly(self) -> str:
-        """The processor's instructions; worked out when asked for."""
-        target = _target()
-        return str(target.emit_assembly(_optimised(self.text, target)))
-
-
-def compile_ir(text: str) -> Code:
-    """Compile LLVM IR for this processor.
-
-    Parameters
-    ----------
-    text : str
-        A module.
-
-    Returns
-    -------
-    Code
-
-    Raises
-    ------
-    RuntimeError
-        If LLVM can't read the text.
-    """
-    while not _to_free.empty():
-        engine, _ = _to_free.get()
-        engine.close()
-    return Code(text)

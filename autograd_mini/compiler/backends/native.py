@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
-from autograd_mini.compiler.backends.machine import compile_ir, vector_width
+from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 
@@ -31,21 +31,11 @@ _PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 # Code is the same for all kernels that have the same patterns, such as those of a model that is trained once more.
 _written = lru_cache(KEPT)(write_code)
-_compiled = lru_cache(KEPT)(compile_ir)
+_compiled = lru_cache(KEPT)(Code)
 
 
 class NativeCode:
-    """A program as native code.
-
-    Attributes
-    ----------
-    step : int
-        A tile has a multiple of so many lanes.
-    text : str
-        The LLVM IR.
-    seconds : dict from str to float
-        How long it took to `write` the code and to `compile` it.
-    """
+    """A program as native code: see `choose_backend`."""
 
     def __init__(self, program: Program) -> None:
         width = vector_width()
@@ -60,7 +50,6 @@ class NativeCode:
         self.tiles: list[_Tile] = []
 
     def frame(self, widths: Sequence[int]) -> Frame:
-        """Give memory for one call at a time, whose mapped arrays have rows of some widths."""
         return Frame(self, widths)
 
 
@@ -75,14 +64,13 @@ class _Stage:
         )
         tables = [table.ravel() for table in (*loads, *stores)]
         start = sum(map(len, tables))
-        rows: list[tuple[int, int, int, int, int]] = []
+        rows: list[tuple[int, ...]] = []
         for run in runs:
             if not isinstance(run.pattern, (Load, Store)):
-                packed = pack(run)
-                kind = patterns.setdefault((packed.pattern, packed.regular), len(patterns))
-                rows.append((kind, start, packed.rows, packed.p, packed.q))
-                start += len(packed.table)
-                tables.append(packed.table)
+                pattern, table, *numbers = pack(run)
+                rows.append((patterns.setdefault(pattern, len(patterns)), start, *numbers))
+                start += len(table)
+                tables.append(table)
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         began = perf_counter()
@@ -100,15 +88,7 @@ class _Stage:
 
 
 class Frame:
-    """The memory of one call at a time.
-
-    Attributes
-    ----------
-    u : array
-        The numbers of all lanes.
-    arrays : list of pair of array and int
-        Views of `u`, each for the leaf that is to be written there.
-    """
+    """The memory of one call at a time: see `choose_backend`."""
 
     def __init__(self, code: NativeCode, widths: Sequence[int]) -> None:
         self.u = code.numbers.copy()
@@ -128,11 +108,9 @@ class Frame:
         self._tile: _Tile | None = None
 
     def once(self) -> None:
-        """Compute what is the same for all examples."""
         self._once(self._before_address)  # type: ignore[misc]
 
     def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
-        """Get ready for a batch; totals will be divided."""
         for i, source in enumerate(sources):
             self._inputs[2 * i] = address_of(source)
         if self._cut is not cut:
@@ -144,13 +122,11 @@ class Frame:
             self._cut = cut
 
     def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
-        """Compute all examples."""
         self.begin(sources, cut, divisor)
         self._work.results = address_of(numbers)
         self._each(self._work_address)  # type: ignore[misc]
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
-        """Compute some examples, in memory of their own: threads may do so at the same time."""
         work, tiles = Work.from_buffer_copy(self._work), self._code.tiles
         tile = tiles.pop() if tiles else _Tile(self._code.slots, work.lanes)
         if tile.lanes < work.lanes:

@@ -20,21 +20,15 @@ from autograd_mini.engine.operation import Operation
 # Totals are added up as by vectors of so many lanes: as native code does on most processors.
 WIDTH = 8
 
-# Not np.power: of some exponents it makes square roots, and has nan for the one of -inf.
-_UFUNCS: dict[str, Any] = {
-    **{name: getattr(np, name) for name in "cos cosh exp exp2 expm1 fmax fmin fmod hypot log log10 log1p log2".split()},
-    **{name: getattr(np, name) for name in "cbrt nextafter rint sin sinh tan tanh".split()},
-    **{f"a{name}": getattr(np, f"arc{name}") for name in "cos cosh sin sinh tan tanh tan2".split()},
-    **{f"llvm.{name}": getattr(np, name) for name in "fabs sqrt floor ceil trunc copysign".split()},
-    **{
-        "add": np.add,
-        "sub": np.subtract,
-        "mul": np.multiply,
-        "div": np.divide,
-        "neg": np.negative,
-        "nearbyint": np.rint,
-    },
+# By the names of lowering. Not np.power: of some exponents it makes square roots, and has nan for the one of -inf.
+_NAMES = {
+    **{name: name for name in "cbrt cos cosh exp exp2 expm1 fmax fmin fmod hypot log log10 log1p log2".split()},
+    **{name: name for name in "nextafter rint sin sinh tan tanh".split()},
+    **{f"a{name}": f"arc{name}" for name in "cos cosh sin sinh tan tanh tan2".split()},
+    **{f"llvm.{name}": name for name in "fabs sqrt floor ceil trunc copysign".split()},
+    **{"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "nearbyint": "rint"},
 }
+_UFUNCS: dict[str, Any] = {lowering: getattr(np, name) for lowering, name in _NAMES.items()}
 _COMPARISONS = {
     **{"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal},
     **{"==": np.equal, "!=": np.not_equal},
@@ -68,17 +62,7 @@ class Arrays(Target):
 
 
 class NumpyCode:
-    """A program that NumPy runs.
-
-    Attributes
-    ----------
-    step : int
-        A tile has a multiple of so many lanes.
-    text : str
-        Nothing: there is no code but the program.
-    seconds : dict from str to float
-        How long it took to `write` the code.
-    """
+    """A program that NumPy runs: see `choose_backend`."""
 
     step, text = 2 * WIDTH, ""
 
@@ -90,7 +74,6 @@ class NumpyCode:
         self.seconds = {"write": perf_counter() - began}
 
     def frame(self, widths: Sequence[int]) -> Frame:
-        """Give memory for one call at a time, whose mapped arrays have rows of some widths."""
         return Frame(self, widths)
 
 
@@ -115,15 +98,7 @@ def _independent(run: Run, kind: str) -> list[Run]:
 
 
 class Frame:
-    """The memory of one call at a time.
-
-    Attributes
-    ----------
-    u : array
-        The numbers of all lanes.
-    arrays : list of pair of array and int
-        Views of `u`, each for the leaf that is to be written there.
-    """
+    """The memory of one call at a time: see `choose_backend`."""
 
     def __init__(self, code: NumpyCode, widths: Sequence[int]) -> None:
         self.u = np.zeros(code.program.sizes["u"])
@@ -132,21 +107,17 @@ class Frame:
         self._code, self._widths = code, widths
 
     def once(self) -> None:
-        """Compute what is the same for all examples."""
         _Tile(self.u, np.empty((0, 1)), np.empty(0)).compute(self._code.once, "u")
 
     def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
-        """Get ready for a batch; totals will be divided."""
         self._sources = [source.reshape(cut.batch, width) for source, width in zip(sources, self._widths)]
         self._cut, self._divisor = cut, divisor
 
     def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
-        """Compute all examples."""
         self.begin(sources, cut, divisor)
         self.part(0, cut.batch, numbers)
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
-        """Compute some examples, in memory of their own: threads may do so at the same time."""
         sizes = self._code.program.sizes
         totals = np.zeros(sizes["total"])
         for first in range(begin, end, self._cut.lanes):

@@ -42,17 +42,7 @@ class Cut(NamedTuple):
 
 
 class Kernel:
-    """A compiled graph.
-
-    Parameters
-    ----------
-    source : tuple
-        The arguments of `compile_graph`: what it can be made from elsewhere.
-    program : Program
-    code : NativeCode or NumpyCode
-    seconds : dict from str to float
-        How long each pass took.
-    """
+    """A compiled graph; `source` has the arguments of `compile_graph`, by which it can be compiled elsewhere."""
 
     def __init__(self, source: tuple[Any, ...], program: Program, code: Any, seconds: dict[str, float]) -> None:
         self.source, self.program, self.code, self.seconds = source, program, code, seconds
@@ -80,20 +70,9 @@ class Kernel:
         return Cut(batch, lanes, -(-tiles // parts) * lanes)
 
     def __call__(self, leaves: Sequence[Any], cut: Cut, threads: int) -> Any:
-        """Compute the results.
+        """Compute the nested results; of a batch arrays, unless it is folded.
 
-        Parameters
-        ----------
-        leaves : sequence of float or array
-            What each block contains; those that are mapped with the batch as their first axis.
-        cut : Cut
-            Of the batch that they have.
-        threads : int
-            The most threads to use.
-
-        Returns
-        -------
-        results nested as the structure says; of a batch arrays, unless it is folded
+        The leaves are what each block contains; those that are mapped have the batch as their first axis.
         """
         frame = self._frames.pop() if self._frames else self._new_frame()
         result = self._compute(frame, leaves, cut, threads)
