@@ -137,7 +137,7 @@ def magnitudes(order: Sequence[Value], seed: float = 1.0) -> dict[Value, float]:
     sizes = dict.fromkeys(order, 0.0)
     sizes[order[-1]] = abs(seed)
     for node in reversed(order):
-        for operand, partial in zip(node.inputs, node.local_grads, strict=True):
+        for operand, partial in zip(node.operands, node.local_derivatives, strict=True):
             sizes[operand] += sizes[node] * (abs(partial) + 1e-2)
     return sizes
 
@@ -150,7 +150,7 @@ def is_well_conditioned(order: Sequence[Value]) -> bool:
     """
     errors = dict.fromkeys(order, 0.0)
     for node in order:
-        operands = list(zip(node.inputs, node.local_grads, strict=True))
+        operands = list(zip(node.operands, node.local_derivatives, strict=True))
         passed_on = sum(abs(partial) * (errors[operand] + 1e-16 * abs(operand.data)) for operand, partial in operands)
         errors[node] = passed_on + 1e-16 * abs(node.data)
         if not errors[node] <= 1e-12 * max(1.0, abs(node.data)):
@@ -162,7 +162,7 @@ def is_well_conditioned(order: Sequence[Value]) -> bool:
 
 def distance_to_kink(node: Value) -> float:
     assert node.op is not None
-    x, *others = [operand.data for operand in node.inputs]
+    x, *others = [operand.data for operand in node.operands]
     match node.op.name:
         case "relu" | "leaky_relu" | "elu" | "abs" | "sign":
             return abs(x)

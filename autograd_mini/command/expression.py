@@ -141,7 +141,7 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
             if isinstance(element, Value):
                 names.setdefault(element, source.segment(part) + (f"[{i}]" if element is not result else ""))
         numbers = {results[operand]: operand for operand in operands if isinstance(results[operand], float)}
-        for node in result.inputs if numbers and isinstance(result, Value) else ():  # where floats are constants now
+        for node in result.operands if numbers and isinstance(result, Value) else ():  # where floats are constants now
             if node.data in numbers and not node.requires_grad:
                 names.setdefault(node, source.segment(numbers[node.data]))
     first, root = parts[0][0], results[parts[0][0]]
@@ -157,7 +157,7 @@ def _complete(names: Mapping[Value, str], root: Value) -> dict[Value, str]:
     """Name each node behind the root; a node that stands nowhere in the text, by its formula."""
     complete: dict[Value, str] = {}
     for node in topological_order(root):
-        terms = [Term(shorten(complete[operand]), operand.data) for operand in node.inputs]
+        terms = [Term(shorten(complete[operand]), operand.data) for operand in node.operands]
         formula = number(node.data, 6) if node.op is None else TEXT.compose(node.op, terms)
         complete[node] = names.get(node, shorten(formula, 200))
     return complete

@@ -68,7 +68,7 @@ def _differences(order: Sequence[Value], nodes: Iterable[Value]) -> dict[Value, 
     """Estimate the last node's derivative for each of some nodes by computing what follows it anew."""
     place = {node: i for i, node in enumerate(order)}
     data = [node.data for node in order]
-    operands = [[place[operand] for operand in node.inputs] for node in order]
+    operands = [[place[operand] for operand in node.operands] for node in order]
 
     def result(start: int, shifted: Sequence[float]) -> float:
         moved = data.copy()

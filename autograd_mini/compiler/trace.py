@@ -139,7 +139,7 @@ class Traced(Scalar):
         _refusal("assigning to .data of", "; make a new Value instead"),
     )
     grad = property(_refusal("reading .grad of", TRANSFORMS), _refusal("assigning to .grad of", TRANSFORMS))
-    local_grads = property(_refusal("reading .local_grads of", TRANSFORMS))
+    local_derivatives = property(_refusal("reading .local_derivatives of", TRANSFORMS))
     item = _refusal("reading .item() of", "; compute with the Value itself")
     backward = _refusal("backward() from", TRANSFORMS)
 
@@ -149,7 +149,7 @@ class Traced(Scalar):
         return operation
 
     @property
-    def inputs(self) -> tuple[Traced, ...]:
+    def operands(self) -> tuple[Traced, ...]:
         return tuple([self.tracer.number(node) for node in self.tracer.graph.operands[self.node]])
 
     @property

@@ -12,22 +12,22 @@ from autograd_mini.engine.operation import Operation
 def check_forward(operation: Operation, operands: Sequence[Any], data: float) -> None:
     """Raise where a result is not finite, though its operands are."""
     if not math.isfinite(data) and all(math.isfinite(operand.data) for operand in operands):
-        raise FloatingPointError(f"{operation.name} gave {data} for the inputs {_listed(operands)}")
+        raise FloatingPointError(f"{operation.name} gave {data} for the operands {_listed(operands)}")
 
 
 def check_backward(order: Sequence[Any], seed: float) -> None:
     """Backpropagate on paper: raise at the first anomaly, before any `.grad` has changed."""
-    grads = {id(node): 0.0 if node.inputs else node.grad for node in order}
+    grads = {id(node): 0.0 if node.operands else node.grad for node in order}
     grads[id(order[-1])] += seed
     for node in reversed(order):
         upstream = grads[id(node)]
-        for operand, local in zip(node.inputs, node.local_grads):
+        for operand, local in zip(node.operands, node.local_derivatives):
             grad = grads[id(operand)] + upstream * local
             finite_before = math.isfinite(upstream) and math.isfinite(grads[id(operand)])
             if not math.isfinite(grad) and finite_before and operand.requires_grad:
                 raise FloatingPointError(
                     f"the backward pass of {node.op.name} gave the gradient {grad} for {_listed([operand])}: "
-                    f"upstream gradient {upstream}, local derivative {local}, inputs {_listed(node.inputs)}"
+                    f"upstream gradient {upstream}, local derivative {local}, operands {_listed(node.operands)}"
                 )
             grads[id(operand)] = grad
 

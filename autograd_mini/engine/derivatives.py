@@ -48,9 +48,9 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
             node = order[i]
             upstream = grads.local[i]
             if node._left is not None:
-                grads.local[node._left._mark - first] += upstream * node._d_left
+                grads.local[node._left._mark - first] += upstream * node._local_left
                 if node._right is not None:
-                    grads.local[node._right._mark - first] += upstream * node._d_right
+                    grads.local[node._right._mark - first] += upstream * node._local_right
             elif node._right is not None:
                 fan: Fan = fan_of(node)
                 for j in range(len(fan.operands)):
@@ -118,7 +118,7 @@ def _local_derivatives(out: Any, operands: list[Any], wanted: list[bool]) -> lis
     """Apply an operation's rules to its node; None for an operand that no derivative is wanted of."""
     operation: Operation = out.op
     if operation.is_variadic:
-        return operation.partials(out, operands)  # type: ignore[return-value]
+        return operation.local_derivatives(out, operands)  # type: ignore[return-value]
     if operation is operations.mul:  # called so often that the way through Python would cost
         return [operands[1], operands[0]]
     return [rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)]

@@ -105,7 +105,7 @@ class no_grad(_Block):
     >>> x = Value(3.0)
     >>> with no_grad():
     ...     y = x * x
-    >>> y.inputs
+    >>> y.operands
     ()
     """
 
@@ -121,14 +121,14 @@ class recording(_Block):
 
 
 class detect_anomaly(_Block):
-    """Raise at the first operation that makes a nan or an inf out of finite inputs.
+    """Raise at the first operation that makes a nan or an inf out of finite operands.
 
     Holds for the forward computation and for backward(), in this thread or asyncio task.
 
     Raises
     ------
     FloatingPointError
-        Names the operation, its inputs and their labels.
+        Names the operation, its operands and their labels.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class detect_anomaly(_Block):
     ...     log(Value(0.0, label="p"))
     Traceback (most recent call last):
         ...
-    FloatingPointError: log gave -inf for the inputs p = 0.0
+    FloatingPointError: log gave -inf for the operands p = 0.0
     """
 
     _variable = checked

@@ -18,8 +18,8 @@ cdef class Node(Scalar):
     cdef object _origin
     cdef Node _left
     cdef Node _right
-    cdef double _d_left
-    cdef double _d_right
+    cdef double _local_left
+    cdef double _local_right
     cdef long long _mark
 
 

@@ -47,15 +47,15 @@ class Node(Scalar):
     more keeps a `Fan` in `_right`, and nothing in `_left`.
     """
 
-    __slots__ = ("_d_left", "_d_right", "_data", "_grad", "_left", "_mark", "_origin", "_right")
+    __slots__ = ("_data", "_grad", "_left", "_local_left", "_local_right", "_mark", "_origin", "_right")
 
     _data: cython.double
     _grad: cython.double
     _origin: Any  # an Operation, None for a leaf, CONSTANT; or one of these with a label
     _left: Any
     _right: Any
-    _d_left: cython.double
-    _d_right: cython.double
+    _local_left: cython.double
+    _local_right: cython.double
     _mark: cython.longlong  # of the last walk that came by
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
@@ -116,21 +116,21 @@ class Node(Scalar):
         return None if self.is_leaf else origin_of(self)
 
     @property
-    def inputs(self) -> tuple[Any, ...]:
+    def operands(self) -> tuple[Any, ...]:
         """The operands that this node was computed from; empty for a leaf."""
         if self._right is None:
             return () if self._left is None else (self._left,)
         return fan_of(self).operands if self._left is None else (self._left, self._right)
 
     @property
-    def local_grads(self) -> tuple[float, ...]:
-        """The local derivative of this node for each of `inputs`."""
+    def local_derivatives(self) -> tuple[float, ...]:
+        """The local derivative of this node for each of `operands`."""
         if _blocks.open and self.is_traced:
-            refuse("reading .local_grads of", TRANSFORMS)
+            refuse("reading .local_derivatives of", TRANSFORMS)
         if self._right is None:
-            return () if self._left is None else (self._d_left,)
+            return () if self._left is None else (self._local_left,)
         if self._left is not None:
-            return (self._d_left, self._d_right)
+            return (self._local_left, self._local_right)
         fan: Fan = fan_of(self)
         return tuple([fan.local[i] for i in range(len(fan.operands))])
 
@@ -153,7 +153,7 @@ class Node(Scalar):
     @property
     def _prev(self) -> set[Any]:
         """The operands as micrograd has them."""
-        return set(self.inputs)
+        return set(self.operands)
 
     @property
     def _op(self) -> str:

@@ -103,15 +103,15 @@ class Operation:
         if gather is not None:
             self.__signature__ = inspect.signature(gather)
 
-    def partials(self, out: Any, operands: Sequence[Any]) -> Sequence[Any]:
+    def local_derivatives(self, out: Any, operands: Sequence[Any]) -> Sequence[Any]:
         """Give the local derivative for each operand, as the rules say, in the operands' own kind."""
         if self.is_variadic:
-            partials = list(self.rules[0](out, *operands))
-            if len(partials) != len(operands):
+            derivatives = list(self.rules[0](out, *operands))
+            if len(derivatives) != len(operands):
                 raise ValueError(
-                    f"the rule of {self.name} gave {len(partials)} derivatives for {len(operands)} operands"
+                    f"the rule of {self.name} gave {len(derivatives)} derivatives for {len(operands)} operands"
                 )
-            return partials
+            return derivatives
         return [rule(out, *operands) for rule in self.rules]
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:

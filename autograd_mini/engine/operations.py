@@ -417,7 +417,7 @@ dot = _row("dot(*operands)",
     example="dot([1.0, 2.0], [3.0, 4.0], bias=0.5) -> 11.5")
 dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; its gradient at p = q is 0.",
     lambda *operands: math.dist(operands[: len(operands) // 2], operands[len(operands) // 2 :]),
-    lambda out, *operands: _dist_partials(out, operands),
+    lambda out, *operands: _dist_derivatives(out, operands),
     notation="points",
     lowering=lambda *operands: _length([*map(sub, operands[: len(operands) // 2], operands[len(operands) // 2 :])]),
     gather=_gather_points, parameters="p, q : sequences of Value or real number, of one length",
@@ -430,7 +430,7 @@ logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflo
 # fmt: on
 
 
-def _dist_partials(out: Any, operands: Sequence[Any]) -> list[Any]:
+def _dist_derivatives(out: Any, operands: Sequence[Any]) -> list[Any]:
     half = len(operands) // 2
     toward_p = [(p - q) / (out + (out == 0.0)) for p, q in zip(operands[:half], operands[half:])]
     return [*toward_p, *(-partial for partial in toward_p)]

@@ -57,7 +57,7 @@ class _After:
 def _reduce(value: Value) -> tuple[Any, ...]:
     if value.is_leaf:
         return (_restore_leaf, (value.data, value.grad, value.label, value.requires_grad))
-    content = (value.op, value.data, value.grad, value.label, value.inputs, value.local_grads)
+    content = (value.op, value.data, value.grad, value.label, value.operands, value.local_derivatives)
     if id(value) in _handed.ids:
         _handed.ids.discard(id(value))
         return (_restore_node, (None, None, *content))
@@ -77,10 +77,10 @@ def _restore_node(
     data: float,
     grad: float,
     label: str,
-    inputs: tuple[Value, ...],
-    local_grads: tuple[float, ...],
+    operands: tuple[Value, ...],
+    local_derivatives: tuple[float, ...],
 ) -> Value:
-    node = make_node(operation, inputs, data, local_grads)
+    node = make_node(operation, operands, data, local_derivatives)
     node.label, node.grad = label, grad
     return node
 

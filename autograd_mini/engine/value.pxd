@@ -22,7 +22,7 @@ cdef class Value(Node):
     pass
 
 
-cdef object _node(Operation operation, Node left, Node right, double data, double d_left, double d_right)
+cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
 @cython.locals(order=list, stack=list)
 cpdef list[Value] ordered(Value root, bint reset=*)
 cdef void _backpropagate(list[Value] order, double seed) noexcept

@@ -32,7 +32,9 @@ except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
 
-def _node(operation: Operation, left: Node, right: Node | None, data: float, d_left: float, d_right: float) -> Any:
+def _node(
+    operation: Operation, left: Node, right: Node | None, data: float, local_left: float, local_right: float
+) -> Any:
     """Make the node of an operation on one operand or two."""
     if _blocks.open:
         other: Any = _outside_graph(operation, (left,) if right is None else (left, right), data)
@@ -41,7 +43,7 @@ def _node(operation: Operation, left: Node, right: Node | None, data: float, d_l
     node: Value = Value.__new__(Value)
     _fill(node, data, operation)
     node._left, node._right = left, right
-    node._d_left, node._d_right = d_left, d_right
+    node._local_left, node._local_right = local_left, local_right
     return node
 
 
@@ -89,9 +91,9 @@ def _backpropagate(order: list[Value], seed: float) -> None:
     for node in reversed(order):
         upstream = node._grad
         if node._left is not None:
-            node._left._grad += upstream * node._d_left
+            node._left._grad += upstream * node._local_left
             if node._right is not None:
-                node._right._grad += upstream * node._d_right
+                node._right._grad += upstream * node._local_right
         elif node._right is not None:
             fan: Fan = fan_of(node)
             for i in range(len(fan.operands)):
@@ -235,7 +237,7 @@ class Value(Node):
         """List what this node was computed from, the places of each node's operands, and those of some inputs or -1."""
         order = topological_order(self)
         place = {id(node): i for i, node in enumerate(order)}
-        return order, [[place[id(x)] for x in node.inputs] for node in order], [place.get(id(x), -1) for x in inputs]
+        return order, [[place[id(x)] for x in node.operands] for node in order], [place.get(id(x), -1) for x in inputs]
 
 
 COMPILED: bool = cython.compiled
@@ -383,9 +385,9 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     node: Value = Value.__new__(Value)
     _fill(node, data, operation)
     if len(operands) in (1, 2):
-        node._left, node._d_left = operands[0], local[0]
+        node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
-            node._right, node._d_right = operands[1], local[1]
+            node._right, node._local_right = operands[1], local[1]
         return node
     i: cython.Py_ssize_t
     fan: Fan = make_fan(tuple(operands))
@@ -407,14 +409,14 @@ def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
 def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> list[float]:
     """Apply an operation's rules to floats; where floats raise and Values do not, to Values."""
     try:
-        partials = operation.partials(out, xs)
-        if any(type(partial) is complex for partial in partials):  # a power of a negative float
+        local = operation.local_derivatives(out, xs)
+        if any(type(derivative) is complex for derivative in local):  # a power of a negative float
             raise ArithmeticError
     except ArithmeticError:
         with modes.no_grad(), modes.unchecked():
-            partials = operation.partials(constant(out), [constant(x) for x in xs])
+            local = operation.local_derivatives(constant(out), [constant(x) for x in xs])
     role = f"a derivative of {operation.name}"
-    return [p if type(p) is float else p.data if isinstance(p, Value) else as_float(p, role) for p in partials]
+    return [p if type(p) is float else p.data if isinstance(p, Value) else as_float(p, role) for p in local]
 
 
 def _dot(operands: tuple[Value, ...]) -> Any:

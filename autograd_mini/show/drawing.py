@@ -204,7 +204,7 @@ def _walk(
         steps += 1
         below: list[Value] = []
         for node in level:
-            edges += len(node.inputs)
+            edges += len(node.operands)
             _check_size(len(seen), edges, limit, depth)
             for operand, _ in drawn_operands(node, titles):
                 if operand not in seen:
@@ -225,7 +225,7 @@ def _check_size(nodes: int, edges: int, limit: int, depth: int | None) -> None:
 
 def drawn_operands(node: Value, names: Container[Value]) -> list[tuple[Value, float]]:
     """List a node's operands, each with its local derivative, without a last one that is part of the notation."""
-    pairs = list(zip(node.inputs, node.local_grads, strict=True))
+    pairs = list(zip(node.operands, node.local_derivatives, strict=True))
     notation = node.op.notation if node.op is not None else ""
     if notation in ("power", "dot"):
         last, _ = pairs[-1]
@@ -261,8 +261,10 @@ def compose(
         pairs = [(x, local) for x, local in drawn_operands(node, names) if x in keys]
         edges = [(keys[x], local, flowing and faces[x].grad is not None) for x, local in pairs]
         if expand and op is not None and op.notation == "dot" and node not in cut:
-            n = len(node.inputs) // 2  # of w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum
-            for i, (w, x) in enumerate(zip(node.inputs[:n], node.inputs[n:])):
+            n = (
+                len(node.operands) // 2
+            )  # of w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum
+            for i, (w, x) in enumerate(zip(node.operands[:n], node.operands[n:])):
                 product = f"{key}p{i}"
                 picture.boxes.append(Box(product, Face("", w.data * x.data, grad), operations.mul.symbol))
                 picture.connect(product, grad, [edges[i], edges[n + i]])

@@ -131,7 +131,7 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     if len(order) <= 4 * limit:  # beyond this even the numbers, which are no steps, are too many to read
         check_names(names, set(order))
         unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
-    edges = sum(operand.requires_grad for node in unique for operand in node.inputs)
+    edges = sum(operand.requires_grad for node in unique for operand in node.operands)
     meetings = edges - sum(node.requires_grad for node in unique) + 1
     if not unique or (root.requires_grad and len(unique) + 1 + edges + meetings > limit):
         raise ValueError(

@@ -142,7 +142,7 @@ class ChainRuleStep(BackwardStep):
     is_whole: bool
 
     def sides(self, notation: Text) -> list[Side]:
-        inputs = self.result.inputs  # which of several operands that are all this node, counted from 1; else 0
+        inputs = self.result.operands  # which of several operands that are all this node, counted from 1; else 0
         place = inputs[: self.position + 1].count(self.node) if inputs.count(self.node) > 1 else 0
         upstream = notation.derivative(self.root_name, self.result_name)
         local = notation.derivative(self.result_name, self.name, place)
@@ -179,7 +179,7 @@ def forward_steps(names: Mapping[Value, str]) -> list[ForwardStep]:
     """
     steps = []
     for node, name in names.items():
-        operands = tuple([Term(names.get(operand, ""), operand.data) for operand in node.inputs])
+        operands = tuple([Term(names.get(operand, ""), operand.data) for operand in node.operands])
         _check_current(node, name, operands)
         steps.append(ForwardStep(node, name, operands, node.data))
     return steps
@@ -194,7 +194,7 @@ def _check_current(node: Value, name: str, operands: Sequence[Term]) -> None:
         again = Context().run(node.op.apply, [Value(operand.data) for operand in operands])  # outside of no_grad
     except Exception as error:
         raise ValueError(f"{name} can't be computed once more, to be explained, with {shown}: {error}") from error
-    slopes = zip(node.inputs, node.local_grads, again.local_grads)
+    slopes = zip(node.operands, node.local_derivatives, again.local_derivatives)
     pairs = [(node.data, again.data), *[(then, now) for operand, then, now in slopes if operand.requires_grad]]
     if not all(then == now or (math.isnan(then) and math.isnan(now)) for then, now in pairs):
         raise ValueError(
@@ -223,7 +223,7 @@ def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:
             steps.append(ChainRuleStep(node, names[node], root_name, before if i else total, *facts))
             if i:
                 steps.append(AccumulationStep(node, names[node], root_name, total, before, contribution))
-        for position, (operand, local) in enumerate(zip(node.inputs, node.local_grads)):
+        for position, (operand, local) in enumerate(zip(node.operands, node.local_derivatives)):
             if operand.requires_grad:
                 uses[operand].append((node, position, local))
     return steps

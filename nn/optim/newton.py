@@ -64,7 +64,7 @@ def _replay(loss: Value, parameters: Sequence[Value]) -> Callable[[Sequence[Any]
         found: dict[Value, Any] = dict(zip(parameters, values))
         for node in order:
             if node not in found:
-                found[node] = node if node.op is None else node.op.apply([found[operand] for operand in node.inputs])
+                found[node] = node if node.op is None else node.op.apply([found[operand] for operand in node.operands])
         return found[loss]
 
     return loss_of

@@ -57,7 +57,7 @@ def test_nodes_inside_a_function_are_named_by_their_formula() -> None:
 def test_a_variable_that_occurs_twice_is_one_leaf_with_the_sum_of_both_gradients() -> None:
     expression = evaluate("x * x", {"x": 3})
     expression.root.backward()
-    assert expression.root.inputs[0] is expression.root.inputs[1] is expression.variables["x"]
+    assert expression.root.operands[0] is expression.root.operands[1] is expression.variables["x"]
     assert expression.variables["x"].grad == 6.0
 
 
@@ -168,7 +168,7 @@ def test_variables_may_have_any_name_that_python_allows() -> None:
 
 def test_what_no_variable_takes_part_in_is_a_constant() -> None:
     product = evaluate("2 * pi * x", {"x": 1}).root
-    constant, _ = product.inputs
+    constant, _ = product.operands
     assert constant.data == 2 * math.pi
     assert not constant.requires_grad
 

@@ -131,7 +131,7 @@ def test_what_lets_no_gradient_through_is_recorded_as_detached() -> None:
         (lambda x: np.array([x, 1.0], dtype=float), MATH),
         (lambda x: int(x), r"write autograd_mini\.trunc\(v\)"),
         (lambda x: f"{x:.3f}", "compute with the Value itself"),
-        (lambda x: (x * x).local_grads[0], "compute with the Value itself|differentiate"),
+        (lambda x: (x * x).local_derivatives[0], "compute with the Value itself|differentiate"),
         (lambda x: np.max(np.array([x, 1.0])), BRANCHING),
         (lambda x: np.sort(np.array([x, 1.0]))[0], BRANCHING),
         (lambda x: (x * x).backward(), "differentiate with grad, value_and_grad or jacobian"),

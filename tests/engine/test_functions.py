@@ -178,23 +178,23 @@ def test_distance_of_equal_points_has_gradient_zero() -> None:
     ],
 )
 def test_single_node(root: Value, inputs: int, symbol: str) -> None:
-    assert len(root.inputs) == inputs
-    assert all(operand.is_leaf for operand in root.inputs)
+    assert len(root.operands) == inputs
+    assert all(operand.is_leaf for operand in root.operands)
     assert root.op is not None
     assert root.op.symbol == symbol
 
 
 def test_product_makes_no_node_for_the_start_of_one() -> None:
     x, y = leaves(2.0, 3.0)
-    assert prod([x, y]).inputs == (x, y)
+    assert prod([x, y]).operands == (x, y)
     assert prod([x]) is x
 
 
 def test_order_of_operands_is_kept() -> None:
     w, x, bias = leaves(1.0, 2.0), leaves(3.0, 4.0), Value(0.5)
-    assert dot(w, x, bias).inputs == (*w, *x, bias)
-    assert dist(w, x).inputs == (*w, *x)
-    assert sum(w, bias).inputs == (bias, *w)
+    assert dot(w, x, bias).operands == (*w, *x, bias)
+    assert dist(w, x).operands == (*w, *x)
+    assert sum(w, bias).operands == (bias, *w)
 
 
 def test_mixed_values_and_numbers() -> None:
@@ -241,8 +241,8 @@ def test_empty_sequences(result: float, expected: float) -> None:
 def test_start_that_is_a_value_is_kept_for_empty_sequences() -> None:
     start = Value(2.0)
     assert prod([], start=start) is start
-    assert sum([], start).inputs == (start,)
-    assert dot([], [], start).inputs == (start,)
+    assert sum([], start).operands == (start,)
+    assert dot([], [], start).operands == (start,)
 
 
 def test_one_value_many_times_over() -> None:

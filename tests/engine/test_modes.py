@@ -20,10 +20,10 @@ def test_no_grad_results_are_constants() -> None:
     with no_grad():
         results = [x * x, -x, exp(x), x**2, dot([x], [x]), x.relu()]
     for result in results:
-        assert (result.inputs, result.op, result.requires_grad) == ((), None, False)
+        assert (result.operands, result.op, result.requires_grad) == ((), None, False)
     with pytest.raises(RuntimeError, match="no_grad"):
         results[0].backward()
-    assert (x * x).inputs == (x, x)
+    assert (x * x).operands == (x, x)
 
 
 def test_no_grad_ends_with_its_block_also_after_an_error_and_when_nested() -> None:
@@ -31,10 +31,10 @@ def test_no_grad_ends_with_its_block_also_after_an_error_and_when_nested() -> No
     with no_grad():
         with no_grad():
             pass
-        assert (x * x).inputs == ()
+        assert (x * x).operands == ()
     with pytest.raises(KeyError), no_grad():
         raise KeyError
-    assert (x * x).inputs == (x, x)
+    assert (x * x).operands == (x, x)
 
 
 def test_no_grad_decorates_functions_and_recursive_ones() -> None:
@@ -44,8 +44,8 @@ def test_no_grad_decorates_functions_and_recursive_ones() -> None:
     def power(n: int) -> Value:
         return x * power(n - 1) if n else Value(1.0)
 
-    assert (power(3).data, power(3).inputs) == (8.0, ())
-    assert (x * x).inputs == (x, x)
+    assert (power(3).data, power(3).operands) == (8.0, ())
+    assert (x * x).operands == (x, x)
 
 
 def test_no_grad_of_one_thread_does_not_reach_another() -> None:
@@ -61,7 +61,7 @@ def test_no_grad_of_one_thread_does_not_reach_another() -> None:
     thread.start()
     entered.wait(timeout=60)
     try:
-        assert (x * x).inputs == (x, x)
+        assert (x * x).operands == (x, x)
     finally:
         done.set()
         thread.join()
@@ -83,15 +83,15 @@ def test_no_grad_of_one_task_does_not_reach_another() -> None:
         return await asyncio.gather(without(), recording())
 
     first, second = asyncio.run(both())
-    assert (first.inputs, second.inputs) == ((), (x, x))
+    assert (first.operands, second.operands) == ((), (x, x))
 
 
 def test_detect_anomaly_names_the_forward_operation_its_inputs_and_labels() -> None:
     p = Value(0.0, "p")
     with detect_anomaly():
-        with pytest.raises(FloatingPointError, match=r"log gave -inf for the inputs p = 0\.0"):
+        with pytest.raises(FloatingPointError, match=r"log gave -inf for the operands p = 0\.0"):
             log(p)
-        with pytest.raises(FloatingPointError, match=r"div gave inf for the inputs \? = 1\.0, p = 0\.0"):
+        with pytest.raises(FloatingPointError, match=r"div gave inf for the operands \? = 1\.0, p = 0\.0"):
             1 / p
         with pytest.raises(FloatingPointError, match=r"dot.* gave inf"):
             dot([Value(1e200)], [Value(1e200)])
@@ -137,7 +137,7 @@ def test_detect_anomaly_finds_overflow_of_an_accumulated_gradient() -> None:
 
 def test_division_by_zero_inside_a_rule_is_no_anomaly_by_itself() -> None:
     with detect_anomaly():
-        assert sqrt(Value(0.0)).local_grads == (math.inf,)
+        assert sqrt(Value(0.0)).local_derivatives == (math.inf,)
         assert (Value(0.0) / 2.0).data == 0.0
 
 
@@ -146,10 +146,10 @@ def test_a_block_is_open_once_at_a_time_and_then_again() -> None:
     with block:
         with pytest.raises(RuntimeError, match="open already"), block:
             pass
-        assert (Value(1.0) * 2).inputs == ()
+        assert (Value(1.0) * 2).operands == ()
     with block:
-        assert (Value(1.0) * 2).inputs == ()
-    assert (Value(1.0) * 2).inputs != ()
+        assert (Value(1.0) * 2).operands == ()
+    assert (Value(1.0) * 2).operands != ()
 
 
 def test_no_grad_refuses_to_decorate_what_runs_after_the_call() -> None:
@@ -183,7 +183,7 @@ def test_a_block_that_the_collector_closes_during_backward_does_not_block_it() -
     gc.collect()
     assert root.grad == 1.0
     with detect_anomaly():  # while any block is open, what the context says counts
-        assert (root * 1.0).inputs != ()
+        assert (root * 1.0).operands != ()
 
 
 def test_copies_under_detect_anomaly_may_hold_inf() -> None:

@@ -62,7 +62,7 @@ def apply(op: Operation, operands: Sequence[float]) -> tuple[Value, list[Value]]
 
 def graph_derivatives(op: Operation, out: Value, leaves: list[Value]) -> list[Any]:
     """The rules of an operation on Values: local derivatives as graphs, or numbers where they are constant."""
-    return list(op.partials(out, leaves))
+    return list(op.local_derivatives(out, leaves))
 
 
 def gradients_of(derivative: Any, leaves: list[Value]) -> list[float]:
@@ -138,7 +138,7 @@ def test_values_and_derivatives_agree_with_mpmath(op: Operation) -> None:
             for i, derivative in enumerate(graph_derivatives(op, out, leaves)):
                 exact = exact_derivative(reference, xs, order_of(n, i))
                 what = f"derivative {i} of {call}"
-                assert_close(out.local_grads[i], exact, DERIVATIVE_TOLERANCE, floor, what)
+                assert_close(out.local_derivatives[i], exact, DERIVATIVE_TOLERANCE, floor, what)
                 for j, second in enumerate(gradients_of(derivative, leaves)):
                     exact = exact_derivative(reference, xs, order_of(n, i, j))
                     assert_close(second, exact, DERIVATIVE_TOLERANCE, floor, f"derivative {j} of {what}")
@@ -149,7 +149,7 @@ def test_stored_local_derivatives_equal_those_of_the_graph(op: Operation) -> Non
     for xs in [*samples_of(op), *reference_of(op).edges]:
         out, leaves = apply(op, xs)
         graph = [number(derivative) for derivative in graph_derivatives(op, out, leaves)]
-        stored = list(out.local_grads)
+        stored = list(out.local_derivatives)
         assert len(stored) == len(graph) == len(xs)
         assert all(same(a, b, GRAPH_TOLERANCE) for a, b in zip(stored, graph, strict=True)), (xs, stored, graph)
 
@@ -196,7 +196,7 @@ def assert_agrees_at_the_edges(op: Operation, reference: Reference, peers: Seque
     needed = set()
     for xs, peer in zip(reference.edges, peers, strict=True):
         out, _ = apply(op, xs)
-        ours = [out.data, *out.local_grads]
+        ours = [out.data, *out.local_derivatives]
         expected = list(peer)
         for deviation in reference.deviations:
             if deviation.where(*xs):
@@ -278,7 +278,7 @@ def test_kinks_and_edges(name: str, operands: tuple[float, ...], value: float, p
     out, _ = apply(TABLE[name], operands)
     assert same(out.data, value, 1e-15)
     assert math.copysign(1.0, out.data) == math.copysign(1.0, value) or math.isnan(value)
-    assert agree(out.local_grads, partials), out.local_grads
+    assert agree(out.local_derivatives, partials), out.local_derivatives
 
 
 @pytest.mark.parametrize(("exponent", "second"), [(0.0, 0.0), (1.0, 0.0), (2.0, 2.0), (3.0, 0.0), (4.0, 0.0)])
@@ -303,10 +303,10 @@ def test_activations_have_finite_derivatives_of_both_orders_for_huge_inputs(name
     op = TABLE[name]
     operands = [Value(x)]
     out = op(*operands)
-    leaves = list(out.inputs)
+    leaves = list(out.operands)
     derivative = graph_derivatives(op, out, leaves)[0]
     assert math.isfinite(out.data)
-    assert math.isfinite(out.local_grads[0])
+    assert math.isfinite(out.local_derivatives[0])
     assert math.isfinite(gradients_of(derivative, leaves)[0])
 
 
@@ -343,17 +343,17 @@ scaled_norm = operation(
 def test_user_operation_is_differentiable_twice() -> None:
     x = Value(5.0)
     out = cube(x)
-    (slope,) = cube.partials(out, [x])
+    (slope,) = cube.local_derivatives(out, [x])
     slope.backward()
-    assert (out.data, out.local_grads, slope.data, x.grad) == (125.0, (75.0,), 75.0, 30.0)
+    assert (out.data, out.local_derivatives, slope.data, x.grad) == (125.0, (75.0,), 75.0, 30.0)
 
 
 def test_user_operation_of_any_number_of_operands() -> None:
     xs = [Value(2.0), Value(3.0), Value(6.0)]
     out = scaled_norm(*xs)
     assert out.data == 14.0
-    assert out.inputs == tuple(xs)
-    assert out.local_grads == pytest.approx((4.0 / 7.0, 6.0 / 7.0, 12.0 / 7.0), rel=1e-15)
+    assert out.operands == tuple(xs)
+    assert out.local_derivatives == pytest.approx((4.0 / 7.0, 6.0 / 7.0, 12.0 / 7.0), rel=1e-15)
 
 
 def test_user_operation_is_named_in_the_graph() -> None:
@@ -378,12 +378,12 @@ def test_exception_of_a_users_function_reaches_the_caller() -> None:
     x = Value(1.0)
     with pytest.raises(LookupError, match="no value there"):
         operation("refuse(x)", refuse, lambda out, x: 1.0)(x)
-    assert (x.grad, x.inputs) == (0.0, ())
+    assert (x.grad, x.operands) == (0.0, ())
 
 
 def test_users_derivative_that_divides_by_zero_is_infinite() -> None:
     logarithm = operation("logarithm(x)", lambda x: math.log(x) if x else -inf, lambda out, x: 1.0 / x)
-    assert logarithm(Value(0.0)).local_grads == (inf,)
+    assert logarithm(Value(0.0)).local_derivatives == (inf,)
 
 
 def test_users_function_may_give_any_real_number() -> None:
@@ -463,8 +463,8 @@ def test_operands_by_keyword_and_by_default() -> None:
     assert clip(high=1.0, low=0.0, x=5.0) == 1.0
     x, slope = Value(-2.0), Value(0.5)
     out = leaky_relu(x, slope=slope)
-    assert out.inputs == (x, slope)
-    assert out.local_grads == (0.5, -2.0)
+    assert out.operands == (x, slope)
+    assert out.local_derivatives == (0.5, -2.0)
 
 
 def test_operation_as_a_method_takes_its_keywords() -> None:
@@ -524,7 +524,7 @@ def test_derivatives_of_logsumexp_are_accurate_for_huge_terms(terms: tuple[float
     with mp.workdps(60):
         shares = [mp.exp(mp.mpf(x) - max(terms)) for x in terms]
         exact = [float(share / mp.fsum(shares)) for share in shares]
-    assert out.local_grads == pytest.approx(exact, rel=1e-15, abs=0.0)
+    assert out.local_derivatives == pytest.approx(exact, rel=1e-15, abs=0.0)
     assert jit(grad(lambda *xs: TABLE["logsumexp"](xs), argnums=tuple(range(len(terms)))))(*terms) == pytest.approx(
         tuple(exact), rel=1e-12
     )
@@ -532,4 +532,4 @@ def test_derivatives_of_logsumexp_are_accurate_for_huge_terms(terms: tuple[float
 
 def test_logsumexp_of_nothing_but_minus_infinity_passes_no_gradient_back() -> None:
     out = TABLE["logsumexp"]([Value(-inf), Value(-inf)])
-    assert (out.data, out.local_grads) == (-inf, (0.0, 0.0))
+    assert (out.data, out.local_derivatives) == (-inf, (0.0, 0.0))

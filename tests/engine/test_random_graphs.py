@@ -160,9 +160,9 @@ def test_topological_order_has_each_node_once_and_operands_before_results(recipe
     assert len(place) == len(order)
     assert order[-1] is root
     for node in order:
-        for operand in node.inputs:
+        for operand in node.operands:
             assert place[operand] < place[node]
-    reached = {root}.union(*(node.inputs for node in order))
+    reached = {root}.union(*(node.operands for node in order))
     assert set(order) == reached
 
 
@@ -179,7 +179,9 @@ def test_gradient_is_the_sum_over_all_paths(recipe: Recipe) -> None:
         assume(steps < 20_000)
         sums[node] += product
         sizes[node] += abs(product)
-        paths += [(operand, product * partial) for operand, partial in zip(node.inputs, node.local_grads, strict=True)]
+        paths += [
+            (operand, product * partial) for operand, partial in zip(node.operands, node.local_derivatives, strict=True)
+        ]
     for node in order:
         assert node.grad == pytest.approx(sums[node], rel=1e-12, abs=1e-12 * sizes[node])
 

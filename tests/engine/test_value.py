@@ -86,15 +86,15 @@ def test_operators_take_numbers_of_any_kind_on_either_side(function: Callable[..
 
 def test_local_gradients_stand_beside_the_inputs() -> None:
     x, y = Value(3.0), Value(4.0)
-    assert ((x * y).inputs, (x * y).local_grads) == ((x, y), (4.0, 3.0))
-    assert ((x / y).local_grads, (-x).local_grads) == ((0.25, -0.1875), (-1.0,))
-    assert (x.inputs, x.local_grads, x.op) == ((), (), None)
+    assert ((x * y).operands, (x * y).local_derivatives) == ((x, y), (4.0, 3.0))
+    assert ((x / y).local_derivatives, (-x).local_derivatives) == ((0.25, -0.1875), (-1.0,))
+    assert (x.operands, x.local_derivatives, x.op) == ((), (), None)
     assert (x * y).op.name == "mul"
 
 
 def test_numbers_of_an_expression_are_constants() -> None:
     x = Value(3.0)
-    two = (2 * x).inputs[0]
+    two = (2 * x).operands[0]
     assert (two.data, two.is_leaf, two.requires_grad) == (2.0, True, False)
     assert (x.requires_grad, (2 * x).requires_grad, (2 * x).is_leaf) == (True, True, False)
 
@@ -316,11 +316,11 @@ def test_copies_of_a_graph_keep_identities_values_and_gradients(duplicate: Calla
     original = _graph()
     x, q, f = duplicate(original)
     assert [(v.data, v.grad, v.label) for v in (x, q, f)] == [(v.data, v.grad, v.label) for v in original]
-    fan = f.inputs[0]
-    assert fan.inputs[0] is q
-    assert fan.inputs[1] is x
-    assert q.inputs[1] is x
-    assert not fan.inputs[3].requires_grad
+    fan = f.operands[0]
+    assert fan.operands[0] is q
+    assert fan.operands[1] is x
+    assert q.operands[1] is x
+    assert not fan.operands[3].requires_grad
     x.grad = 0.0
     f.backward()
     assert (x.grad, q.grad) == (original[0].grad, original[1].grad)
@@ -331,7 +331,7 @@ def test_copy_of_one_node_shares_its_inputs() -> None:
     x, q, _ = _graph()
     twin = copy.copy(q)
     assert twin is not q
-    assert twin.inputs == q.inputs
+    assert twin.operands == q.operands
     assert copy.copy(x).label == "x"
 
 
@@ -352,15 +352,15 @@ def test_a_failed_pickle_leaves_later_ones_whole() -> None:
 
     with pytest.raises(Stop):
         pickle.dump(y, File())
-    again = pickle.loads(pickle.dumps((y, y.inputs[0])))
-    assert again[0].inputs[0] is again[1]
+    again = pickle.loads(pickle.dumps((y, y.operands[0])))
+    assert again[0].operands[0] is again[1]
 
 
 def test_functions_record_what_methods_record() -> None:
     x: Any = Value(0.5)
     for by_function, by_method in ((tanh(x), x.tanh()), (exp(x), x.exp()), (sqrt(x), x.sqrt()), (log(x), x.log())):
         assert by_function.op is by_method.op
-        assert (by_function.data, by_function.local_grads) == (by_method.data, by_method.local_grads)
+        assert (by_function.data, by_function.local_derivatives) == (by_method.data, by_method.local_derivatives)
 
 
 def test_dot_counts_what_it_is_given_not_what_len_says() -> None:
@@ -385,6 +385,6 @@ def test_a_node_that_is_initialised_again_is_a_leaf() -> None:
     x = Value(2.0)
     y = x * x
     y.__init__(3.0)
-    assert (y.data, y.inputs, y.op, y.is_leaf) == (3.0, (), None, True)
+    assert (y.data, y.operands, y.op, y.is_leaf) == (3.0, (), None, True)
     y.backward()
     assert (x.grad, y.grad) == (0.0, 1.0)

@@ -78,7 +78,7 @@ def test_numbers_are_made_values_once_for_all_neurons():
 def test_under_no_grad_nothing_is_recorded():
     with no_grad():
         out = MLP(2, [3, 1])([1.0, 2.0])
-    assert out.inputs == ()
+    assert out.operands == ()
 
 
 def test_sizes_may_be_any_integers():

@@ -357,9 +357,9 @@ def test_a_name_for_a_value_outside_the_graph_is_refused() -> None:
 
 def test_drawing_leaves_the_graph_as_it_was() -> None:
     values = lecture_example()
-    before = [(v.data, v.grad, v.label, v.inputs, v.local_grads) for v in values.values()]
+    before = [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()]
     draw(values["f"], x=values["x"], f=values["f"], expand=True).svg()
-    assert [(v.data, v.grad, v.label, v.inputs, v.local_grads) for v in values.values()] == before
+    assert [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()] == before
 
 
 def test_the_same_graph_gives_the_same_picture() -> None:

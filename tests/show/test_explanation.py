@@ -314,9 +314,9 @@ def test_explaining_changes_nothing() -> None:
     values = lecture_example()
     values["f"].backward()
     values["x"].grad = 17.0
-    state = [(v.data, v.grad, v.label, v.inputs, v.local_grads) for v in values.values()]
+    state = [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()]
     assert str(explain(values["f"], **values)) == F1
-    assert [(v.data, v.grad, v.label, v.inputs, v.local_grads) for v in values.values()] == state
+    assert [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()] == state
 
 
 def test_an_explanation_stays_as_it_was_when_data_change_later() -> None:

@@ -343,7 +343,7 @@ def test_compiled_losses_take_classes_and_give_nan_for_what_is_none(loss, predic
 
 
 def test_detect_anomaly_still_names_the_operation():
-    with detect_anomaly(), pytest.raises(FloatingPointError, match="dot gave inf for the inputs"):
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="dot gave inf for the operands"):
         fit(Neuron(3, nonlin=False, seed=1), X, Y, loss="half_squared_error", optimizer="sgd", lr=1e200, epochs=9)
 
 

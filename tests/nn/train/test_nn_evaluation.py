@@ -120,7 +120,7 @@ class Watched(Module):
 def test_no_graph_is_recorded(evaluate):
     model = Watched()
     evaluate(model)
-    assert model.output.inputs == ()
+    assert model.output.operands == ()
 
 
 @pytest.mark.parametrize(
