@@ -46,7 +46,7 @@ def op(request: pytest.FixtureRequest) -> Operation:
 
 def reference_of(op: Operation) -> Reference:
     if op.name not in REFERENCES:
-        pytest.fail(f"add a reference for {op.name} to tests/references.py")
+        pytest.fail(f"add a reference for {op.name} to tests/helpers/references.py")
     return REFERENCES[op.name]
 
 

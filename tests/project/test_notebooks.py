@@ -1,6 +1,7 @@
 """The notebooks: they run from top to bottom, show what they compute, and the solutions of their exercises run.
 
-Each is executed once, in a fresh kernel, solutions included. `python tests/test_notebooks.py` stores all outputs anew.
+Each is executed once, in a fresh kernel, solutions included.
+`python tests/project/test_notebooks.py` stores all outputs anew.
 
 A cell with the tag "measured" prints times, or what else is the processor's own, such as the width of its vectors: of
 its outputs the words must be current, and the numbers are those of the machine that stored them.
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n(.*?)\n</details>", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)

@@ -21,7 +21,7 @@ from autograd_mini.command.expression import FUNCTIONS
 from autograd_mini.engine import functions
 from autograd_mini.engine.operations import TABLE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MODULES = [
     module.name
     for package in (autograd_mini, nn)
