@@ -201,8 +201,7 @@ class Value(Node):
 
     def relu(self) -> Any:
         """Rectified linear unit, max(0, x)."""
-        out: cython.double = relu_(self._data)
-        return _node(_RELU, self, None, out, relu_dx(out, self._data), 0.0)
+        return _relu(self)
 
     def detach(self) -> Any:
         """Give a new leaf with the same data and label, through which no gradient flows back."""
@@ -218,7 +217,7 @@ class Value(Node):
             if tracer is not None:
                 return tracer.record(operation, operands)
         if operation is _RELU:
-            return self.relu()
+            return _relu(self)
         values = _as_values(operation, list(operands))
         return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
 
@@ -417,6 +416,12 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> lis
             local = operation.local_derivatives(constant(out), [constant(x) for x in xs])
     role = f"a derivative of {operation.name}"
     return [p if type(p) is float else p.data if isinstance(p, Value) else as_float(p, role) for p in local]
+
+
+def _relu(operand: Value) -> Any:
+    """Record the one activation that is as quick as arithmetic."""
+    out: cython.double = relu_(operand._data)
+    return _node(_RELU, operand, None, out, relu_dx(out, operand._data), 0.0)
 
 
 def _dot(operands: tuple[Value, ...]) -> Any:
