@@ -11,6 +11,7 @@ cdef class Graph:
     cdef public list results
     cdef dict _by_number
 
-    cpdef Py_ssize_t append(self, Operation operation, tuple operands) except -1
-    cpdef Py_ssize_t constant(self, double number) except -1
+    cpdef object append(self, Operation operation, tuple operands)
+    cpdef object constant(self, double number)
+    cdef bint is_known(self, Py_ssize_t node) noexcept
     cpdef bint is_constant(self, Py_ssize_t node, double number) except -1

@@ -62,9 +62,15 @@ class Graph:
             self.constants[node] = number
         return node
 
+    def is_known(self, node: Node) -> bool:
+        """Say whether a node is a constant; in a simplified graph, whose arguments are its first nodes."""
+        return self.operations[node] is None and node >= self.arguments
+
     def is_constant(self, node: Node, number: float) -> bool:
         """Say whether a node is a certain constant, of a certain sign."""
-        known = self.constants.get(node)
+        if not self.is_known(node):
+            return False
+        known = self.constants[node]
         return known == number and math.copysign(1.0, known) == math.copysign(1.0, number)
 
     def live(self) -> list[Node]:

@@ -4,11 +4,15 @@ from autograd_mini.compiler.graph cimport Graph
 from autograd_mini.engine.operation cimport Operation
 
 
+cdef object _INFINITE
+cdef Operation add, detach, div, identity, mul, neg, sub, where
+
+
 cdef class Builder:
     cdef public Graph graph
     cdef dict _found
     cdef list _bounds
 
     cdef double _bound(self, object bound, tuple operands) except? -1
-    cpdef Py_ssize_t constant(self, double number) except -1
-    cpdef Py_ssize_t add(self, Operation operation, tuple operands) except -1
+    cpdef object constant(self, double number)
+    cpdef object add(self, Operation operation, tuple operands)

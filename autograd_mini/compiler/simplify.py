@@ -21,6 +21,9 @@ except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
 
+_INFINITE = math.inf
+
+
 def simplify(graph: Graph) -> Graph:
     """Write a traced graph anew, without what it can do without.
 
@@ -59,20 +62,19 @@ class Builder:
 
     def constant(self, number: float) -> Node:
         """Give the node of a constant."""
-        node: cython.Py_ssize_t = self.graph.constant(number)
+        node: Node = self.graph.constant(number)
         if node == len(self._bounds):
             self._bounds.append(abs(number) if math.isfinite(number) else math.inf)
         return node
 
     def add(self, operation: Operation, operands: Operands) -> Node:
         """Give the node of an operation, which may turn out to be a simpler one."""
-        node: cython.Py_ssize_t
-        constants = self.graph.constants
+        graph: Graph = self.graph
         for operand in operands:
-            if operand not in constants:
+            if not graph.is_known(operand):
                 break
         else:
-            return self.constant(operation.function(*[constants[operand] for operand in operands]))
+            return self.constant(operation.function(*[graph.constants[operand] for operand in operands]))
         simpler_form = _SIMPLER.get(operation)
         if simpler_form is not None:
             simpler: Node | None = simpler_form(self, *operands)
@@ -85,22 +87,24 @@ class Builder:
             if x > y and (operation is mul or operation is add):
                 x, y = y, x
             key = x << 32 | y
-        found = self._found.get(operation)
+        found: dict[Any, Node] | None = self._found.get(operation)
         if found is None:
             found = self._found[operation] = {}
-        if key in found:
-            return found[key]
-        node = found[key] = self.graph.append(operation, operands)
-        self._bounds.append(math.inf if operation.bound is None else self._bound(operation.bound, operands))
+        node: Node | None = found.get(key)
+        if node is not None:
+            return node
+        node = found[key] = graph.append(operation, operands)
+        self._bounds.append(_INFINITE if operation.bound is None else self._bound(operation.bound, operands))
         return node
 
     def _bound(self, bound: Any, operands: Operands) -> float:
         """Say how large a result can be."""
         if isinstance(bound, float):
             return bound
-        for operand in operands:
-            if self._bounds[operand] == math.inf:
-                return math.inf
+        place: cython.Py_ssize_t
+        for place in operands:
+            if self._bounds[place] == _INFINITE:
+                return _INFINITE
         return bound(*[self._bounds[operand] for operand in operands])
 
     def is_zero(self, node: Node) -> bool:
@@ -115,14 +119,14 @@ class Builder:
 
 def _mul(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
     graph: Graph = builder.graph
-    factor, other = graph.constants.get(x), y
-    if factor is None:
-        factor, other = graph.constants.get(y), x
-    if factor is None and graph.operations[x] is neg and graph.operations[y] is neg:
+    if graph.is_known(y):
+        x, y = y, x
+    if graph.is_known(x):
+        factor = graph.constants[x]
+        return builder.add(neg, (y,)) if factor == -1.0 else y if factor == 1.0 else None
+    if graph.operations[x] is neg and graph.operations[y] is neg:
         return builder.add(mul, (graph.operands[x][0], graph.operands[y][0]))
-    if factor == -1.0:
-        return builder.add(neg, (other,))
-    return other if factor == 1.0 else None
+    return None
 
 
 def _div(builder: Builder, x: Node, y: Node) -> Node | None:

@@ -5,18 +5,24 @@ from autograd_mini.engine.arithmetic cimport Scalar
 from autograd_mini.engine.operation cimport Operation
 
 
+cdef object _tracer, _recorded
+
+
 cdef class Tracer:
     cdef public Graph graph
     cdef public list captured
     cdef dict _captured
     cdef dict _born
 
-    cpdef Traced number(self, Py_ssize_t node)
+    cpdef Traced number(self, object node)
     cpdef Traced record(self, Operation operation, object operands)
-    cpdef Py_ssize_t node_of(self, object number, Operation operation) except -1
+    cpdef object node_of(self, object number, Operation operation)
 
 
 cdef class Traced(Scalar):
     cdef Tracer tracer
-    cdef readonly Py_ssize_t node
+    cdef readonly object node
     cdef public str label
+
+    cpdef object _apply(self, Operation operation, object operands)
+    cpdef object _compare(self, Operation operation, object other)

@@ -49,6 +49,9 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
     return Trace(tracer.graph, tracer.captured, structure)
 
 
+_tracer, _recorded = modes.tracer, modes.recorded
+
+
 @cython.final
 @cython.cclass
 class Tracer:
@@ -67,9 +70,12 @@ class Tracer:
         traced.label = ""
         return traced
 
+    def __getitem__(self, node: Node) -> Traced:
+        return self.number(node)
+
     def record(self, operation: Operation, operands: Sequence[Any]) -> Traced:
-        node: cython.Py_ssize_t = self.graph.append(operation, tuple([self.node_of(x, operation) for x in operands]))
-        if operation is not detach and not modes.recorded.get():
+        node: Node = self.graph.append(operation, tuple([self.node_of(x, operation) for x in operands]))
+        if operation is not detach and not _recorded.get():
             node = self.graph.append(detach, (node,))
         return self.number(node)
 
@@ -126,12 +132,13 @@ def _refusal(what: str, remedy: str) -> Callable[..., NoReturn]:
 
 
 @cython.final
+@cython.no_gc
 @cython.cclass
 class Traced(Scalar):
     """A number that will be another one in each call: the argument of a function that `jit` traces, or its result."""
 
     tracer: Tracer
-    node: cython.Py_ssize_t
+    node: Node
     label: str
 
     data = property(
@@ -165,7 +172,7 @@ class Traced(Scalar):
         return True
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
-        if modes.tracer.get() is not self.tracer:
+        if _tracer.get() is not self.tracer:
             _refuse_outside()
         return self.tracer.record(operation, operands)
 
@@ -174,25 +181,13 @@ class Traced(Scalar):
             if operation.name in ("equal", "not_equal"):
                 refuse("comparing", BRANCHES)
             return NotImplemented
-        if modes.tracer.get() is not self.tracer:
+        if _tracer.get() is not self.tracer:
             _refuse_outside()
         return self.tracer.compare(operation, self, other)
 
-    def _history(self, inputs: Sequence[Any]) -> tuple[list[Any], list[list[int]], list[int]]:
-        """Give what this number was computed from, where the operands of each are, and where some inputs are, or -1."""
+    def _history(self, inputs: Sequence[Any]) -> tuple[Any, list[Any], Sequence[int], list[int]]:
         graph: Graph = self.tracer.graph
-        nodes: list[int] = graph.ordered(self.node)
-        place: list[int] = [-1] * len(graph.operands)
-        node: cython.Py_ssize_t
-        i: cython.Py_ssize_t
-        order: list[Traced] = []
-        places: list[list[int]] = []
-        for i in range(len(nodes)):
-            node = nodes[i]
-            place[node] = i
-            order.append(self.tracer.number(node))
-            places.append([place[operand] for operand in graph.operands[node]])
-        return order, places, [place[x.node] for x in inputs]
+        return self.tracer, graph.operands, graph.ordered(self.node), [x.node for x in inputs]
 
     def __reduce__(self) -> NoReturn:
         refuse("copying or pickling", "; compute with the Value itself")

@@ -2,7 +2,7 @@
 
 cimport cython
 
-from autograd_mini.engine.operation cimport Operand
+from autograd_mini.engine.operation cimport Operand, Operation
 
 cdef extern from *:
     """
@@ -17,8 +17,8 @@ cdef extern from *:
 
 @cython.no_gc
 cdef class Scalar(Operand):
-    pass
+    cpdef object _compare(self, Operation operation, object other)
 
 
 cpdef bint is_real(object number) except -1
-cdef object _operate(object operation, object left, object right)
+cdef object _operate(Operation operation, object left, object right)

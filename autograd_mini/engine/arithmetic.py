@@ -126,6 +126,8 @@ def is_real(number: Any) -> bool:
 
 def _operate(operation: Operation, left: Any, right: Any) -> Any:
     """Apply an operator, or leave it to the class of the operand that is no number."""
+    number: Scalar
+    other: Any
     number, other = (left, right) if isinstance(left, Scalar) else (right, left)
     if isinstance(other, Scalar) or is_real(other):
         return number._apply(operation, (left, right))

@@ -6,5 +6,7 @@ from autograd_mini.engine.operation cimport Operation
 from autograd_mini.engine.value cimport Value, ordered
 
 
+cdef Operation _MUL
+
 cdef list[Any] _local_derivatives(object out, list[Any] operands, list[bool] wanted)
 cdef object _times(object upstream, object local)

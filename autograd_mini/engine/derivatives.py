@@ -19,6 +19,9 @@ except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
 
+_MUL = operations.mul
+
+
 def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
     """Compute the derivatives of `root` for `inputs`, and leave the `.grad` of every node as it is.
 
@@ -74,23 +77,29 @@ def derivative_graph(root: Any, inputs: Sequence[Any]) -> list[Any]:
     >>> slope.data, x.grad
     (12.0, 12.0)
     """
-    order: list[Any]
-    places: list[Any]
+    # Numbers by their places, the places of each one's operands, the places in topological order, and where the
+    # inputs are: -1 where the root does not depend on an input.
+    numbers: Any
+    operands: list[Any]
+    order: Sequence[int]
     ends: list[int]
-    order, places, ends = root._history(inputs)
-    wanted = _depends(order, places, ends)
+    numbers, operands, order, ends = root._history(inputs)
+    wanted = _depends(numbers, operands, order, ends)
     is_end = set(ends)
-    upstream: list[Any] = [None] * len(order)
-    upstream[-1] = 1.0
-    i: cython.Py_ssize_t
+    upstream: list[Any] = [None] * len(operands)
+    upstream[order[-1]] = 1.0
+    node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    for i in range(len(order) - 1, -1, -1):
-        arriving: Any = upstream[i]
-        if arriving is None or i in is_end or not wanted[i]:
+    for node in reversed(order):
+        arriving: Any = upstream[node]
+        if arriving is None or node in is_end or not wanted[node]:
             continue
-        upstream[i] = None
-        operands: list[Any] = [order[place] for place in places[i]]
-        for place, local in zip(places[i], _local_derivatives(order[i], operands, [wanted[p] for p in places[i]])):
+        upstream[node] = None
+        places: Any = operands[node]
+        locals_: list[Any] = _local_derivatives(
+            numbers[node], [numbers[place] for place in places], [wanted[place] for place in places]
+        )
+        for place, local in zip(places, locals_):
             if wanted[place]:
                 contribution = _times(arriving, local)
                 upstream[place] = contribution if upstream[place] is None else upstream[place] + contribution
@@ -98,18 +107,19 @@ def derivative_graph(root: Any, inputs: Sequence[Any]) -> list[Any]:
     return [x if isinstance(x, Scalar) else Value(0.0 if x is None else x) for x in found]
 
 
-def _depends(order: list[Any], places: list[Any], ends: list[int]) -> list[bool]:
-    """Say for each node whether a gradient that reaches it goes on to one of the ends."""
+def _depends(numbers: Any, operands: list[Any], order: Sequence[int], ends: list[int]) -> list[bool]:
+    """Say for each place whether a gradient that reaches it goes on to one of the ends."""
+    node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    depends: list[bool] = [False] * len(order)
+    depends: list[bool] = [False] * len(operands)
     for place in ends:
         if place >= 0:
             depends[place] = True
-    for i in range(len(order)):
-        if not depends[i] and order[i].requires_grad:
-            for place in places[i]:
+    for node in order:
+        if not depends[node]:
+            for place in operands[node]:
                 if depends[place]:
-                    depends[i] = True
+                    depends[node] = numbers[node].requires_grad
                     break
     return depends
 
@@ -119,7 +129,7 @@ def _local_derivatives(out: Any, operands: list[Any], wanted: list[bool]) -> lis
     operation: Operation = out.op
     if operation.is_variadic:
         return operation.local_derivatives(out, operands)  # type: ignore[return-value]
-    if operation is operations.mul:  # called so often that the way through Python would cost
+    if operation is _MUL:  # called so often that the way through Python would cost
         return [operands[1], operands[0]]
     return [rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)]
 

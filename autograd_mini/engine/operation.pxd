@@ -4,11 +4,6 @@
 cimport cython
 
 
-@cython.no_gc
-cdef class Operand:
-    pass
-
-
 cdef class Operation:
     cdef dict __dict__
     cdef readonly str name
@@ -20,3 +15,8 @@ cdef class Operation:
     cdef readonly object bound
 
     cpdef apply(self, object operands)
+
+
+@cython.no_gc
+cdef class Operand:
+    cpdef object _apply(self, Operation operation, object operands)

@@ -19,7 +19,8 @@ cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
 
 
 cdef class Value(Node):
-    pass
+    cpdef object _apply(self, Operation operation, object operands)
+    cpdef object _compare(self, Operation operation, object other)
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)

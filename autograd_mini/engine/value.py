@@ -229,14 +229,15 @@ class Value(Node):
             tracer: Any = modes.tracer.get()
             if tracer is not None:
                 return tracer.compare(operation, self, other)
-        rhs: Value = other if isinstance(other, Value) else constant(float(other))
-        return bool(operation.function(self._data, rhs._data))
+        right = other.data if isinstance(other, Value) else operation.number(other)
+        return bool(operation.function(self._data, right))
 
-    def _history(self, inputs: Sequence[Any]) -> tuple[list[Any], list[list[int]], list[int]]:
-        """List what this node was computed from, the places of each node's operands, and those of some inputs or -1."""
-        order = topological_order(self)
-        place = {id(node): i for i, node in enumerate(order)}
-        return order, [[place[id(x)] for x in node.operands] for node in order], [place.get(id(x), -1) for x in inputs]
+    def _history(self, inputs: Sequence[Any]) -> tuple[list[Any], list[Any], Sequence[int], list[int]]:
+        """Give what this node was computed from: see `derivative_graph`."""
+        nodes = topological_order(self)
+        place = {id(node): i for i, node in enumerate(nodes)}
+        operands = [[place[id(x)] for x in node.operands] for node in nodes]
+        return nodes, operands, range(len(nodes)), [place.get(id(x), -1) for x in inputs]
 
 
 COMPILED: bool = cython.compiled

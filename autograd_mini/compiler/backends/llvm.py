@@ -207,11 +207,11 @@ class _PatternCode:
         with self.each_lane(kind) as vectors:
             totals = [[self._start(pattern.start, begins[j : j + 1], v) for v in vectors] for j in range(rows)]
             with up_to(self.p) as i:
-                address = right(i)
-                xs = [self.load(kind, address, v) for v in vectors]
-                for j in range(rows):
-                    address = left(i, j)
-                    for total, x, v in zip(totals[j], xs, vectors):
+                addresses = [left(i, j) for j in range(rows)]  # before the loads: these then overlap
+                x_address = right(i)
+                xs = [self.load(kind, x_address, v) for v in vectors]
+                for address, sums in zip(addresses, totals):
+                    for total, x, v in zip(sums, xs, vectors):
                         total.add(self.load(pattern.left, address, v) * x)
             for j in range(rows):
                 for total, v in zip(totals[j], vectors):

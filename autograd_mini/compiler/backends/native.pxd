@@ -4,15 +4,14 @@
 cdef class Frame:
     cdef readonly object u
     cdef readonly list arrays
+    cdef readonly object once
     cdef object _code
     cdef object _inputs
     cdef object _before
     cdef object _work
     cdef object _cut
     cdef object _tile
-    cdef object _once
     cdef object _each
-    cdef object _before_address
     cdef object _work_address
 
     cpdef object begin(self, object sources, object cut, double divisor)

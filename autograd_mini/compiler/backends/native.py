@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 
 import numpy as np
@@ -99,16 +99,12 @@ class Frame:
             self._inputs[2 * i + 1] = width
         address = address_of(self.u)
         self._before = code.once.work(address) if code.once else Work()
-        self._before_address = ctypes.addressof(self._before)
+        self.once = partial(code.once.process, ctypes.addressof(self._before)) if code.once else None
         self._work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
         self._work_address = ctypes.addressof(self._work)
-        self._once = code.once.process if code.once else None
         self._each = code.each.process if code.each else None
         self._cut: Cut | None = None
         self._tile: _Tile | None = None
-
-    def once(self) -> None:
-        self._once(self._before_address)  # type: ignore[misc]
 
     def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
         for i, source in enumerate(sources):
