@@ -23,6 +23,3 @@ cdef class Traced(Scalar):
     cdef Tracer tracer
     cdef readonly object node
     cdef public str label
-
-    cpdef object _apply(self, Operation operation, object operands)
-    cpdef object _compare(self, Operation operation, object other)

@@ -17,7 +17,7 @@ cdef extern from *:
 
 @cython.no_gc
 cdef class Scalar(Operand):
-    cpdef object _compare(self, Operation operation, object other)
+    pass
 
 
 cpdef bint is_real(object number) except -1

@@ -4,6 +4,11 @@
 cimport cython
 
 
+@cython.no_gc
+cdef class Operand:
+    pass  # no C methods: a pointer to their table would make each node larger
+
+
 cdef class Operation:
     cdef dict __dict__
     cdef readonly str name
@@ -15,8 +20,3 @@ cdef class Operation:
     cdef readonly object bound
 
     cpdef apply(self, object operands)
-
-
-@cython.no_gc
-cdef class Operand:
-    cpdef object _apply(self, Operation operation, object operands)

@@ -135,8 +135,7 @@ class Operation:
         for operand in operands:
             if type(operand) is not float:
                 if isinstance(operand, Operand):
-                    owner: Operand = operand
-                    return owner._apply(self, operands)
+                    return operand._apply(self, operands)
                 floats = False
         result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
         return result if type(result) is float else as_float(result, f"the result of {self.name}")

@@ -19,8 +19,7 @@ cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
 
 
 cdef class Value(Node):
-    cpdef object _apply(self, Operation operation, object operands)
-    cpdef object _compare(self, Operation operation, object other)
+    pass
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
