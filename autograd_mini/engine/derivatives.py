@@ -9,9 +9,10 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.fan import Fan, make_fan
+from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import fan_of
 from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.value import Value, lock, ordered
+from autograd_mini.engine.value import Value, ordered
 
 try:
     import cython
@@ -37,7 +38,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
     upstream: cython.double
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    with lock:
+    with walking:
         order: list[Any] = ordered(root)
         if modes.is_checking():
             check_backward(order, 1.0)

@@ -7,13 +7,12 @@ context variables say what holds here.
 from __future__ import annotations
 
 import inspect
-import os
-import threading
 from collections.abc import Sequence
 from contextlib import ContextDecorator, suppress
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
+from autograd_mini.engine.locks import counting
 from autograd_mini.engine.operation import Operation
 
 try:
@@ -50,12 +49,10 @@ class Blocks:
         self.open = 0
 
     def count(self, change: int) -> None:
-        with _blocks_lock:
+        with counting:
             self.open += change
 
 
-# A lock of its own: the collector may close a block in the middle of a walk through a graph.
-_blocks_lock = threading.RLock()
 BLOCKS = Blocks()
 
 recorded: ContextVar[bool] = ContextVar("recorded", default=True)
@@ -179,9 +176,3 @@ def is_tracing() -> bool:
 def is_checking() -> bool:
     """Say whether `detect_anomaly` holds here."""
     return BLOCKS.open > 0 and checked.get()
-
-
-if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds
-    os.register_at_fork(
-        before=_blocks_lock.acquire, after_in_parent=_blocks_lock.release, after_in_child=_blocks_lock.release
-    )

@@ -23,8 +23,9 @@ cdef class Value(Node):
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
-@cython.locals(order=list, stack=list)
+@cython.locals(order=list, stack=list, node=Value, operand=Value)
 cpdef list[Value] ordered(Value root, bint reset=*)
+@cython.locals(node=Value, operand=Value, upstream=double, i=Py_ssize_t)
 cdef void _backpropagate(list[Value] order, double seed) noexcept
 cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)

@@ -1,13 +1,10 @@
-"""The engine: a `Value` is a node of the computation graph, and `backward()` is backpropagation.
+"""A `Value` is a node of the computation graph, `backward()` is backpropagation; the mathematics is in operations.py.
 
-Every operation makes a node and stores the local derivative for each operand in it, so that backward() is one
-multiply-add per edge. Knows the table of operations. Cython compiles this file with the C types of value.pxd.
+A node stores a local derivative for each operand, so that backward() is one multiply-add per edge. C types: value.pxd.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,16 +12,16 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward, check_forward
 from autograd_mini.engine.arithmetic import is_real
 from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
+from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import gather_factors
 from autograd_mini.engine.refusals import TRANSFORMS, refuse
 
-# isort: off
-from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
+# isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
-# isort: on
 
 try:
     import cython
@@ -53,8 +50,6 @@ def ordered(root: Value, reset: bool = False) -> list[Value]:
     opened: cython.longlong = _walk + 1  # the mark of a node that is opened; once listed, its place is added
     order: list[Value] = []
     stack: list[Any] = [root]
-    node: Value
-    operand: Value
     while stack:
         node = stack[-1]
         if node._mark < opened:
@@ -82,10 +77,6 @@ def ordered(root: Value, reset: bool = False) -> list[Value]:
 
 def _backpropagate(order: list[Value], seed: float) -> None:
     """Pass gradients back through a topological order in which all but leaves start from zero."""
-    node: Value
-    operand: Value
-    upstream: cython.double
-    i: cython.Py_ssize_t
     node = order[-1]
     node._grad += seed
     for node in reversed(order):
@@ -155,7 +146,7 @@ class Value(Node):
             If this Value is a constant; FloatingPointError at an anomaly that `detect_anomaly` looks for.
         """
         start: cython.double = _checked_seed(self, seed)
-        with lock:
+        with walking:
             _backpropagate(ordered(self, reset=True), start)
 
     def __add__(self, other: Any) -> Any:
@@ -251,10 +242,7 @@ _RELU = operations.relu
 _DOT = operations.dot
 
 _blocks = modes.BLOCKS
-
-# Held while a graph is walked: the walk leaves marks in nodes, and threads may share nodes.
-lock = threading.Lock()
-_walk = 0
+_walk = 0  # the largest mark that a walk has left in a node
 
 
 def topological_order(root: Any) -> list[Any]:
@@ -272,7 +260,7 @@ def topological_order(root: Any) -> list[Any]:
     """
     if not isinstance(root, Value):
         raise TypeError(f"topological_order needs a Value, not {describe(root)}")
-    with lock:
+    with walking:
         return ordered(root)
 
 
@@ -455,7 +443,3 @@ def _refuse_subclass(cls: type, **_: object) -> None:
 
 if not cython.compiled:
     Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
-
-
-if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds
-    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
