@@ -184,7 +184,7 @@ log10 = _row("log10(x)", "Logarithm to base 10.",
     example="log10(1000.0) -> 3.0")
 sqrt = _row("sqrt(x)", "Square root; nan for a negative x, and sqrt'(0) = inf.",
     ieee.ieee(math.sqrt, np.sqrt), lambda out, x: 0.5 / out,
-    notation="root", lowering="llvm.sqrt", example="sqrt(9.0) -> 3.0")
+    notation="root", example="sqrt(9.0) -> 3.0")
 cbrt = _row("cbrt(x)", "Cube root, of negative numbers too.",
     math.cbrt, lambda out, x: 1.0 / (3.0 * out * out),
     example="cbrt(-8.0) -> -2.0")
@@ -289,7 +289,7 @@ detach = _row("detach(x)", "x itself, through which no gradient flows back.",
 
 abs = _row("abs(x)", "Absolute value; abs'(0) = 0.",
     math.fabs, lambda out, x: (x > 0.0) - (x < 0.0),
-    lowering="llvm.fabs", aliases="fabs", example="abs(-2.0) -> 2.0")
+    lowering="fabs", aliases="fabs", example="abs(-2.0) -> 2.0")
 maximum = _row("maximum(x, y)", "The larger of two; on a tie each gets half of the gradient.",
     ieee.maximum, lambda out, x, y: 1.0 - (x < y) - 0.5 * (x == y), lambda out, x, y: 1.0 - (y < x) - 0.5 * (x == y),
     symbol="max", lowering=lambda x, y: where(x <= x, where(x > y, x, y), x), example="maximum(1.0, 2.0) -> 2.0")
@@ -305,22 +305,22 @@ where = _row("where(condition, x, y)",
     "x where the condition is true or a number other than 0, else y; only the chosen one gets gradient.",
     lambda condition, x, y: x if condition else y, lambda out, condition, x, y: 0.0,
     lambda out, condition, x, y: 1.0 * (condition != 0.0), lambda out, condition, x, y: 1.0 * (condition == 0.0),
-    lowering="select", example="where(True, 1.0, 2.0) -> 1.0")
+    example="where(True, 1.0, 2.0) -> 1.0")
 copysign = _row("copysign(x, y)", "|x| with the sign of y.",
     math.copysign, lambda out, x, y: sign(x) * copysign(1.0, y), lambda out, x, y: 0.0,
-    lowering="llvm.copysign", example="copysign(2.0, -0.0) -> -2.0")
+    example="copysign(2.0, -0.0) -> -2.0")
 
 # Piecewise constant, and remainders: gradients as PyTorch's.
 
 floor = _row("floor(x)", "Largest integer not above x, as a float.",
     ieee.integral(math.floor), lambda out, x: 0.0,
-    lowering="llvm.floor", example="floor(-1.5) -> -2.0")
+    example="floor(-1.5) -> -2.0")
 ceil = _row("ceil(x)", "Smallest integer not below x, as a float.",
     ieee.integral(math.ceil), lambda out, x: 0.0,
-    lowering="llvm.ceil", example="ceil(-1.5) -> -1.0")
+    example="ceil(-1.5) -> -1.0")
 trunc = _row("trunc(x)", "x without its fraction, as a float.",
     ieee.integral(math.trunc), lambda out, x: 0.0,
-    lowering="llvm.trunc", example="trunc(-1.5) -> -1.0")
+    example="trunc(-1.5) -> -1.0")
 sign = _row("sign(x)", "-1, 0 or 1.",
     lambda x: float((x > 0.0) - (x < 0.0)) if x == x else x, lambda out, x: 0.0,
     lowering=lambda x: where(x <= x, (x > 0.0) - (x < 0.0), x), example="sign(-3.0) -> -1.0")

@@ -37,11 +37,11 @@ class Lanes(Target):
         if (name, len(values)) in _INSTRUCTIONS:
             return Number(self, getattr(self.builder, _INSTRUCTIONS[name, len(values)])(*values))
         if (name, len(values)) in _INTRINSICS:
-            intrinsic = f"llvm.{_INTRINSICS[name, len(values)]}.{_suffix(self)}"
+            intrinsic = f"llvm.{name}.{_suffix(self)}"
             return Number(self, _call(self, intrinsic, self.type, values))
         if name == "fsum":
             return _exact_sum(operands)
-        if name == "select" and len(values) == 3:
+        if name == "where" and len(values) == 3:
             return _select(*operands)
         return _library_call(self, name, values) if LIBRARY.get(name) == len(values) else None
 
@@ -141,7 +141,4 @@ def _exact_sum(operands: Sequence[Number]) -> Number:
 
 
 _INSTRUCTIONS = {("add", 2): "fadd", ("sub", 2): "fsub", ("mul", 2): "fmul", ("div", 2): "fdiv", ("neg", 1): "fneg"}
-_INTRINSICS = {
-    **{("llvm." + name, 1): name for name in ("fabs", "sqrt", "floor", "ceil", "trunc")},
-    ("llvm.copysign", 2): "copysign",
-}
+_INTRINSICS = {("ceil", 1), ("copysign", 2), ("fabs", 1), ("floor", 1), ("sqrt", 1), ("trunc", 1)}

@@ -18,11 +18,11 @@ from autograd_mini.engine.operations import TABLE
 # C's math functions of doubles, by their number of operands: what a row may name, beside rows of the table.
 LIBRARY = {
     **dict.fromkeys(
-        "acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp2 expm1 lgamma log log10 log1p log2 logb "
-        "nearbyint rint round sin sinh tan tanh tgamma".split(),
+        "acos acosh asin asinh atan atanh cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor lgamma log log10 log1p "
+        "log2 logb nearbyint rint round sin sinh sqrt tan tanh tgamma trunc".split(),
         1,
     ),
-    **dict.fromkeys("atan2 fdim fmax fmin fmod hypot nextafter pow remainder".split(), 2),
+    **dict.fromkeys("atan2 copysign fdim fmax fmin fmod hypot nextafter pow remainder".split(), 2),
 }
 
 
@@ -46,7 +46,7 @@ class Target(ABC):
     def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number | None:
         """Compute the function of a name, which is what an operation does; None if there is none of so many operands.
 
-        The names are those of `LIBRARY`, `"select"`, `"fsum"`, and of operations as simple as `"add"`.
+        The names are those of `LIBRARY`, `"where"`, `"fsum"`, and of operations as simple as `"add"`.
         """
 
     @abstractmethod

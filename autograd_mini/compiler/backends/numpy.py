@@ -22,10 +22,9 @@ WIDTH = 8
 
 # By the names of lowering. Not np.power: of some exponents it makes square roots, and has nan for the one of -inf.
 _NAMES = {
-    **{name: name for name in "cbrt cos cosh exp exp2 expm1 fmax fmin fmod hypot log log10 log1p log2".split()},
-    **{name: name for name in "nextafter rint sin sinh tan tanh".split()},
+    **{name: name for name in "cbrt ceil copysign cos cosh exp exp2 expm1 fabs floor fmax fmin fmod hypot log".split()},
+    **{name: name for name in "log10 log1p log2 nextafter rint sin sinh sqrt tan tanh trunc".split()},
     **{f"a{name}": f"arc{name}" for name in "cos cosh sin sinh tan tanh tan2".split()},
-    **{f"llvm.{name}": name for name in "fabs sqrt floor ceil trunc copysign".split()},
     **{"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "nearbyint": "rint"},
 }
 _UFUNCS: dict[str, Any] = {lowering: getattr(np, name) for lowering, name in _NAMES.items()}
@@ -48,7 +47,7 @@ class Arrays(Target):
         ufunc = _UFUNCS.get(name)
         if ufunc is not None and ufunc.nin == len(values):
             return Number(self, ufunc(*values))
-        if name == "select" and len(values) == 3:
+        if name == "where" and len(values) == 3:
             mask = operands[0].mask
             return Number(self, np.where(values[0] != 0.0 if mask is None else mask, *values[1:]))
         if name == "fsum" or LIBRARY.get(name) == len(values):
