@@ -41,6 +41,7 @@ MODULES = [
     "compiler.sums",
     "compiler.trace",
     "compiler.runtime.kernel",
+    "compiler.runtime.memory",
 ]
 DIRECTIVES = {
     "language_level": 3,

@@ -24,7 +24,7 @@ from autograd_mini.engine.value import dot as quick_dot
 from autograd_mini.show.drawing import Drawing, draw, draw_dot
 from autograd_mini.show.explanation import Explanation, explain
 from autograd_mini.transforms.check_grads import check_grads
-from autograd_mini.transforms.transforms import grad, hessian, hvp, jacobian, value_and_grad
+from autograd_mini.transforms.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd_mini.version import VERSION
 
 __version__ = VERSION
@@ -53,6 +53,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jit",
+    "jvp",
     "no_grad",
     "operation",
     "prod",
@@ -60,4 +61,5 @@ __all__ = [
     "sumprod",
     "topological_order",
     "value_and_grad",
+    "vjp",
 ]

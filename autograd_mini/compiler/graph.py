@@ -84,14 +84,14 @@ class Graph:
                     needed[operand] = True
         return [node for node in range(len(needed)) if needed[node]]
 
-    def ordered(self, root: Node) -> list[Node]:
-        """List what a node is computed from, and itself last, in the order of `topological_order`."""
+    def ordered(self, roots: Sequence[Node]) -> list[Node]:
+        """List what some nodes are computed from, and themselves, in the order of `topological_order`."""
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
-        opened: list[bool] = [False] * (root + 1)
-        listed: list[bool] = [False] * (root + 1)
+        opened: list[bool] = [False] * len(self.operands)
+        listed: list[bool] = [False] * len(self.operands)
         order: list[int] = []
-        stack: list[int] = [root]
+        stack: list[int] = list(reversed(roots))
         while stack:
             node = stack[-1]
             if not opened[node]:

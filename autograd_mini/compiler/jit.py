@@ -148,12 +148,15 @@ class Jitted:
         leaves: list[Any] = []
         if not collect(args, key, leaves) or is_tracing():
             return self._on_graph(args)
-        call = self._calls.get(tuple(key)) or self._find(tuple(key), args)
+        call = self._find(tuple(key), args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
             return self._on_graph(args)
         for i, axis in call.moved:
             leaves[i] = np.moveaxis(leaves[i], axis, 0)
         result = call.kernel(leaves, call.cut, self._threads)
+        if result is None:  # a nan that may be none: what is slower knows
+            call = self._find((*key, "guarded"), args, is_guarded=True)
+            result = call.kernel(leaves, call.cut, self._threads)
         if is_checking():
             _check_anomaly(leaves, result)
         return result
@@ -263,14 +266,19 @@ class Jitted:
             raise ValueError(f"reduce={self.reduce!r} folds a batch, but no argument is mapped over one")
         return examples
 
-    def _find(self, key: Any, args: Sequence[Any]) -> _Call:
+    def _find(self, key: Any, args: Sequence[Any], is_guarded: bool = False) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
+        known = self._calls.get(key)
+        if known is not None:
+            return known
         with _compiling, _no_collection():
             examples = self._examples(args)
-            own = (examples.structures, tuple(examples.blocks))
+            own = (examples.structures, tuple(examples.blocks), is_guarded)
             kernel = self._kernels.get(own)
             if kernel is None:
-                kernel = compile_function(self._function(), examples.structures, examples.blocks, self.reduce)
+                kernel = compile_function(
+                    self._function(), examples.structures, examples.blocks, self.reduce, is_guarded
+                )
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}

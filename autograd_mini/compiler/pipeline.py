@@ -37,13 +37,17 @@ class _Clock:
 
 
 def compile_function(
-    function: Callable[..., Any], structures: Sequence[Structure], blocks: Sequence[Block], reduce: Reduction
+    function: Callable[..., Any],
+    structures: Sequence[Structure],
+    blocks: Sequence[Block],
+    reduce: Reduction,
+    is_guarded: bool = False,
 ) -> Kernel:
-    """Compile what a function computes from arguments that are nested so, and have these leaves."""
+    """Compile what a function computes from arguments that are nested so, and have these leaves; guarded: see trace."""
     timed = _Clock()
-    traced = timed(trace, function, structures, name="trace")
+    traced = timed(trace, function, structures, is_guarded, name="trace")
     graph = timed(simplify, traced.graph, name="simplify")
-    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result)
+    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
     kernel.seconds = timed.seconds | kernel.seconds
     return kernel
 
@@ -54,11 +58,13 @@ def compile_graph(
     blocks: Sequence[Block],
     reduce: Reduction,
     structure: Structure,
+    is_doubtful: bool = False,
     backend: str | None = None,
 ) -> Kernel:
     """Compile a graph, whose arguments are the numbers of the blocks, then those captured.
 
-    The results of all examples are folded as `reduce` says, and nested as the structure says.
+    The results of all examples are folded as `reduce` says, and nested as the structure says. If the graph is doubtful,
+    it may have further results, and a nan may be a number in truth: see `Trace`.
     """
     timed = _Clock()
     parts = timed(split, graph, blocks, reduce is not None, name="split")
@@ -69,4 +75,4 @@ def compile_graph(
         schedules.append(timed(schedule, steps, name="schedule"))
     program = timed(assign_slots, graph, parts, schedules, structure, name="slots")
     code = choose_backend(backend)(program)  # which times itself
-    return Kernel((graph, captured, blocks, reduce, structure), program, code, timed.seconds | code.seconds)
+    return Kernel((graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds)

@@ -11,6 +11,8 @@ cdef object _tracer, _recorded
 cdef class Tracer:
     cdef public Graph graph
     cdef public list captured
+    cdef public list doubts
+    cdef public bint is_guarded
     cdef dict _captured
     cdef dict _born
 

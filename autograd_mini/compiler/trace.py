@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar, is_real
+from autograd_mini.engine.history import History
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import detach, identity
 from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, line, refuse
@@ -31,11 +32,15 @@ class Trace(NamedTuple):
     graph: Graph  # begins with the function's arguments; other rows that compute nothing are captured, or constants
     captured: list[Value]  # from outside, in the order of their rows; their data is read in each call
     result: Structure
+    is_doubtful: bool  # whether a nan among the graph's results may be a number in truth: see choices.py
 
 
-def trace(function: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
-    """Run a function once, with arguments that are nested so, and record what it computes."""
-    tracer = Tracer(sum([structure.size for structure in structures]))
+def trace(function: Callable[..., Any], structures: Sequence[Structure], is_guarded: bool = False) -> Trace:
+    """Run a function once, with arguments that are nested so, and record what it computes.
+
+    In a guarded trace, derivatives themselves see to it that nothing flows to what is not chosen.
+    """
+    tracer = Tracer(sum([structure.size for structure in structures]), is_guarded)
     # In a context of its own: then not even Ctrl-C on the way out of a block leaves it open here.
     return copy_context().run(_record, function, structures, tracer)
 
@@ -45,8 +50,10 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
     nested = [unflatten(structure, [next(arguments) for _ in range(structure.size)]) for structure in structures]
     with modes.tracing(tracer), modes.recording():
         roots, structure = flatten(function(*nested), "the function's result")
-        tracer.graph.results = [tracer.node_of(root, identity) for root in roots]
-    return Trace(tracer.graph, tracer.captured, structure)
+        results = [tracer.node_of(root, identity) for root in roots]
+        known = set(results)
+        tracer.graph.results = results + [node for node in dict.fromkeys(tracer.doubts) if node not in known]
+    return Trace(tracer.graph, tracer.captured, structure, bool(tracer.doubts))
 
 
 _tracer, _recorded = modes.tracer, modes.recorded
@@ -57,7 +64,9 @@ _tracer, _recorded = modes.tracer, modes.recorded
 class Tracer:
     """Writes down what is computed while it is in charge, as rows of a graph."""
 
-    def __init__(self, arguments: int) -> None:
+    def __init__(self, arguments: int, is_guarded: bool) -> None:
+        self.is_guarded = is_guarded
+        self.doubts: list[Node] = []
         self.graph: Graph = Graph(arguments)
         self.captured: list[Value] = []
         self._captured: dict[int, int] = {}
@@ -99,6 +108,10 @@ class Tracer:
             node = self._captured[key] = self.graph.append(None, ())
             self.captured.append(number)
         return node
+
+    def doubt(self, number: Traced) -> None:
+        """Take note of a derivative, which may be nan only since what was not chosen has flowed into it."""
+        self.doubts.append(number.node)
 
     def note_birth(self, leaf: Value) -> None:
         self._born[id(leaf)] = leaf
@@ -185,9 +198,10 @@ class Traced(Scalar):
             _refuse_outside()
         return self.tracer.compare(operation, self, other)
 
-    def _history(self, inputs: Sequence[Any]) -> tuple[Any, list[Any], Sequence[int], list[int]]:
-        graph: Graph = self.tracer.graph
-        return self.tracer, graph.operands, graph.ordered(self.node), [x.node for x in inputs]
+    def _history(self, roots: Sequence[Traced], inputs: Sequence[Traced]) -> History:
+        tracer, graph = self.tracer, self.tracer.graph
+        starts, ends = [x.node for x in roots], [x.node for x in inputs]
+        return History(tracer, graph.operands, graph.ordered(starts), starts, ends, tracer.is_guarded, tracer.doubt)
 
     def __reduce__(self) -> NoReturn:
         refuse("copying or pickling", "; compute with the Value itself")

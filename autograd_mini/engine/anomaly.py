@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from autograd_mini.engine.choices import flows
 from autograd_mini.engine.operation import Operation
 
 
@@ -19,9 +20,11 @@ def check_backward(order: Sequence[Any], seed: float) -> None:
     """Backpropagate on paper: raise at the first anomaly, before any `.grad` has changed."""
     grads = {id(node): 0.0 if node.operands else node.grad for node in order}
     grads[id(order[-1])] += seed
-    for node in reversed(order):
+    for node, flowing in zip(reversed(order), reversed(flows(order))):
         upstream = grads[id(node)]
-        for operand, local in zip(node.operands, node.local_derivatives):
+        for operand, local, flow in zip(node.operands, node.local_derivatives, flowing):
+            if not flow:
+                continue
             grad = grads[id(operand)] + upstream * local
             finite_before = math.isfinite(upstream) and math.isfinite(grads[id(operand)])
             if not math.isfinite(grad) and finite_before and operand.requires_grad:

@@ -8,5 +8,16 @@ from autograd_mini.engine.value cimport Value, ordered
 
 cdef Operation _MUL
 
-cdef list[Any] _local_derivatives(object out, list[Any] operands, list[bool] wanted)
+cdef class _Flows:
+    cdef object history
+    cdef bint is_guarded
+    cdef list found
+    cdef list _reached
+    cdef bint _in_doubt
+
+    cpdef object start(self, Py_ssize_t place, object number)
+    cpdef list[Any] local_derivatives(self, Py_ssize_t node, list[bool] wanted)
+    cpdef object add(self, Py_ssize_t source, Py_ssize_t target, Operation operation, object local)
+
+
 cdef object _times(object upstream, object local)

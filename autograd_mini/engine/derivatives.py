@@ -1,4 +1,4 @@
-"""The chain rule over a recorded graph: as numbers that leave no trace, and as numbers that are a graph themselves."""
+"""The chain rule over a recorded graph, backwards and forwards: as plain numbers, and as numbers that are a graph."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward
 from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.choices import gradients, is_chosen
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import fan_of
 from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.value import Value, ordered
+from autograd_mini.engine.value import Value, evaluate, ordered
 
 try:
     import cython
 except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
-
 
 _MUL = operations.mul
 
@@ -39,7 +39,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     with walking:
-        order: list[Any] = ordered(root)
+        order: list[Any] = ordered([root])
         if modes.is_checking():
             check_backward(order, 1.0)
         node = order[0]
@@ -60,85 +60,224 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
                 for j in range(len(fan.operands)):
                     operand = fan.operands[j]
                     grads.local[operand._mark - first] += upstream * fan.local[j]
-        found = []
-        for node in inputs:
-            found.append(grads.local[node._mark - first] if node._mark >= first else 0.0)
+        places = [node._mark - first if node._mark >= first else -1 for node in inputs]
+        found = [0.0 if place < 0 else grads.local[place] for place in places]
+        if any([x != x for x in found]):
+            exact = gradients(order, 1.0)
+            found = [0.0 if place < 0 else exact[place] for place in places]
         return found
 
 
-def derivative_graph(root: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Write the derivatives of `root` for `inputs` down: backpropagation that can be differentiated.
+def slopes(roots: Sequence[Value], variable: Value) -> list[float]:
+    """Compute the derivative of each root for one variable, forwards."""
+    node: Value
+    operand: Value
+    slope: cython.double
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    with walking:
+        order: list[Any] = ordered(list(reversed(roots)))
+        node = order[0]
+        first: cython.longlong = node._mark
+        found: Fan = make_fan(tuple(order))
+        for i in range(len(order)):
+            node = order[i]
+            slope = 0.0
+            if node is variable:
+                slope = 1.0
+            elif node._left is not None:
+                slope = node._local_left * found.local[node._left._mark - first]
+                if node._right is not None:
+                    slope += node._local_right * found.local[node._right._mark - first]
+            elif node._right is not None:
+                fan: Fan = fan_of(node)
+                for j in range(len(fan.operands)):
+                    operand = fan.operands[j]
+                    slope += fan.local[j] * found.local[operand._mark - first]
+            found.local[i] = slope
+        listed = [found.local[node._mark - first] for node in roots]
+    if any([x != x for x in listed]):
+        listed = [x.data for x in pushforward(roots, [variable], [1.0])]
+    return listed
+
+
+def pullback(roots: Sequence[Any], upstreams: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """Write backpropagation down, as a graph that can be differentiated: from roots, with gradients, to inputs.
 
     Examples
     --------
     >>> from autograd_mini import Value
     >>> x = Value(2.0)
-    >>> (slope,) = derivative_graph(x * x * x, [x])
+    >>> (slope,) = pullback([x * x * x], [1.0], [x])
     >>> slope.backward()
     >>> slope.data, x.grad
     (12.0, 12.0)
     """
-    # Numbers by their places, the places of each one's operands, the places in topological order, and where the
-    # inputs are: -1 where the root does not depend on an input.
-    numbers: Any
-    operands: list[Any]
-    order: Sequence[int]
-    ends: list[int]
-    numbers, operands, order, ends = root._history(inputs)
-    wanted = _depends(numbers, operands, order, ends)
-    is_end = set(ends)
-    upstream: list[Any] = [None] * len(operands)
-    upstream[order[-1]] = 1.0
+    history: Any = roots[0]._history(roots, inputs)
+    wanted: list[bool] = _depends(history)
+    flows: _Flows = _Flows(history)
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    for node in reversed(order):
-        arriving: Any = upstream[node]
-        if arriving is None or node in is_end or not wanted[node]:
+    for place, upstream in zip(history.roots, upstreams):
+        flows.start(place, upstream)
+    ends = frozenset(history.inputs)
+    for node in reversed(history.order):
+        if flows.found[node] is None or not wanted[node] or node in ends:
             continue
-        upstream[node] = None
-        places: Any = operands[node]
-        locals_: list[Any] = _local_derivatives(
-            numbers[node], [numbers[place] for place in places], [wanted[place] for place in places]
-        )
-        for place, local in zip(places, locals_):
+        places: Any = history.operands[node]
+        operation: Operation = history.numbers[node].op
+        slopes: list[Any] = flows.local_derivatives(node, [wanted[place] for place in places])
+        for place, slope in zip(places, slopes):
             if wanted[place]:
-                contribution = _times(arriving, local)
-                upstream[place] = contribution if upstream[place] is None else upstream[place] + contribution
-    found = [None if place < 0 else upstream[place] for place in ends]
-    return [x if isinstance(x, Scalar) else Value(0.0 if x is None else x) for x in found]
+                flows.add(node, place, operation, slope)
+        flows.found[node] = None
+    return flows.results(history.inputs)
 
 
-def _depends(numbers: Any, operands: list[Any], order: Sequence[int], ends: list[int]) -> list[bool]:
-    """Say for each place whether a gradient that reaches it goes on to one of the ends."""
+def pushforward(roots: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+    """Write forward mode down, as a graph that can be differentiated: from inputs, with tangents, to roots.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value
+    >>> x = Value(2.0)
+    >>> pushforward([x * x, x * 3.0], [x], [1.0])
+    [Value(data=4.0, grad=0.0), Value(data=3.0, grad=0.0)]
+    """
+    history: Any = roots[0]._history(roots, inputs)
+    wanted: list[bool] = _depends(history)
+    flows: _Flows = _Flows(history)
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    depends: list[bool] = [False] * len(operands)
-    for place in ends:
+    for place, tangent in zip(history.inputs, tangents):
+        if place >= 0:
+            flows.start(place, tangent)
+    ends = frozenset(history.inputs)
+    for node in history.order:
+        if not wanted[node] or node in ends:
+            continue
+        places: Any = history.operands[node]
+        operation: Operation = history.numbers[node].op
+        moving: list[bool] = [flows.found[place] is not None for place in places]
+        slopes: list[Any] = flows.local_derivatives(node, moving)
+        for place, slope in zip(places, slopes):
+            if flows.found[place] is not None:
+                flows.add(place, node, operation, slope)
+    return flows.results(history.roots)
+
+
+def _depends(history: Any) -> list[bool]:
+    """Say for each place whether its number depends on an input, by a path that derivatives take."""
+    node: cython.Py_ssize_t
+    place: cython.Py_ssize_t
+    depends: list[bool] = [False] * len(history.operands)
+    for place in history.inputs:
         if place >= 0:
             depends[place] = True
-    for node in order:
+    for node in history.order:
         if not depends[node]:
-            for place in operands[node]:
+            for place in history.operands[node]:
                 if depends[place]:
-                    depends[node] = numbers[node].requires_grad
+                    depends[node] = history.numbers[node].requires_grad
                     break
     return depends
 
 
-def _local_derivatives(out: Any, operands: list[Any], wanted: list[bool]) -> list[Any]:
-    """Apply an operation's rules to its node; None for an operand that no derivative is wanted of."""
-    operation: Operation = out.op
-    if operation.is_variadic:
-        return operation.local_derivatives(out, operands)  # type: ignore[return-value]
-    if operation is _MUL:  # called so often that the way through Python would cost
-        return [operands[1], operands[0]]
-    return [rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)]
+@cython.cclass
+class _Flows:
+    """Gradients or tangents that flow from place to place, and where they flow: see choices.py."""
+
+    def __init__(self, history: Any) -> None:
+        self.history = history
+        self.is_guarded = history.is_guarded
+        self.found: list[Any] = [None] * len(history.operands)
+        self._reached: list[Any] = [False] * len(history.operands)  # True, False, or a number 0 or 1
+        self._in_doubt = False
+
+    def start(self, place: cython.Py_ssize_t, number: Any) -> None:
+        """Let a number flow into a place from outside."""
+        self.found[place] = number if self.found[place] is None else self.found[place] + number
+        self._reached[place] = True
+
+    def local_derivatives(self, node: cython.Py_ssize_t, wanted: list[bool]) -> list[Any]:
+        """Apply an operation's rules to its node; None for an operand that no derivative is wanted of."""
+        out = self.history.numbers[node]
+        operation: Operation = out.op
+        place: cython.Py_ssize_t
+        operands: list[Any] = [self.history.numbers[place] for place in self.history.operands[node]]
+        if isinstance(out, Value):
+            check_current(out)
+        if operation.is_variadic:
+            return list(operation.local_derivatives(out, operands))
+        if operation is _MUL:  # called so often that the way through Python would cost
+            return [operands[1], operands[0]]
+        return [rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)]
+
+    def add(self, source: cython.Py_ssize_t, target: cython.Py_ssize_t, operation: Operation, local: Any) -> None:
+        """Let a number flow through an operation from one place to another, if the operand was chosen."""
+        reached: Any = self._reached[source]
+        if operation.chooses:
+            reached = self._choose(reached, local)
+        if reached is False:
+            return
+        flow: Any = _times(self.found[source], local)
+        if reached is not True:
+            flow = operations.where(reached, flow, 0.0)
+        if self.found[target] is None:
+            self.found[target], self._reached[target] = flow, reached
+        else:
+            self.found[target] = self.found[target] + flow
+            before = self._reached[target]
+            if before is not True:
+                self._reached[target] = True if reached is True else operations.where(reached, 1.0, before)
+
+    def _choose(self, reached: Any, local: Any) -> Any:
+        """Say whether an operand is reached that an operation chooses, or does not, from a node that is reached."""
+        if isinstance(local, Value):
+            return reached and local.data != 0.0
+        if not isinstance(local, Scalar):
+            return reached and local != 0.0
+        self._in_doubt = True
+        if not self.is_guarded:
+            return reached
+        chosen = operations.not_equal(local, 0.0)
+        return chosen if reached is True else operations.mul(reached, chosen)
+
+    def results(self, places: Sequence[int]) -> list[Any]:
+        """List what has flowed to some places."""
+        listed = []
+        for place in places:
+            number = None if place < 0 else self.found[place]
+            if not isinstance(number, Scalar):
+                number = Value(0.0 if number is None else number)
+            elif self._in_doubt and not self.is_guarded:
+                self.history.doubt(number)
+            listed.append(number)
+        return listed
 
 
-def _times(upstream: Any, local: Any) -> Any:
+def _times(flow: Any, local: Any) -> Any:
     """Multiply, but make no node for a factor of exactly 1."""
     if not isinstance(local, Scalar) and local == 1.0:
-        return upstream
-    if not isinstance(upstream, Scalar) and upstream == 1.0:
+        return flow
+    if not isinstance(flow, Scalar) and flow == 1.0:
         return local
-    return upstream * local
+    return flow * local
+
+
+def check_current(node: Value) -> None:
+    """Compute a node once more, data and local derivatives: a ValueError if any bit of them is another one."""
+    if not is_current(node):
+        name = f"{node.label} = " if node.label else ""
+        raise ValueError(
+            f"{name}{node!r}, which {node.op.name} gave, was computed before the data of its operands changed, or was "
+            "itself assigned to: its derivative would be that of another function; make a new Value instead"
+        )
+
+
+def is_current(node: Value) -> bool:
+    """Say whether data and local derivatives of a node are those of its operation on its operands, bit by bit."""
+    numbers = [operand.data for operand in node.operands]
+    data, slopes = evaluate(node.op, numbers)
+    pairs = [(node.data, data), *zip(node.local_derivatives, slopes)]
+    return all([then == now or (then != then and now != now) for then, now in pairs])

@@ -18,5 +18,6 @@ cdef class Operation:
     cdef Py_ssize_t arity
     cdef readonly object gather
     cdef readonly object bound
+    cdef readonly bint chooses
 
     cpdef apply(self, object operands)

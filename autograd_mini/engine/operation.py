@@ -60,6 +60,8 @@ class Operation:
         How large a result can be: always, or given how large the operands can be; None if there is no limit.
     gather : callable or None
         Lists the operands, given the arguments of a call, where these are sequences.
+    chooses : bool
+        Whether an operand whose local derivative is 0 was not chosen: see choices.py.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Operation:
         notation: str | None = None,
         bound: FloatFunction | float | None = None,
         gather: Callable[..., list[Any]] | None = None,
+        chooses: bool = False,
     ) -> None:
         self.name, self.__signature__ = _parse_signature(signature)
         self.__name__ = self.__qualname__ = self.name
@@ -85,6 +88,7 @@ class Operation:
         self.lowering = lowering
         self.bound = bound
         self.gather = gather
+        self.chooses = chooses
         if not (lowering is None or isinstance(lowering, str) or callable(lowering)):
             raise TypeError(f"the lowering of {signature} must be a function or a name, not {describe(lowering)}")
         for part in (function, *rules):

@@ -65,6 +65,7 @@ def _row(
     bound: FloatFunction | float | None = None,
     aliases: str = "",
     gather: Callable[..., list[Any]] | None = None,
+    chooses: bool = False,
     parameters: str = "",
     raises: str = "",
 ) -> Operation:
@@ -113,6 +114,7 @@ Examples
         notation=notation,
         bound=bound,
         gather=gather,
+        chooses=chooses,
     )
     row.__module__ = __name__
     ALIASES.update(dict.fromkeys(aliases.split(), name))
@@ -147,7 +149,7 @@ neg = _row("neg(x)", "Negative, -x.",
 relu = _row("relu(x)",
     "Rectified linear unit, max(0, x), with relu'(0) = 0 (From Logistic Regression to Neural Network, eq. 2).",
     relu_, relu_dx,
-    symbol="ReLU", lowering=lambda x: where(x <= 0.0, 0.0, x), example="relu(-2.0) -> 0.0")
+    symbol="ReLU", chooses=True, lowering=lambda x: where(x <= 0.0, 0.0, x), example="relu(-2.0) -> 0.0")
 
 
 def _pow_base(x: Any, y: Any) -> Any:
@@ -292,20 +294,22 @@ abs = _row("abs(x)", "Absolute value; abs'(0) = 0.",
     lowering="fabs", aliases="fabs", example="abs(-2.0) -> 2.0")
 maximum = _row("maximum(x, y)", "The larger of two; on a tie each gets half of the gradient.",
     ieee.maximum, lambda out, x, y: 1.0 - (x < y) - 0.5 * (x == y), lambda out, x, y: 1.0 - (y < x) - 0.5 * (x == y),
-    symbol="max", lowering=lambda x, y: where(x <= x, where(x > y, x, y), x), example="maximum(1.0, 2.0) -> 2.0")
+    symbol="max", chooses=True, lowering=lambda x, y: where(x <= x, where(x > y, x, y), x),
+    example="maximum(1.0, 2.0) -> 2.0")
 minimum = _row("minimum(x, y)", "The smaller of two; on a tie each gets half of the gradient.",
     ieee.minimum, lambda out, x, y: 1.0 - (x > y) - 0.5 * (x == y), lambda out, x, y: 1.0 - (y > x) - 0.5 * (x == y),
-    symbol="min", lowering=lambda x, y: where(x <= x, where(x < y, x, y), x), example="minimum(1.0, 2.0) -> 1.0")
+    symbol="min", chooses=True, lowering=lambda x, y: where(x <= x, where(x < y, x, y), x),
+    example="minimum(1.0, 2.0) -> 1.0")
 clip = _row("clip(x, low, high)", "x kept between low and high; high wins where they cross.",
     lambda x, low, high: ieee.minimum(ieee.maximum(x, low), high),
     lambda out, x, low, high: (x >= low) * (x <= high) * 1.0, lambda out, x, low, high: (x < low) * (low < high) * 1.0,
     lambda out, x, low, high: 1.0 - (1.0 - (x > high)) * (1.0 - (high < low)),
-    lowering=lambda x, low, high: minimum(maximum(x, low), high), example="clip(5.0, 0.0, 1.0) -> 1.0")
+    chooses=True, lowering=lambda x, low, high: minimum(maximum(x, low), high), example="clip(5.0, 0.0, 1.0) -> 1.0")
 where = _row("where(condition, x, y)",
     "x where the condition is true or a number other than 0, else y; only the chosen one gets gradient.",
     lambda condition, x, y: x if condition else y, lambda out, condition, x, y: 0.0,
     lambda out, condition, x, y: 1.0 * (condition != 0.0), lambda out, condition, x, y: 1.0 * (condition == 0.0),
-    example="where(True, 1.0, 2.0) -> 1.0")
+    chooses=True, example="where(True, 1.0, 2.0) -> 1.0")
 copysign = _row("copysign(x, y)", "|x| with the sign of y.",
     math.copysign, lambda out, x, y: sign(x) * copysign(1.0, y), lambda out, x, y: 0.0,
     example="copysign(2.0, -0.0) -> -2.0")
@@ -351,6 +355,7 @@ def _comparison(name: str, compare: Callable[[Any, Any], Any], symbol: str, exam
         symbol=symbol,
         lowering=compare,
         bound=1.0,
+        chooses=True,
         example=example,
     )
 

@@ -23,15 +23,16 @@ cdef class Value(Node):
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
-@cython.locals(order=list, stack=list, node=Value, operand=Value)
-cpdef list[Value] ordered(Value root, bint reset=*)
-@cython.locals(node=Value, operand=Value, upstream=double, i=Py_ssize_t)
-cdef void _backpropagate(list[Value] order, double seed) noexcept
+@cython.locals(order=list, node=Value, operand=Value)
+cpdef list[Value] ordered(list stack, bint reset=*)
+@cython.locals(node=Value, operand=Value, upstream=double, i=Py_ssize_t, fine=bint)
+cdef bint _backpropagate(list[Value] order, double seed) noexcept
 cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)
 cdef Value _lift(object number)
 cdef object _note_birth(Value leaf)
 cdef object _outside_graph(Operation operation, object operands, double data)
+cdef double _computed(Operation operation, list[Any] xs) except? -1
 cdef object _record(Operation operation, list[Value] operands)
 cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)

@@ -12,8 +12,10 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward, check_forward
 from autograd_mini.engine.arithmetic import is_real
 from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.choices import gradients
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
+from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.operation import Operation
@@ -44,12 +46,11 @@ def _node(
     return node
 
 
-def ordered(root: Value, reset: bool = False) -> list[Value]:
-    """List every node that `root` was computed from, operands before results: depth first, without recursion."""
+def ordered(stack: list[Any], reset: bool = False) -> list[Value]:
+    """List every node that some roots were computed from, operands before results: depth first, without recursion."""
     global _walk
     opened: cython.longlong = _walk + 1  # the mark of a node that is opened; once listed, its place is added
     order: list[Value] = []
-    stack: list[Any] = [root]
     while stack:
         node = stack[-1]
         if node._mark < opened:
@@ -69,14 +70,21 @@ def ordered(root: Value, reset: bool = False) -> list[Value]:
         if node._mark == opened:
             order.append(node)
             node._mark = opened + len(order)
-            if reset and not (node._left is None and node._right is None):
-                node._grad = 0.0
+            if reset:
+                if node._left is None and node._right is None:
+                    node._local_left = node._grad  # a leaf keeps what it had before
+                else:
+                    node._grad = 0.0
     _walk = opened + len(order)  # so the next walk finds only older marks
     return order
 
 
-def _backpropagate(order: list[Value], seed: float) -> None:
-    """Pass gradients back through a topological order in which all but leaves start from zero."""
+def _backpropagate(order: list[Value], seed: float) -> bool:
+    """Pass gradients back through a topological order in which all but leaves start from zero; is every one a number?
+
+    A nan reaches a leaf, through whatever.
+    """
+    fine = True
     node = order[-1]
     node._grad += seed
     for node in reversed(order):
@@ -90,6 +98,9 @@ def _backpropagate(order: list[Value], seed: float) -> None:
             for i in range(len(fan.operands)):
                 operand = fan.operands[i]
                 operand._grad += upstream * fan.local[i]
+        elif upstream != upstream:
+            fine = False
+    return fine
 
 
 @cython.final
@@ -147,7 +158,9 @@ class Value(Node):
         """
         start: cython.double = _checked_seed(self, seed)
         with walking:
-            _backpropagate(ordered(self, reset=True), start)
+            order = ordered([self], reset=True)
+            if not _backpropagate(order, start):
+                _set_gradients(order, gradients(order, start))
 
     def __add__(self, other: Any) -> Any:
         rhs: Value = other if isinstance(other, Value) else _lift(other)
@@ -223,12 +236,14 @@ class Value(Node):
         right = other.data if isinstance(other, Value) else operation.number(other)
         return bool(operation.function(self._data, right))
 
-    def _history(self, inputs: Sequence[Any]) -> tuple[list[Any], list[Any], Sequence[int], list[int]]:
-        """Give what this node was computed from: see `derivative_graph`."""
-        nodes = topological_order(self)
+    def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
+        """Give what some roots were computed from, of which this is one: see derivatives.py."""
+        with walking:
+            nodes: list[Any] = ordered(list(reversed(roots)))
         place = {id(node): i for i, node in enumerate(nodes)}
         operands = [[place[id(x)] for x in node.operands] for node in nodes]
-        return nodes, operands, range(len(nodes)), [place.get(id(x), -1) for x in inputs]
+        starts, ends = [place[id(x)] for x in roots], [place.get(id(x), -1) for x in inputs]
+        return History(nodes, operands, range(len(nodes)), starts, ends)
 
 
 COMPILED: bool = cython.compiled
@@ -261,7 +276,7 @@ def topological_order(root: Any) -> list[Any]:
     if not isinstance(root, Value):
         raise TypeError(f"topological_order needs a Value, not {describe(root)}")
     with walking:
-        return ordered(root)
+        return ordered([root])
 
 
 def _checked_seed(root: Value, seed: Any) -> float:
@@ -277,6 +292,13 @@ def _checked_seed(root: Value, seed: Any) -> float:
     if _blocks.open and modes.checked.get():
         check_backward(topological_order(root), start)
     return start
+
+
+def _set_gradients(order: list[Value], grads: list[float]) -> None:
+    """Set gradients anew, where products alone do not give them."""
+    node: Value
+    for node, grad in zip(order, grads):
+        node._grad = node._local_left + grad if node._left is None and node._right is None else grad
 
 
 # Leaves.
@@ -355,15 +377,24 @@ def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -
 def _record(operation: Operation, operands: list[Value]) -> Any:
     """Record an operation as its row says."""
     xs = [operand._data for operand in operands]
-    data = operation.function(*xs)
-    if type(data) is not float:
-        data = as_float(data, f"the result of {operation.name}")
+    data = _computed(operation, xs)
     if _blocks.open:
         other: Any = _outside_graph(operation, operands, data)
         if other is not None:
             return other
     local: list[float] = _local_derivatives(operation, data, xs)
     return make_node(operation, operands, data, local)
+
+
+def evaluate(operation: Operation, xs: list[float]) -> tuple[float, list[float]]:
+    """Compute an operation and its local derivatives."""
+    data = _computed(operation, xs)
+    return data, _local_derivatives(operation, data, xs)
+
+
+def _computed(operation: Operation, xs: list[Any]) -> float:
+    data = operation.function(*xs)
+    return data if type(data) is float else as_float(data, f"the result of {operation.name}")
 
 
 def make_node(operation: Operation, operands: Sequence[Any], data: float, local: Sequence[float]) -> Value:

@@ -17,7 +17,7 @@ import numpy as np
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
-from autograd_mini.engine.derivatives import derivative_graph, gradient
+from autograd_mini.engine.derivatives import gradient, pullback, pushforward, slopes
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
@@ -29,7 +29,7 @@ ArgNums = int | tuple[int, ...]
 _open_inputs: set[int] = set()
 
 
-def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Make the function that computes the gradient of `f`.
 
     Parameters
@@ -38,6 +38,8 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
         Gives one number. Called with Values in place of the numbers of the arguments `argnums`.
     argnums : int or tuple of int, optional
         Which positional arguments to differentiate for.
+    has_aux : bool, optional
+        Whether f gives a pair, the number and anything else, which is passed on beside the gradient.
 
     Returns
     -------
@@ -68,16 +70,19 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     >>> grad(lambda w, x: w[0] * x + w[1])([3.0, 1.0], 2.0)
     [2.0, 1.0]
     """
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, has_aux)
 
     @wraps(f, updated=())
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
+        value, derivatives = both(*args, **kwargs)
+        return (derivatives, value[1]) if has_aux else derivatives
 
     return gradient_of_f
 
 
-def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
     """Make the function that computes the pair of f's result and its gradient; see `grad`, which gives the gradient.
 
     Examples
@@ -85,21 +90,31 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[...,
     >>> from autograd_mini import value_and_grad
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (6.0, (3.0, 2.0))
+    >>> value_and_grad(lambda x: (x * x, {"x": x}), has_aux=True)(3.0)
+    ((9.0, {'x': 3.0}), 6.0)
     """
 
     @wraps(f, updated=())
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _Call(f, args, kwargs, argnums)
         root = call.result
+        if has_aux:
+            if not (isinstance(root, tuple) and len(root) == 2):
+                raise TypeError(f"with has_aux=True the function gives a pair (number, anything), not {describe(root)}")
+            root, aux = root
         if not isinstance(root, (Scalar, Real)):
             raise TypeError(f"grad needs a function that gives one number, but got {describe(root)}; see jacobian")
-        return call.finish(root), unflatten(call.structure, call.derivatives(root))
+        value = call.finish(root)
+        derivatives = unflatten(call.structure, call.row(root))
+        return ((value, call.finish_all(aux)) if has_aux else value), derivatives
 
     return value_and_gradient_of_f
 
 
 def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     """Make the function that computes the Jacobian of `f`: every derivative of every result.
+
+    It goes forwards for as many results as numbers to differentiate for, or more; else backwards.
 
     Parameters
     ----------
@@ -123,7 +138,12 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, kwargs, argnums)
         roots, structure = flatten(call.result, "the function's result")
-        return _outer(structure, call.structure, [call.derivatives(root) for root in roots])
+        if len(call.inputs) > len(roots):
+            rows = [call.row(root) for root in roots]
+        else:
+            columns = [call.column(roots, variable) for variable in call.inputs]
+            rows = [[column[i] for column in columns] for i in range(len(roots))]
+        return _outer(structure, call.structure, rows)
 
     return jacobian_of_f
 
@@ -142,8 +162,82 @@ def hessian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
     return jacobian(grad(f, argnums), argnums)
 
 
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Compute f's result, and its derivative in a direction: forward mode, in one pass, without the Jacobian.
+
+    Parameters
+    ----------
+    f : callable
+        Gives nested numbers.
+    primals : tuple or list
+        The arguments of f.
+    tangents : tuple or list
+        The direction: for each argument numbers that are nested like it.
+
+    Returns
+    -------
+    tuple
+        f's result, and the Jacobian times the direction, nested like the result.
+
+    Raises
+    ------
+    ValueError
+        If the tangents are not nested like the primals.
+
+    Examples
+    --------
+    >>> from autograd_mini import jvp
+    >>> jvp(lambda x, y: [x * y, x + y], (2.0, 3.0), (1.0, 0.0))
+    ([6.0, 5.0], [3.0, 1.0])
+    """
+    primals, tangents = _listed(primals, "primals"), _listed(tangents, "tangents")
+    call = _Call(f, tuple(primals), {}, tuple(range(len(primals))))
+    directions = _alike(call.structure, tuple(tangents), "the tangents", "the primals")
+    roots, structure = flatten(call.result, "the function's result")
+    stays = any(isinstance(direction, Scalar) for direction in directions)
+    pushed = [x if stays else call.finish(x) for x in call.push(roots, directions)]
+    return unflatten(structure, map(call.finish, roots)), unflatten(structure, pushed)
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Compute f's result, and give the function that pulls gradients back through it: reverse mode, from any results.
+
+    Parameters
+    ----------
+    f : callable
+        Gives nested numbers.
+    *primals
+        The arguments of f.
+
+    Returns
+    -------
+    tuple
+        f's result, and a function. It takes gradients that are nested like the result, and gives a tuple: for each
+        argument the gradients times the Jacobian, nested like the argument. Gradients that are nested otherwise are a
+        ValueError.
+
+    Examples
+    --------
+    >>> from autograd_mini import vjp
+    >>> value, pull = vjp(lambda x, y: [x * y, x + y], 2.0, 3.0)
+    >>> value, pull([1.0, 0.0]), pull([0.0, 1.0])
+    ([6.0, 5.0], (3.0, 2.0), (1.0, 1.0))
+    """
+    call = _Call(f, primals, {}, tuple(range(len(primals))))
+    roots, structure = flatten(call.result, "the function's result")
+
+    def pull(gradients: Any) -> tuple[Any, ...]:
+        upstreams = _alike(structure, gradients, "the gradients", "the function's result")
+        stays = any(isinstance(upstream, Scalar) for upstream in upstreams)
+        pulled = [x if stays else call.finish(x) for x in call.pull(roots, upstreams)]
+        nested: tuple[Any, ...] = unflatten(call.structure, pulled)
+        return nested
+
+    return unflatten(structure, map(call.finish, roots)), pull
+
+
 def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Make the function that computes the Hessian of `f` times a vector, without the Hessian.
+    """Make the function that computes the Hessian of `f` times a vector, without the Hessian: forward over reverse.
 
     Parameters
     ----------
@@ -166,19 +260,24 @@ def hvp(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f, updated=())
     def hessian_vector_product_of_f(x: Any, vector: Any, *args: Any, **kwargs: Any) -> Any:
-        wanted, given = flatten(x, "argument 0")[1], flatten(vector, "the vector")[1]
-        if list(wanted.paths("")) != list(given.paths("")):
-            raise ValueError(
-                f"the vector must be nested like argument 0, which has {wanted.size} numbers; it has {given.size}"
-            )
-
-        def slope(point: Any, vector: Any, *args: Any) -> Any:
-            partials, _ = flatten(grad(f)(point, *args, **kwargs), "the gradient")
-            return sum(weight * partial for weight, partial in zip(flatten(vector, "the vector")[0], partials))
-
-        return grad(slope)(x, vector, *args)
+        _alike(flatten(x, "argument 0")[1], vector, "the vector", "argument 0")
+        return jvp(lambda point: grad(f)(point, *args, **kwargs), (x,), (vector,))[1]
 
     return hessian_vector_product_of_f
+
+
+def _listed(things: Any, name: str) -> list[Any]:
+    if not isinstance(things, (tuple, list)):
+        raise TypeError(f"{name} must be a tuple with something for each argument, not {describe(things)}")
+    return list(things)
+
+
+def _alike(wanted: Structure, given: Any, name: str, model: str) -> list[Any]:
+    """List numbers that must be nested like others."""
+    numbers, structure = flatten(given, name)
+    if list(structure.paths("")) != list(wanted.paths("")):
+        raise ValueError(f"{name} must be nested like {model}, with {wanted.size} numbers, not {structure.size}")
+    return numbers
 
 
 class _Call:
@@ -216,20 +315,64 @@ class _Call:
         """Say whether the caller may differentiate further: then a number of the result stays a Value."""
         return self.given_values or modes.is_tracing() or is_differentiated(root)
 
-    def derivatives(self, root: Any) -> list[Any]:
-        """Give the derivative of one number of the result for every number to differentiate for."""
-        if not isinstance(root, Scalar) or (isinstance(root, Value) and modes.is_tracing()):
-            return [0.0] * len(self.inputs)  # it does not depend on the inputs
+    def row(self, root: Any) -> list[Any]:
+        """Give the derivatives of one number of the result for every number to differentiate for."""
         if isinstance(root, Value) and not self.stays_on_graph(root):
             return gradient(root, self.inputs)
+        return self.pull([root], [1.0])
+
+    def column(self, roots: Sequence[Any], variable: Any) -> list[Any]:
+        """Give the derivatives of some numbers of the result for one number to differentiate for."""
+        if modes.is_tracing() or any(map(self.stays_on_graph, filter(_is_scalar, roots))):
+            return self.push(roots, [1.0 if x is variable else None for x in self.inputs])
+        values = list(filter(_is_scalar, roots))
+        found = iter(slopes(values, variable) if values else ())
+        return [next(found) if isinstance(root, Value) else 0.0 for root in roots]
+
+    def pull(self, roots: Sequence[Any], upstreams: Sequence[Any]) -> list[Any]:
+        """Give what flows back from numbers of the result to every number to differentiate for."""
+        pairs = [(root, upstream) for root, upstream in zip(roots, upstreams) if _is_computed(root)]
+        if not pairs:
+            return [0.0] * len(self.inputs)
         with modes.recording(), modes.rules():
-            return derivative_graph(root, self.inputs)
+            return pullback(*zip(*pairs), self.inputs)
+
+    def push(self, roots: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+        """Give what flows to numbers of the result from numbers to differentiate for; nothing from where it is None."""
+        pairs = [(x, tangent) for x, tangent in zip(self.inputs, tangents) if tangent is not None]
+        some = [root for root in roots if _is_computed(root)]
+        if not (some and pairs):
+            return [0.0] * len(roots)
+        with modes.recording(), modes.rules():
+            found = iter(pushforward(some, *zip(*pairs)))
+        return [next(found) if _is_computed(root) else 0.0 for root in roots]
 
     def finish(self, root: Any) -> Any:
         """Give one number of the result as this level's caller wants it."""
         if isinstance(root, Scalar) and self.stays_on_graph(root):
             return root
         return root.data if isinstance(root, Value) else float(root)
+
+    def finish_all(self, aux: Any) -> Any:
+        """Finish the Values within whatever else the function gives."""
+        if isinstance(aux, Scalar):
+            return self.finish(aux)
+        if isinstance(aux, dict):
+            return {key: self.finish_all(part) for key, part in aux.items()}
+        if type(aux) in (list, tuple):
+            return type(aux)(map(self.finish_all, aux))
+        if isinstance(aux, np.ndarray) and aux.dtype == object:
+            return make_array(list(map(self.finish_all, aux.flat)), aux.shape)
+        return aux
+
+
+def _is_scalar(number: Any) -> bool:
+    return isinstance(number, Scalar)
+
+
+def _is_computed(root: Any) -> bool:
+    """Say whether a number may depend on another one; while jit traces, a Value was there before."""
+    return isinstance(root, Scalar) and not (isinstance(root, Value) and modes.is_tracing())
 
 
 def _variable(number: Any) -> Any:

@@ -50,9 +50,9 @@ def test_live_rows_are_those_behind_the_results_operands_first() -> None:
 
 def test_what_a_row_is_computed_from_is_listed_depth_first_as_the_engine_lists_it() -> None:
     graph = example()
-    assert graph.ordered(6) == [0, 2, 4, 5, 1, 6]
-    assert graph.ordered(3) == [0, 2, 3]
-    assert graph.ordered(1) == [1]
+    assert graph.ordered([6]) == [0, 2, 4, 5, 1, 6]
+    assert graph.ordered([3]) == [0, 2, 3]
+    assert graph.ordered([1]) == [1]
     x, y = Value(2.0, label="x"), Value(3.0, label="y")
     order = topological_order(exp(x) * 3.0 + y)
     assert [node.label or (node.op.name if node.op else "3") for node in order] == ["x", "exp", "3", "mul", "y", "add"]

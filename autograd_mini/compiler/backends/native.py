@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from time import perf_counter
@@ -15,11 +14,7 @@ from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write
 from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
-
-try:
-    import cython
-except ImportError:  # needed only to compile
-    from autograd_mini.engine import _cython as cython
+from autograd_mini.compiler.runtime.memory import address_of
 
 # In bytes. Vectors that lie across two lines take longer to read: up to a tenth of a call.
 CACHE_LINE = 64
@@ -139,21 +134,3 @@ class _Tile:
         self.lanes = lanes
         self._memory = np.empty(slots * lanes + CACHE_LINE // 8)
         self.address = -(-address_of(self._memory) // CACHE_LINE) * CACHE_LINE
-
-
-def address_of(array: Array) -> int:
-    """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
-    if cython.compiled:
-        address: int = cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
-        return address
-    return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
-
-
-_DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
-
-_probe = np.zeros(1)
-if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
-
-    def address_of(array: Array) -> int:
-        """Give the address of an array's numbers."""
-        return int(array.ctypes.data)

@@ -11,6 +11,7 @@ cdef class Kernel:
     cdef readonly object blocks
     cdef readonly object reduce
     cdef readonly bint is_mapped
+    cdef readonly bint is_doubtful
     cdef readonly Py_ssize_t slots
     cdef bint _has_once
     cdef bint _is_folded
@@ -24,4 +25,5 @@ cdef class Kernel:
     cdef list _mapped
     cdef object _captured
 
+    cdef object _nested(self, object numbers, Py_ssize_t batch)
     cdef object _compute(self, object frame, object leaves, object cut, Py_ssize_t threads)

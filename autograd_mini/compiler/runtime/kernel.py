@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.program import Program
+from autograd_mini.compiler.runtime.memory import has_nan
 from autograd_mini.compiler.runtime.parallel import share
 from autograd_mini.transforms.trees import NUMBER, Structure
 
@@ -46,7 +47,7 @@ class Kernel:
 
     def __init__(self, source: tuple[Any, ...], program: Program, code: Any, seconds: dict[str, float]) -> None:
         self.source, self.program, self.code, self.seconds = source, program, code, seconds
-        self.graph, self.captured, self.blocks, self.reduce, structure = source
+        self.graph, self.captured, self.blocks, self.reduce, structure, self.is_doubtful = source
         self.slots = program.sizes["s"]
         self.is_mapped, self._has_once = bool(program.each), bool(program.once)
         self._results = program.results.astype(np.intp)
@@ -70,7 +71,7 @@ class Kernel:
         return Cut(batch, lanes, -(-tiles // parts) * lanes)
 
     def __call__(self, leaves: Sequence[Any], cut: Cut, threads: int) -> Any:
-        """Compute the nested results; of a batch arrays, unless it is folded.
+        """Compute the nested results; of a batch arrays, unless it is folded. Give None for a nan that is in doubt.
 
         The leaves are what each block contains; those that are mapped have the batch as their first axis.
         """
@@ -90,7 +91,7 @@ class Kernel:
         if self._has_once:
             frame.once()
         if not self.is_mapped:
-            return self._nest(u.take(self._results), 1)
+            return self._nested(u.take(self._results), 1)
         sources = [leaves[i] for i in self._mapped]
         for i, source in enumerate(sources):
             if not source.flags.c_contiguous:
@@ -99,7 +100,10 @@ class Kernel:
             return self._share(frame, sources, cut, threads)
         numbers = np.empty(self._count if self._is_folded else self._count * cut.batch)
         frame.each(sources, cut, cut.batch if self._is_mean else 1.0, numbers)
-        return self._nest(numbers, cut.batch)
+        return self._nested(numbers, cut.batch)
+
+    def _nested(self, numbers: Array, batch: cython.Py_ssize_t) -> Any:
+        return None if self.is_doubtful and has_nan(numbers) else self._nest(numbers, batch)
 
     def _share(self, frame: Any, sources: Sequence[Array], cut: Cut, threads: int) -> Any:
         """Let threads share the parts of a large batch."""
@@ -114,9 +118,9 @@ class Kernel:
 
         share(work, parts, threads)
         if not self._is_folded:
-            return self._nest(numbers, cut.batch)
+            return self._nested(numbers, cut.batch)
         with np.errstate(all="ignore"):
-            return self._nest(numbers.sum(axis=0) / (cut.batch if self._is_mean else 1), 1)
+            return self._nested(numbers.sum(axis=0) / (cut.batch if self._is_mean else 1), 1)
 
     def _new_frame(self) -> Any:
         """Give memory for one call at a time."""

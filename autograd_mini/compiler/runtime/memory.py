@@ -1,0 +1,47 @@
+"""The numbers of an array in memory: where they are, and whether there is a nan among them."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import numpy as np
+
+from autograd_mini.compiler.arguments import Array
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
+
+
+def has_nan(array: Array) -> bool:
+    """Say whether there is a nan among doubles that stand side by side."""
+    if not cython.compiled:
+        return bool(np.isnan(array).any())
+    count: cython.Py_ssize_t = array.size
+    address: cython.size_t = address_of(array)
+    numbers: cython.p_double = cython.cast(cython.p_double, address)
+    i: cython.Py_ssize_t
+    for i in range(count):
+        if numbers[i] != numbers[i]:
+            return True
+    return False
+
+
+def address_of(array: Array) -> int:
+    """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
+    if cython.compiled:
+        address: int = cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
+        return address
+    return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
+
+
+_DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
+
+_probe = np.zeros(1)
+if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
+
+    def address_of(array: Array) -> int:
+        """Give the address of an array's numbers."""
+        return int(array.ctypes.data)

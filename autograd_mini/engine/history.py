@@ -1,0 +1,20 @@
+"""What numbers were computed from: the graph as derivatives.py reads it, be it of Values or of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+
+class History(NamedTuple):
+    """What some roots were computed from."""
+
+    numbers: Any  # a sequence of Scalars
+    operands: Sequence[Sequence[int]]  # of each number, by their places in that sequence
+    order: Sequence[int]  # the places in topological order, as far as a root needs them
+    roots: Sequence[int]  # their places
+    inputs: Sequence[int]  # their places; -1 for an input that no root was computed from
+    # What is chosen is known now, unless jit traces. Then either the graph itself sees to it that nothing flows to
+    # what is not chosen, or this takes note of each derivative that may be nan for no other reason.
+    is_guarded: bool = False
+    doubt: Callable[[Any], None] | None = None
