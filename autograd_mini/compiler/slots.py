@@ -108,13 +108,18 @@ def assign_slots(
     return Program(len(parts.shared), numbers, sizes, first, runs, results)
 
 
-def _positions(structure: Structure) -> Iterator[tuple[int, int, int]]:
-    """Say for each number of a result how many stand before its array, how many that has, and its place there."""
+def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int]]:
+    """Say for each number of a result how many stand before its array, how many that has, and its place there.
+
+    Numbers that follow the structure's are arrays of one.
+    """
     before = 0
     for leaf in structure.leaves():
         for place in range(leaf.size):
             yield before, leaf.size, place
         before += leaf.size
+    for place in range(before, count):
+        yield place, 1, 0
 
 
 def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structure) -> list[Run]:
@@ -126,7 +131,7 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
         case Fold():
             return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
         case Store():
-            positions = list(_positions(structure))
+            positions = list(_positions(structure, max([step.places[0] for step in batch]) + 1))
             return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]

@@ -234,9 +234,9 @@ class _Flows:
     def _choose(self, reached: Any, local: Any) -> Any:
         """Say whether an operand is reached that an operation chooses, or does not, from a node that is reached."""
         if isinstance(local, Value):
-            return reached and local.data != 0.0
+            local = local.data
         if not isinstance(local, Scalar):
-            return reached and local != 0.0
+            return reached if local != 0.0 else False
         self._in_doubt = True
         if not self.is_guarded:
             return reached
