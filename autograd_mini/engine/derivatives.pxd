@@ -10,14 +10,18 @@ cdef Operation _MUL
 
 cdef class _Flows:
     cdef object history
+    cdef object numbers
+    cdef list operands
     cdef bint is_guarded
     cdef list found
     cdef list _reached
     cdef bint _in_doubt
+    cdef list local
+    cdef bint chooses
 
     cpdef object start(self, Py_ssize_t place, object number)
-    cpdef list[Any] local_derivatives(self, Py_ssize_t node, list[bool] wanted)
-    cpdef object add(self, Py_ssize_t source, Py_ssize_t target, Operation operation, object local)
+    cpdef object differentiate(self, Py_ssize_t node, list[bool] wanted)
+    cpdef object add(self, Py_ssize_t source, Py_ssize_t target, object local)
 
 
 cdef object _times(object upstream, object local)

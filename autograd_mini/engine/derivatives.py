@@ -116,6 +116,7 @@ def pullback(roots: Sequence[Any], upstreams: Sequence[Any], inputs: Sequence[An
     history: Any = roots[0]._history(roots, inputs)
     wanted: list[bool] = _depends(history)
     flows: _Flows = _Flows(history)
+    operands: list[Any] = history.operands
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
     for place, upstream in zip(history.roots, upstreams):
@@ -124,12 +125,11 @@ def pullback(roots: Sequence[Any], upstreams: Sequence[Any], inputs: Sequence[An
     for node in reversed(history.order):
         if flows.found[node] is None or not wanted[node] or node in ends:
             continue
-        places: Any = history.operands[node]
-        operation: Operation = history.numbers[node].op
-        slopes: list[Any] = flows.local_derivatives(node, [wanted[place] for place in places])
-        for place, slope in zip(places, slopes):
+        places: Any = operands[node]
+        flows.differentiate(node, [wanted[place] for place in places])
+        for place, slope in zip(places, flows.local):
             if wanted[place]:
-                flows.add(node, place, operation, slope)
+                flows.add(node, place, slope)
         flows.found[node] = None
     return flows.results(history.inputs)
 
@@ -147,6 +147,7 @@ def pushforward(roots: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[
     history: Any = roots[0]._history(roots, inputs)
     wanted: list[bool] = _depends(history)
     flows: _Flows = _Flows(history)
+    operands: list[Any] = history.operands
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
     for place, tangent in zip(history.inputs, tangents):
@@ -156,13 +157,11 @@ def pushforward(roots: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[
     for node in history.order:
         if not wanted[node] or node in ends:
             continue
-        places: Any = history.operands[node]
-        operation: Operation = history.numbers[node].op
-        moving: list[bool] = [flows.found[place] is not None for place in places]
-        slopes: list[Any] = flows.local_derivatives(node, moving)
-        for place, slope in zip(places, slopes):
+        places: Any = operands[node]
+        flows.differentiate(node, [flows.found[place] is not None for place in places])
+        for place, slope in zip(places, flows.local):
             if flows.found[place] is not None:
-                flows.add(place, node, operation, slope)
+                flows.add(place, node, slope)
     return flows.results(history.roots)
 
 
@@ -170,15 +169,17 @@ def _depends(history: Any) -> list[bool]:
     """Say for each place whether its number depends on an input, by a path that derivatives take."""
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    depends: list[bool] = [False] * len(history.operands)
+    operands: list[Any] = history.operands
+    numbers: Any = history.numbers
+    depends: list[bool] = [False] * len(operands)
     for place in history.inputs:
         if place >= 0:
             depends[place] = True
     for node in history.order:
         if not depends[node]:
-            for place in history.operands[node]:
+            for place in operands[node]:
                 if depends[place]:
-                    depends[node] = history.numbers[node].requires_grad
+                    depends[node] = numbers[node].requires_grad
                     break
     return depends
 
@@ -188,48 +189,55 @@ class _Flows:
     """Gradients or tangents that flow from place to place, and where they flow: see choices.py."""
 
     def __init__(self, history: Any) -> None:
-        self.history = history
+        self.history, self.numbers, self.operands = history, history.numbers, history.operands
         self.is_guarded = history.is_guarded
         self.found: list[Any] = [None] * len(history.operands)
         self._reached: list[Any] = [False] * len(history.operands)  # True, False, or a number 0 or 1
         self._in_doubt = False
+        self.local: list[Any] = []  # of the operation that is passed last, and whether it chooses
+        self.chooses = False
 
     def start(self, place: cython.Py_ssize_t, number: Any) -> None:
         """Let a number flow into a place from outside."""
         self.found[place] = number if self.found[place] is None else self.found[place] + number
         self._reached[place] = True
 
-    def local_derivatives(self, node: cython.Py_ssize_t, wanted: list[bool]) -> list[Any]:
+    def differentiate(self, node: cython.Py_ssize_t, wanted: list[bool]) -> None:
         """Apply an operation's rules to its node; None for an operand that no derivative is wanted of."""
-        out = self.history.numbers[node]
-        operation: Operation = out.op
         place: cython.Py_ssize_t
-        operands: list[Any] = [self.history.numbers[place] for place in self.history.operands[node]]
-        if isinstance(out, Value):
+        out = self.numbers[node]
+        operands: list[Any] = [self.numbers[place] for place in self.operands[node]]
+        operation: Operation = out.op
+        if type(out) is Value:
             check_current(out)
-        if operation.is_variadic:
-            return list(operation.local_derivatives(out, operands))
         if operation is _MUL:  # called so often that the way through Python would cost
-            return [operands[1], operands[0]]
-        return [rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)]
+            self.local = [operands[1], operands[0]]
+        elif operation.is_variadic:
+            self.local = list(operation.local_derivatives(out, operands))
+        else:
+            self.local = [
+                rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)
+            ]
+        self.chooses = operation.chooses
 
-    def add(self, source: cython.Py_ssize_t, target: cython.Py_ssize_t, operation: Operation, local: Any) -> None:
-        """Let a number flow through an operation from one place to another, if the operand was chosen."""
+    def add(self, source: cython.Py_ssize_t, target: cython.Py_ssize_t, local: Any) -> None:
+        """Let a number flow through that operation from one place to another, if the operand was chosen."""
         reached: Any = self._reached[source]
-        if operation.chooses:
+        if self.chooses:
             reached = self._choose(reached, local)
         if reached is False:
             return
         flow: Any = _times(self.found[source], local)
         if reached is not True:
             flow = operations.where(reached, flow, 0.0)
-        if self.found[target] is None:
+        total: Any = self.found[target]
+        if total is None:
             self.found[target], self._reached[target] = flow, reached
-        else:
-            self.found[target] = self.found[target] + flow
-            before = self._reached[target]
-            if before is not True:
-                self._reached[target] = True if reached is True else operations.where(reached, 1.0, before)
+            return
+        self.found[target] = total + flow
+        before: Any = self._reached[target]
+        if before is not True:
+            self._reached[target] = True if reached is True else operations.where(reached, 1.0, before)
 
     def _choose(self, reached: Any, local: Any) -> Any:
         """Say whether an operand is reached that an operation chooses, or does not, from a node that is reached."""

@@ -1,5 +1,7 @@
 # C types of native.py, read by Cython alone.
 
+from autograd_mini.compiler.runtime.memory cimport address_of
+
 
 cdef class Frame:
     cdef readonly object u

@@ -1,5 +1,7 @@
 # C types of kernel.py, read by Cython alone.
 
+from autograd_mini.compiler.runtime.memory cimport has_nan
+
 
 cdef class Kernel:
     cdef readonly tuple source

@@ -20,8 +20,7 @@ def has_nan(array: Array) -> bool:
     if not cython.compiled:
         return bool(np.isnan(array).any())
     count: cython.Py_ssize_t = array.size
-    address: cython.size_t = address_of(array)
-    numbers: cython.p_double = cython.cast(cython.p_double, address)
+    numbers: cython.p_double = cython.cast(cython.p_double, cython.cast(cython.size_t, address_of(array)))
     i: cython.Py_ssize_t
     for i in range(count):
         if numbers[i] != numbers[i]:
@@ -30,18 +29,16 @@ def has_nan(array: Array) -> bool:
 
 
 def address_of(array: Array) -> int:
-    """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
+    """Give the address of an array's numbers: where NumPy keeps it, if that is where it did at the start."""
+    if not _is_known:
+        return int(array.ctypes.data)
     if cython.compiled:
-        address: int = cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
-        return address
+        return cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
     return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
 
 
 _DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
 
+_is_known = sys.implementation.name == "cpython"
 _probe = np.zeros(1)
-if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
-
-    def address_of(array: Array) -> int:
-        """Give the address of an array's numbers."""
-        return int(array.ctypes.data)
+_is_known = _is_known and address_of(_probe) == _probe.ctypes.data
