@@ -10,7 +10,8 @@ from setuptools.command.build_ext import build_ext
 # No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
 IS_WINDOWS = sys.platform == "win32"
 OPTIONS = ["/fp:precise"] if IS_WINDOWS else ["-g0", "-fno-math-errno", "-ffp-contract=off"]
-# What a training step, or a call of compiled code, spends its time in; the other modules are compiled sooner.
+# What a training step, or a call of compiled code, spends its time in. The other modules are compiled sooner, and
+# check what they read; in these what comes from Python is checked by hand.
 HOT = {
     "engine.derivatives",
     "engine.elementary",
@@ -46,10 +47,9 @@ MODULES = [
 DIRECTIVES = {
     "language_level": 3,
     "cdivision": True,
-    "boundscheck": False,
     "wraparound": True,
     "initializedcheck": False,
-    "nonecheck": False,
+    "auto_pickle": False,
 }
 
 
@@ -76,7 +76,10 @@ def extension(name: str) -> Extension:
     return Extension(f"autograd_mini.{name}", [source], extra_compile_args=[*OPTIONS, optimisation])
 
 
-setup(
-    cmdclass={"build_ext": OptionalBuild},
-    ext_modules=cythonize([extension(name) for name in MODULES], compiler_directives=DIRECTIVES),
-)
+def extensions(names: list[str], checks: bool) -> list[Extension]:
+    directives = DIRECTIVES | {"boundscheck": checks, "nonecheck": checks}
+    return cythonize([extension(name) for name in names], compiler_directives=directives)
+
+
+cold = [name for name in MODULES if name not in HOT]
+setup(cmdclass={"build_ext": OptionalBuild}, ext_modules=extensions(cold, True) + extensions(sorted(HOT), False))

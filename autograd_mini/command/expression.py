@@ -138,16 +138,16 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
         except (TypeError, ValueError) as error:
             raise source.error(str(error), part) from None
         for i, element in enumerate(result if isinstance(result, list) else [result]):
-            if isinstance(element, Value):
+            if type(element) is Value:
                 names.setdefault(element, source.segment(part) + (f"[{i}]" if element is not result else ""))
         numbers = {results[operand]: operand for operand in operands if isinstance(results[operand], float)}
-        for node in result.operands if numbers and isinstance(result, Value) else ():  # where floats are constants now
+        for node in result.operands if numbers and type(result) is Value else ():  # where floats are constants now
             if node.data in numbers and not node.requires_grad:
                 names.setdefault(node, source.segment(numbers[node.data]))
     first, root = parts[0][0], results[parts[0][0]]
     if isinstance(root, list):
         raise source.error("the result is a list; take one element, [...][0], or its sum([...])", first)
-    if not isinstance(root, Value):
+    if type(root) is not Value:
         root = Value(root).detach()
         names[root] = source.segment(first)
     return Expression(source.text, root, leaves, _complete(names, root))

@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
@@ -23,6 +24,7 @@ from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.modes import is_checking, is_tracing, tracing
+from autograd_mini.engine.operation import Operand
 from autograd_mini.engine.operations import sum as sum_of
 from autograd_mini.transforms.transforms import is_differentiated
 from autograd_mini.transforms.trees import flatten, make_array, unflatten
@@ -119,6 +121,9 @@ class _Call(NamedTuple):
     moved: list[tuple[int, int]]
 
 
+_all: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
 class Jitted:
     """A compiled function; `jit` makes it."""
 
@@ -135,6 +140,8 @@ class Jitted:
         self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
         self._threads = min(threads or cpu_count(), sys.maxsize)
         self._f = f
+        self._lock = threading.RLock()
+        _all.add(self)
         self._kernels: dict[Any, Kernel] = {}
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
         if f is not None:
@@ -237,6 +244,11 @@ class Jitted:
 
     def _on_graph(self, args: Sequence[Any]) -> Any:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
+        if not is_tracing():
+            for argument in args:
+                for leaf in list_leaves(argument, "an argument")[0]:
+                    if isinstance(leaf, Operand):
+                        leaf.refuse_outside()
         examples = self._examples(args)
         batch = examples.batch
         if batch is None:
@@ -271,7 +283,8 @@ class Jitted:
         known = self._calls.get(key)
         if known is not None:
             return known
-        with _compiling, _no_collection():
+        # The user's function runs under this lock: it may wait for threads that compile other functions.
+        with self._lock, _no_collection():
             examples = self._examples(args)
             own = (examples.structures, tuple(examples.blocks), is_guarded)
             kernel = self._kernels.get(own)
@@ -305,7 +318,7 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
 
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:
     jitted = Jitted(*options)
-    with _compiling, _no_collection():
+    with _no_collection():
         jitted._kernels = {key: compile_graph(*source) for key, source in kernels}
     return jitted
 
@@ -322,10 +335,10 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-# Held while a function is traced and compiled; a forked child must not inherit it from another thread.
-_compiling = threading.RLock()
+def _renew_locks() -> None:
+    for jitted in _all:
+        jitted._lock = threading.RLock()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_compiling.acquire, after_in_parent=_compiling.release, after_in_child=_compiling.release
-    )
+
+if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds
+    os.register_at_fork(after_in_child=_renew_locks)

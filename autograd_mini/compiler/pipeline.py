@@ -17,6 +17,7 @@ from autograd_mini.compiler.simplify import simplify
 from autograd_mini.compiler.slots import assign_slots
 from autograd_mini.compiler.sums import find_sums
 from autograd_mini.compiler.trace import trace
+from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import Structure
 
@@ -66,13 +67,16 @@ def compile_graph(
     The results of all examples are folded as `reduce` says, and nested as the structure says. If the graph is doubtful,
     it may have further results, and a nan may be a number in truth: see `Trace`.
     """
-    timed = _Clock()
-    parts = timed(split, graph, blocks, reduce is not None, name="split")
-    schedules = []
-    for part in parts.computed:
-        sums = timed(find_sums, graph, part, name="sums")
-        steps = timed(choose_patterns, graph, part, sums, name="patterns")
-        schedules.append(timed(schedule, steps, name="schedule"))
-    program = timed(assign_slots, graph, parts, schedules, structure, name="slots")
-    code = choose_backend(backend)(program)  # which times itself
-    return Kernel((graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds)
+    with compiling:
+        timed = _Clock()
+        parts = timed(split, graph, blocks, reduce is not None, name="split")
+        schedules = []
+        for part in parts.computed:
+            sums = timed(find_sums, graph, part, name="sums")
+            steps = timed(choose_patterns, graph, part, sums, name="patterns")
+            schedules.append(timed(schedule, steps, name="schedule"))
+        program = timed(assign_slots, graph, parts, schedules, structure, name="slots")
+        code = choose_backend(backend)(program)  # which times itself
+        return Kernel(
+            (graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds
+        )

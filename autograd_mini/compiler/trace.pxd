@@ -13,10 +13,11 @@ cdef class Tracer:
     cdef public list captured
     cdef public list doubts
     cdef public bint is_guarded
+    cdef public object refusal
     cdef dict _captured
     cdef dict _born
 
-    cpdef Traced number(self, object node)
+    cpdef Traced number(self, object node, object place=*)
     cpdef Traced record(self, Operation operation, object operands)
     cpdef object node_of(self, object number, Operation operation)
 
@@ -24,4 +25,5 @@ cdef class Tracer:
 cdef class Traced(Scalar):
     cdef Tracer tracer
     cdef readonly object node
-    cdef public str label
+    cdef object place
+    cdef str _label

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, NoReturn
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar, is_real
+from autograd_mini.engine.checks import check_label
 from autograd_mini.engine.history import History
+from autograd_mini.engine.lines import Place, here, written
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import detach, identity
-from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, line, refuse
+from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, refuse
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import Structure, flatten, unflatten
 
@@ -51,6 +53,8 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
     with modes.tracing(tracer), modes.recording():
         roots, structure = flatten(function(*nested), "the function's result")
         results = [tracer.node_of(root, identity) for root in roots]
+        if tracer.refusal is not None:
+            raise tracer.refusal  # which the function has caught
         known = set(results)
         tracer.graph.results = results + [node for node in dict.fromkeys(tracer.doubts) if node not in known]
     return Trace(tracer.graph, tracer.captured, structure, bool(tracer.doubts))
@@ -67,16 +71,16 @@ class Tracer:
     def __init__(self, arguments: int, is_guarded: bool) -> None:
         self.is_guarded = is_guarded
         self.doubts: list[Node] = []
+        self.refusal: Exception | None = None
         self.graph: Graph = Graph(arguments)
         self.captured: list[Value] = []
         self._captured: dict[int, int] = {}
         self._born: dict[int, Value] = {}
 
-    def number(self, node: Node) -> Traced:
+    def number(self, node: Node, place: Place | None = None) -> Traced:
         traced: Traced = Traced.__new__(Traced)
-        traced.tracer = self
-        traced.node = node
-        traced.label = ""
+        traced.tracer, traced.node, traced.place = self, node, place
+        traced._label = ""
         return traced
 
     def __getitem__(self, node: Node) -> Traced:
@@ -86,7 +90,7 @@ class Tracer:
         node: Node = self.graph.append(operation, tuple([self.node_of(x, operation) for x in operands]))
         if operation is not detach and not _recorded.get():
             node = self.graph.append(detach, (node,))
-        return self.number(node)
+        return self.number(node, here())
 
     def variable(self, number: float) -> Traced:
         return self.record(identity, (number,))
@@ -96,9 +100,9 @@ class Tracer:
         if isinstance(number, Traced):
             traced: Traced = number
             if traced.tracer is not self:
-                _refuse_outside()
+                traced.refuse_outside()
             return traced.node
-        if not isinstance(number, Value):
+        if type(number) is not Value:
             return self.graph.constant(operation.number(number))
         key = id(number)
         if key in self._born:
@@ -108,6 +112,9 @@ class Tracer:
             node = self._captured[key] = self.graph.append(None, ())
             self.captured.append(number)
         return node
+
+    def note_refusal(self, error: Exception) -> None:
+        self.refusal = self.refusal or error
 
     def doubt(self, number: Traced) -> None:
         """Take note of a derivative, which may be nan only since what was not chosen has flowed into it."""
@@ -130,7 +137,7 @@ class Tracer:
 
     def _number_of(self, operand: Any, operation: Operation) -> float | None:
         """Give a number that is known now; None for one that is traced."""
-        if isinstance(operand, Value):
+        if type(operand) is Value:
             return None if self.is_traced(operand) else operand.data
         return None if isinstance(operand, Scalar) else operation.number(operand)
 
@@ -152,16 +159,23 @@ class Traced(Scalar):
 
     tracer: Tracer
     node: Node
-    label: str
+    place: Place | None  # where the user's code made it
+    _label: str
 
     data = property(
         _refusal("reading .data of", "; compute with the Value itself"),
         _refusal("assigning to .data of", "; make a new Value instead"),
     )
     grad = property(_refusal("reading .grad of", TRANSFORMS), _refusal("assigning to .grad of", TRANSFORMS))
+    _prev = property(_refusal("reading ._prev of", "; read .operands"))
+    _op = property(_refusal("reading ._op of", "; read .op.symbol"))
     local_derivatives = property(_refusal("reading .local_derivatives of", TRANSFORMS))
     item = _refusal("reading .item() of", "; compute with the Value itself")
     backward = _refusal("backward() from", TRANSFORMS)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Value  # so that isinstance(x, Value) is what it is elsewhere
 
     @property
     def op(self) -> Operation | None:
@@ -184,9 +198,17 @@ class Traced(Scalar):
     def is_traced(self) -> bool:
         return True
 
+    @property
+    def label(self) -> str:
+        return self._label
+
+    @label.setter
+    def label(self, text: Any) -> None:
+        self._label = check_label(text)
+
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
         if _tracer.get() is not self.tracer:
-            _refuse_outside()
+            self.refuse_outside()
         return self.tracer.record(operation, operands)
 
     def _compare(self, operation: Operation, other: Any) -> Any:
@@ -195,13 +217,22 @@ class Traced(Scalar):
                 refuse("comparing", BRANCHES)
             return NotImplemented
         if _tracer.get() is not self.tracer:
-            _refuse_outside()
+            self.refuse_outside()
         return self.tracer.compare(operation, self, other)
 
     def _history(self, roots: Sequence[Traced], inputs: Sequence[Traced]) -> History:
         tracer, graph = self.tracer, self.tracer.graph
         starts, ends = [x.node for x in roots], [x.node for x in inputs]
         return History(tracer, graph.operands, graph.ordered(starts), starts, ends, tracer.is_guarded, tracer.doubt)
+
+    def refuse_outside(self) -> None:
+        """Say that this number is used after its trace, within another one, or by another thread."""
+        if _tracer.get() is self.tracer:
+            return
+        raise TracingError(
+            f"a value that jit traced{written(self.place)} is used outside of the trace, "
+            f"where it has no number{written(here())}; return it from the function, and use the result"
+        )
 
     def __reduce__(self) -> NoReturn:
         refuse("copying or pickling", "; compute with the Value itself")
@@ -225,7 +256,3 @@ class Traced(Scalar):
         if specification:
             refuse("formatting", "; compute with the Value itself")
         return repr(self)
-
-
-def _refuse_outside() -> NoReturn:
-    raise TracingError(f"a value that jit traced is used outside of the function that was traced{line()}")

@@ -34,12 +34,21 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if type(number) is not int and not isinstance(number, (Real, np.bool_)):
+    if type(number) is not int and not isinstance(number, Real) and not isinstance(number, np.bool_):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)
     except OverflowError:
         raise OverflowError(f"{role} is too large for float64: {describe(number)}") from None
+
+
+def check_label(text: Any) -> str:
+    """Check a name for a node: a string."""
+    if not isinstance(text, str):
+        raise TypeError(
+            f"label must be a string, not {describe(text)}; to define an operation, see autograd_mini.operation"
+        )
+    return str(text)
 
 
 def describe(thing: object) -> str:

@@ -3,7 +3,7 @@
 from autograd_mini.engine.fan cimport Fan, make_fan
 from autograd_mini.engine.node cimport fan_of
 from autograd_mini.engine.operation cimport Operation
-from autograd_mini.engine.value cimport Value, ordered
+from autograd_mini.engine.value cimport Value, check_values, ordered
 
 
 cdef Operation _MUL

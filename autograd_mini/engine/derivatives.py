@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.choices import gradients, is_chosen
+from autograd_mini.engine.choices import gradients
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import fan_of
 from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.value import Value, evaluate, ordered
+from autograd_mini.engine.value import Value, check_values, evaluate, ordered
 
 try:
     import cython
@@ -38,6 +39,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
     upstream: cython.double
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
+    check_values(inputs)
     with walking:
         order: list[Any] = ordered([root])
         if modes.is_checking():
@@ -62,7 +64,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
                     grads.local[operand._mark - first] += upstream * fan.local[j]
         places = [node._mark - first if node._mark >= first else -1 for node in inputs]
         found = [0.0 if place < 0 else grads.local[place] for place in places]
-        if any([x != x for x in found]):
+        if any(map(math.isnan, found)):
             exact = gradients(order, 1.0)
             found = [0.0 if place < 0 else exact[place] for place in places]
         return found
@@ -96,7 +98,7 @@ def slopes(roots: Sequence[Value], variable: Value) -> list[float]:
                     slope += fan.local[j] * found.local[operand._mark - first]
             found.local[i] = slope
         listed = [found.local[node._mark - first] for node in roots]
-    if any([x != x for x in listed]):
+    if any(map(math.isnan, listed)):
         listed = [x.data for x in pushforward(roots, [variable], [1.0])]
     return listed
 
@@ -204,7 +206,6 @@ class _Flows:
 
     def differentiate(self, node: cython.Py_ssize_t, wanted: list[bool]) -> None:
         """Apply an operation's rules to its node; None for an operand that no derivative is wanted of."""
-        place: cython.Py_ssize_t
         out = self.numbers[node]
         operands: list[Any] = [self.numbers[place] for place in self.operands[node]]
         operation: Operation = out.op
@@ -241,7 +242,7 @@ class _Flows:
 
     def _choose(self, reached: Any, local: Any) -> Any:
         """Say whether an operand is reached that an operation chooses, or does not, from a node that is reached."""
-        if isinstance(local, Value):
+        if type(local) is Value:
             local = local.data
         if not isinstance(local, Scalar):
             return reached if local != 0.0 else False
@@ -275,7 +276,7 @@ def _times(flow: Any, local: Any) -> Any:
 
 def check_current(node: Value) -> None:
     """Compute a node once more, data and local derivatives: a ValueError if any bit of them is another one."""
-    if not is_current(node):
+    if node.op is not None and not is_current(node.op, node):
         name = f"{node.label} = " if node.label else ""
         raise ValueError(
             f"{name}{node!r}, which {node.op.name} gave, was computed before the data of its operands changed, or was "
@@ -283,9 +284,9 @@ def check_current(node: Value) -> None:
         )
 
 
-def is_current(node: Value) -> bool:
+def is_current(operation: Operation, node: Value) -> bool:
     """Say whether data and local derivatives of a node are those of its operation on its operands, bit by bit."""
     numbers = [operand.data for operand in node.operands]
-    data, slopes = evaluate(node.op, numbers)
+    data, slopes = evaluate(operation, numbers)
     pairs = [(node.data, data), *zip(node.local_derivatives, slopes)]
-    return all([then == now or (then != then and now != now) for then, now in pairs])
+    return all(then == now or (then != then and now != now) for then, now in pairs)

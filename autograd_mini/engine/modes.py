@@ -36,6 +36,9 @@ class Tracer(Protocol):
     def note_birth(self, leaf: Any) -> None:
         """Take note of a Value that the function makes itself, whose number is no argument's."""
 
+    def note_refusal(self, error: Exception) -> None:
+        """Take note of an error that must not be lost, though the function that is traced may catch it."""
+
     def is_traced(self, node: Any) -> bool:
         """Say whether a Value has other data in each call."""
 

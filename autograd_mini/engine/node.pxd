@@ -25,4 +25,4 @@ cdef class Node(Scalar):
 
 cpdef object origin_of(Node node)
 cpdef Fan fan_of(Node node)
-cpdef void set_fan(Node node, Fan fan) noexcept
+cpdef object set_fan(Node node, Fan fan)

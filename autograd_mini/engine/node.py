@@ -9,7 +9,7 @@ from typing import Any
 
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.checks import as_float, check_label
 from autograd_mini.engine.fan import Fan
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.refusals import BRANCHES, FLOAT, FUNCTIONS, INT, TRANSFORMS, refuse
@@ -58,6 +58,9 @@ class Node(Scalar):
     _local_right: cython.double
     _mark: cython.longlong  # of the last walk that came by
 
+    def __init__(self) -> None:
+        raise TypeError("a node is made by Value(data) or by an operation")
+
     def __dealloc__(self) -> None:  # called in the compiled engine alone
         """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
         global _depth
@@ -91,10 +94,14 @@ class Node(Scalar):
     @property
     def grad(self) -> float:
         """The derivative of the last root for this node. A leaf's accumulates from call to call until set to zero."""
+        if _blocks.open and self.is_traced:
+            refuse("reading .grad of", TRANSFORMS)
         return self._grad
 
     @grad.setter
     def grad(self, number: Any) -> None:
+        if _blocks.open and modes.is_tracing():
+            refuse("assigning to .grad of", TRANSFORMS)
         self._grad = number if type(number) is float else as_float(number, "grad")
 
     @property
@@ -104,11 +111,8 @@ class Node(Scalar):
 
     @label.setter
     def label(self, text: Any) -> None:
-        if not isinstance(text, str):
-            raise TypeError(
-                f"label must be a string, not {describe(text)}; to define an operation, see autograd_mini.operation"
-            )
-        self._origin = _Labelled(origin_of(self), str(text)) if text else origin_of(self)
+        name = check_label(text)
+        self._origin = _Labelled(origin_of(self), name) if name else origin_of(self)
 
     @property
     def op(self) -> Operation | None:
@@ -202,6 +206,8 @@ def origin_of(node: Node) -> Any:
 def fan_of(node: Node) -> Fan:
     """Give the operands of a node that has more than two, or none at all."""
     if cython.compiled:
+        if node is None or node._left is not None or node._right is None:
+            raise TypeError("only a node of more than two operands keeps them in a fan")
         return cython.cast(Fan, node._right)
     else:
         return node._right
@@ -209,6 +215,8 @@ def fan_of(node: Node) -> Fan:
 
 def set_fan(node: Node, fan: Fan) -> None:
     if cython.compiled:
+        if node is None or fan is None:
+            raise TypeError("a node keeps its operands in a fan")
         node._right = cython.cast(Node, fan)  # nothing reads it as a Node where `_left` is None
     else:
         node._right = fan

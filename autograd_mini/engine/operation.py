@@ -30,6 +30,9 @@ class Operand:
 
     __slots__ = ()
 
+    def refuse_outside(self) -> None:
+        """Raise an error if this is a number of a trace, and met where no trace is."""
+
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
         """Compute or record an operation on operands of which one is this: what a call of it leads to."""
         raise NotImplementedError(f"{type(self).__name__} does not define _apply")
@@ -166,6 +169,8 @@ def as_operand(operand: Any, function: str) -> float:
     try:
         return as_float(operand, f"an operand of {function}")
     except TypeError:
+        if isinstance(operand, Operand):
+            operand.refuse_outside()
         raise TypeError(f"{function} takes Values and real numbers, not {describe(operand)}") from None
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import linecache
-import sys
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from autograd_mini.engine import modes
+from autograd_mini.engine.lines import here, written
 
 BRANCHES = (
     "; write autograd_mini.where(autograd_mini.greater(x, y), a, b), maximum, minimum, clip or relu, which choose "
@@ -27,19 +27,10 @@ class TracingError(TypeError):
 
 def refuse(what: str, remedy: str) -> NoReturn:
     """Say what would freeze a traced number, where, and what to write instead."""
-    raise TracingError(f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{line()}")
-
-
-def line() -> str:
-    """Name the line of code that is being run outside this package, NumPy and Python's own library."""
-    frame = sys._getframe()
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__")).partition(".")[0]
-        if module not in ("autograd_mini", "numpy") and module not in sys.stdlib_module_names:
-            break
-        frame = frame.f_back  # type: ignore[assignment]
-    else:
-        return ""
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    source = linecache.getline(file, number, frame.f_globals).strip()
-    return f" (line {number} of {Path(file).name}{': ' + source if source else ''})"
+    error = TracingError(
+        f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{written(here())}"
+    )
+    tracer: Any = modes.tracer.get()
+    if tracer is not None:
+        tracer.note_refusal(error)
+    raise error

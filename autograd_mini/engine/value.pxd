@@ -27,6 +27,7 @@ cdef object _node(Operation operation, Node left, Node right, double data, doubl
 cpdef list[Value] ordered(list stack, bint reset=*)
 @cython.locals(node=Value, operand=Value, upstream=double, i=Py_ssize_t, fine=bint)
 cdef bint _backpropagate(list[Value] order, double seed) noexcept
+cpdef object check_values(object nodes)
 cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)
 cdef Value _lift(object number)

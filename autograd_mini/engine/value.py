@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward, check_forward
-from autograd_mini.engine.arithmetic import is_real
+from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.choices import gradients
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
@@ -49,6 +49,7 @@ def _node(
 def ordered(stack: list[Any], reset: bool = False) -> list[Value]:
     """List every node that some roots were computed from, operands before results: depth first, without recursion."""
     global _walk
+    check_values(stack)
     opened: cython.longlong = _walk + 1  # the mark of a node that is opened; once listed, its place is added
     order: list[Value] = []
     while stack:
@@ -131,11 +132,12 @@ class Value(Node):
     def __init__(self, data: Any, label: Any = "") -> None:
         _fill(self, data if type(data) is float else as_float(data, "data"), None)
         self._left = self._right = None  # also where a node is initialised again
+        self._grad = 0.0
         if label != "" or _blocks.open:
             _finish(self, label)
 
     def __mul__(self, other: Any) -> Any:
-        rhs: Value = other if isinstance(other, Value) else _lift(other)
+        rhs: Value = other if type(other) is Value else _lift(other)
         if rhs is None:
             return NotImplemented
         out: cython.double = mul_(self._data, rhs._data)
@@ -163,21 +165,21 @@ class Value(Node):
                 _set_gradients(order, gradients(order, start))
 
     def __add__(self, other: Any) -> Any:
-        rhs: Value = other if isinstance(other, Value) else _lift(other)
+        rhs: Value = other if type(other) is Value else _lift(other)
         if rhs is None:
             return NotImplemented
         out: cython.double = add_(self._data, rhs._data)
         return _node(_ADD, self, rhs, out, add_d(out, self._data, rhs._data), add_d(out, self._data, rhs._data))
 
     def __sub__(self, other: Any) -> Any:
-        rhs: Value = other if isinstance(other, Value) else _lift(other)
+        rhs: Value = other if type(other) is Value else _lift(other)
         if rhs is None:
             return NotImplemented
         out: cython.double = sub_(self._data, rhs._data)
         return _node(_SUB, self, rhs, out, add_d(out, self._data, rhs._data), sub_dy(out, self._data, rhs._data))
 
     def __truediv__(self, other: Any) -> Any:
-        rhs: Value = other if isinstance(other, Value) else _lift(other)
+        rhs: Value = other if type(other) is Value else _lift(other)
         if rhs is None:
             return NotImplemented
         out: cython.double = div_(self._data, rhs._data)
@@ -227,13 +229,13 @@ class Value(Node):
 
     def _compare(self, operation: Operation, other: Any) -> Any:
         """Compare data, as PyTorch and NumPy do."""
-        if not (isinstance(other, Value) or is_real(other)):
+        if not (type(other) is Value or is_real(other)):
             return NotImplemented
         if _blocks.open:
             tracer: Any = modes.tracer.get()
             if tracer is not None:
                 return tracer.compare(operation, self, other)
-        right = other.data if isinstance(other, Value) else operation.number(other)
+        right = other.data if type(other) is Value else operation.number(other)
         return bool(operation.function(self._data, right))
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
@@ -273,7 +275,9 @@ def topological_order(root: Any) -> list[Any]:
     >>> [node.data for node in topological_order(x * x)]
     [2.0, 4.0]
     """
-    if not isinstance(root, Value):
+    if type(root) is not Value:
+        if isinstance(root, Scalar):
+            refuse("walking through the graph of", "; call it on the Values of a call without jit")
         raise TypeError(f"topological_order needs a Value, not {describe(root)}")
     with walking:
         return ordered([root])
@@ -292,6 +296,13 @@ def _checked_seed(root: Value, seed: Any) -> float:
     if _blocks.open and modes.checked.get():
         check_backward(topological_order(root), start)
     return start
+
+
+def check_values(nodes: Sequence[Any]) -> None:
+    """Refuse what is no Value, before C reads it as one."""
+    for node in nodes:
+        if type(node) is not Value:
+            raise TypeError(f"this takes Values, not {describe(node)}")
 
 
 def _set_gradients(order: list[Value], grads: list[float]) -> None:
@@ -333,7 +344,7 @@ def _lift(number: Any) -> Any:
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:
     """Call the operation `dot` without the way through Python that others take: a neuron is one such call."""
     operands: list[Any] = gather_factors(ws, xs, bias)
-    if _blocks.open or not isinstance(operands[0], Value):
+    if _blocks.open or type(operands[0]) is not Value:
         return _DOT.apply(operands)
     return _dot(tuple(_as_values(_DOT, operands)))
 
@@ -342,7 +353,7 @@ def _as_values(operation: Operation, operands: list[Any]) -> list[Any]:
     """Make the numbers among some operands constants, in their places."""
     i: cython.Py_ssize_t
     for i in range(len(operands)):
-        if not isinstance(operands[i], Value):
+        if type(operands[i]) is not Value:
             operands[i] = constant(operation.number(operands[i]))
     return operands
 
@@ -399,8 +410,11 @@ def _computed(operation: Operation, xs: list[Any]) -> float:
 
 def make_node(operation: Operation, operands: Sequence[Any], data: float, local: Sequence[float]) -> Value:
     """Make a node of any number of operands, with a local derivative for each, whatever blocks are open."""
-    if len(operands) != len(local):
-        raise ValueError(f"{operation.name} has {len(operands)} operands, but {len(local)} local derivatives")
+    if not len(operands) == len(local) == (operation.arity or len(local)):
+        raise ValueError(
+            f"a node of {operation.name} can't have {len(operands)} operands and {len(local)} local derivatives"
+        )
+    check_values(operands)
     node: Value = Value.__new__(Value)
     _fill(node, data, operation)
     if len(operands) in (1, 2):
@@ -411,8 +425,6 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     i: cython.Py_ssize_t
     fan: Fan = make_fan(tuple(operands))
     for i in range(len(local)):
-        if not isinstance(operands[i], Value):
-            raise TypeError(f"an operand of {operation.name} must be a Value, not {describe(operands[i])}")
         fan.local[i] = local[i]
     set_fan(node, fan)
     return node
@@ -435,7 +447,7 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> lis
         with modes.no_grad(), modes.unchecked():
             local = operation.local_derivatives(constant(out), [constant(x) for x in xs])
     role = f"a derivative of {operation.name}"
-    return [p if type(p) is float else p.data if isinstance(p, Value) else as_float(p, role) for p in local]
+    return [p if type(p) is float else p.data if type(p) is Value else as_float(p, role) for p in local]
 
 
 def _relu(operand: Value) -> Any:

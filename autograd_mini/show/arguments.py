@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import check_count, describe
-from autograd_mini.engine.value import Value
+from autograd_mini.engine.value import Value, topological_order
 
 
 def check_arguments(function: str, root: Any, limit: Any, names: Mapping[str, Any]) -> None:
     """Refuse a root or a named node that is no Value, and a limit that is no count."""
-    if not isinstance(root, Value):
+    if type(root) is not Value:
+        if isinstance(root, Scalar):
+            topological_order(root)  # which says why not
         raise TypeError(f"{function} needs a Value, not {describe(root)}")
-    if isinstance(limit, Value):
+    if type(limit) is Value:
         raise TypeError(f"limit is a number of nodes or steps, not a node: give {describe(limit)} the label 'limit'")
     check_count(limit, "limit")
     for name, value in names.items():
-        if not isinstance(value, Value):
+        if type(value) is not Value:
             raise TypeError(f"the name {name!r} is for a node, and needs a Value, not {describe(value)}")
 
 

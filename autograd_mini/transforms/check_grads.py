@@ -98,7 +98,7 @@ def check_grads(
 
 def _component(functions: Callable[[Sequence[Any]], list[Any]], i: int, point: Sequence[float]) -> float:
     result = functions(point)[i]
-    return result.data if isinstance(result, Value) else float(result)
+    return result.data if type(result) is Value else float(result)
 
 
 def _entries(matrix_of: Callable[..., Any], point: Sequence[Any]) -> list[Any]:

@@ -317,7 +317,7 @@ class _Call:
 
     def row(self, root: Any) -> list[Any]:
         """Give the derivatives of one number of the result for every number to differentiate for."""
-        if isinstance(root, Value) and not self.stays_on_graph(root):
+        if type(root) is Value and not self.stays_on_graph(root):
             return gradient(root, self.inputs)
         return self.pull([root], [1.0])
 
@@ -327,15 +327,16 @@ class _Call:
             return self.push(roots, [1.0 if x is variable else None for x in self.inputs])
         values = list(filter(_is_scalar, roots))
         found = iter(slopes(values, variable) if values else ())
-        return [next(found) if isinstance(root, Value) else 0.0 for root in roots]
+        return [next(found) if type(root) is Value else 0.0 for root in roots]
 
     def pull(self, roots: Sequence[Any], upstreams: Sequence[Any]) -> list[Any]:
         """Give what flows back from numbers of the result to every number to differentiate for."""
         pairs = [(root, upstream) for root, upstream in zip(roots, upstreams) if _is_computed(root)]
         if not pairs:
             return [0.0] * len(self.inputs)
+        some, flowing = zip(*pairs)
         with modes.recording(), modes.rules():
-            return pullback(*zip(*pairs), self.inputs)
+            return pullback(some, flowing, self.inputs)
 
     def push(self, roots: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         """Give what flows to numbers of the result from numbers to differentiate for; nothing from where it is None."""
@@ -351,7 +352,7 @@ class _Call:
         """Give one number of the result as this level's caller wants it."""
         if isinstance(root, Scalar) and self.stays_on_graph(root):
             return root
-        return root.data if isinstance(root, Value) else float(root)
+        return root.data if type(root) is Value else float(root)
 
     def finish_all(self, aux: Any) -> Any:
         """Finish the Values within whatever else the function gives."""
@@ -372,7 +373,7 @@ def _is_scalar(number: Any) -> bool:
 
 def _is_computed(root: Any) -> bool:
     """Say whether a number may depend on another one; while jit traces, a Value was there before."""
-    return isinstance(root, Scalar) and not (isinstance(root, Value) and modes.is_tracing())
+    return isinstance(root, Scalar) and not (type(root) is Value and modes.is_tracing())
 
 
 def _variable(number: Any) -> Any:
@@ -385,7 +386,7 @@ def _variable(number: Any) -> Any:
 
 def is_differentiated(number: Any) -> bool:
     """Say whether a number is a Value computed from an argument of a function that is being differentiated now."""
-    if not _open_inputs or not isinstance(number, Value):
+    if not _open_inputs or type(number) is not Value:
         return False
     return any(id(node) in _open_inputs for node in topological_order(number))
 

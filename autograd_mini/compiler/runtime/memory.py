@@ -22,7 +22,7 @@ def has_nan(array: Array) -> bool:
     count: cython.Py_ssize_t = array.size
     numbers: cython.p_double = cython.cast(cython.p_double, cython.cast(cython.size_t, address_of(array)))
     i: cython.Py_ssize_t
-    for i in range(count):
+    for i in range(count):  # noqa: SIM110 (a C function has no generator)
         if numbers[i] != numbers[i]:
             return True
     return False
