@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import ContextDecorator, suppress
+from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
@@ -89,8 +89,10 @@ class _Block(ContextDecorator):
 
     def __exit__(self, *exception: object) -> None:
         token, self._token = self._token, None
-        with suppress(ValueError):  # closed in another context than it was opened in: nothing to undo there
+        try:
             self._variable.reset(token)  # type: ignore[arg-type]
+        except ValueError:  # closed in another context than it was opened in: nothing to undo there
+            pass
         BLOCKS.count(-1)
 
 
