@@ -89,7 +89,7 @@ class _Block(ContextDecorator):
 
     def __exit__(self, *exception: object) -> None:
         token, self._token = self._token, None
-        try:
+        try:  # noqa: SIM105 (suppress is written in Python, and so Ctrl-C can come in the midst of it)
             self._variable.reset(token)  # type: ignore[arg-type]
         except ValueError:  # closed in another context than it was opened in: nothing to undo there
             pass
