@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from autograd_mini.engine.locks import counting
@@ -46,32 +46,44 @@ class Tracer(Protocol):
 @cython.final
 @cython.cclass
 class Blocks:
-    """How many blocks are open in the whole process."""
+    """Which blocks are open in the whole process, and how many."""
 
     def __init__(self) -> None:
         self.open = 0
+        self._ids: set[int] = set()
 
-    def count(self, change: int) -> None:
+    def enter(self, block: Any) -> None:
         with counting:
-            self.open += change
+            self._ids.add(id(block))
+            self.open = len(self._ids)
+
+    def leave(self, block: Any) -> None:
+        with counting:
+            self._ids.discard(id(block))
+            self.open = len(self._ids)
 
 
 BLOCKS = Blocks()
 
-recorded: ContextVar[bool] = ContextVar("recorded", default=True)
-checked: ContextVar[bool] = ContextVar("checked", default=False)
-in_rules: ContextVar[bool] = ContextVar("in_rules", default=False)
+recorded: ContextVar[Any] = ContextVar("recorded", default=True)
+checked: ContextVar[Any] = ContextVar("checked", default=False)
+in_rules: ContextVar[Any] = ContextVar("in_rules", default=False)
 tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 
 
 class _Block(ContextDecorator):
-    """A `with` block that sets a context variable."""
+    """A `with` block that sets a context variable.
+
+    Ctrl-C may come between any two lines of plain Python. Then the block is closed when it is freed, and each line of
+    closing may be run twice.
+    """
 
     _variable: ContextVar[Any]
-    _setting: Any
+    _holds: bool
 
     def __init__(self) -> None:
-        self._token: Token[Any] | None = None
+        self._is_open = False
+        self._setting: Any = [True] if self._holds else []  # true or false, and of this block alone
 
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
@@ -82,18 +94,22 @@ class _Block(ContextDecorator):
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        if self._token is not None:
+        if self._is_open:
             raise RuntimeError(f"this {type(self).__name__} block is open already; make another one")
-        BLOCKS.count(1)
-        self._token = self._variable.set(self._setting)
+        self._before = self._variable.get()
+        self._is_open = True
+        BLOCKS.enter(self)
+        self._variable.set(self._setting)
 
     def __exit__(self, *exception: object) -> None:
-        token, self._token = self._token, None
-        try:  # noqa: SIM105 (suppress is written in Python, and so Ctrl-C can come in the midst of it)
-            self._variable.reset(token)  # type: ignore[arg-type]
-        except ValueError:  # closed in another context than it was opened in: nothing to undo there
-            pass
-        BLOCKS.count(-1)
+        if self._variable.get() is self._setting:  # or it is closed in another context than it was opened in
+            self._variable.set(self._before)
+        BLOCKS.leave(self)
+        self._is_open = False
+
+    def __del__(self) -> None:
+        if self._is_open:
+            self.__exit__()
 
 
 class no_grad(_Block):
@@ -112,14 +128,14 @@ class no_grad(_Block):
     """
 
     _variable = recorded
-    _setting = False
+    _holds = False
 
 
 class recording(_Block):
     """Record the graph even where `no_grad` holds outside: what a transform does."""
 
     _variable = recorded
-    _setting = True
+    _holds = True
 
 
 class detect_anomaly(_Block):
@@ -143,14 +159,14 @@ class detect_anomaly(_Block):
     """
 
     _variable = checked
-    _setting = True
+    _holds = True
 
 
 class unchecked(_Block):
     """Compute local derivatives: detect_anomaly judges them when gradient flows through them."""
 
     _variable = checked
-    _setting = False
+    _holds = False
 
 
 class tracing(_Block):
@@ -161,6 +177,8 @@ class tracing(_Block):
 
     _variable = tracer
 
+    _holds = True
+
     def __init__(self, setting: Tracer | None) -> None:
         super().__init__()
         self._setting = setting
@@ -170,7 +188,7 @@ class rules(_Block):
     """Let traced numbers be compared, as derivative rules do it: the result is 0 or 1, and a node."""
 
     _variable = in_rules
-    _setting = True
+    _holds = True
 
 
 def is_tracing() -> bool:
@@ -180,4 +198,4 @@ def is_tracing() -> bool:
 
 def is_checking() -> bool:
     """Say whether `detect_anomaly` holds here."""
-    return BLOCKS.open > 0 and checked.get()
+    return BLOCKS.open > 0 and bool(checked.get())
