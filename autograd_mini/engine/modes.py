@@ -80,9 +80,9 @@ class _Block(ContextDecorator):
 
     _variable: ContextVar[Any]
     _holds: bool
+    _is_open = False
 
     def __init__(self) -> None:
-        self._is_open = False
         self._setting: Any = [True] if self._holds else []  # true or false, and of this block alone
 
     def _recreate_cm(self) -> _Block:
