@@ -3,4 +3,4 @@
 
 cdef class Blocks:
     cdef public int open
-    cdef set _ids
+    cdef dict _guards

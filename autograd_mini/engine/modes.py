@@ -7,9 +7,11 @@ context variables say what holds here.
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol
 
 from autograd_mini.engine.locks import counting
@@ -50,17 +52,17 @@ class Blocks:
 
     def __init__(self) -> None:
         self.open = 0
-        self._ids: set[int] = set()
+        self._guards: dict[int, Any] = {}
 
-    def enter(self, block: Any) -> None:
+    def enter(self, key: int, guard: Any) -> None:
         with counting:
-            self._ids.add(id(block))
-            self.open = len(self._ids)
+            self._guards[key] = guard
+            self.open = len(self._guards)
 
-    def leave(self, block: Any) -> None:
+    def leave(self, key: int) -> None:
         with counting:
-            self._ids.discard(id(block))
-            self.open = len(self._ids)
+            self._guards.pop(key, None)
+            self.open = len(self._guards)
 
 
 BLOCKS = Blocks()
@@ -74,8 +76,8 @@ tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 class _Block(ContextDecorator):
     """A `with` block that sets a context variable.
 
-    Ctrl-C may come between any two lines of plain Python. Then the block is closed when it is freed, and each line of
-    closing may be run twice.
+    Ctrl-C may come between any two lines of plain Python. A block that it has left open is closed when it is freed;
+    each line of closing may be run twice.
     """
 
     _variable: ContextVar[Any]
@@ -96,20 +98,20 @@ class _Block(ContextDecorator):
     def __enter__(self) -> None:
         if self._is_open:
             raise RuntimeError(f"this {type(self).__name__} block is open already; make another one")
-        self._before = self._variable.get()
+        self._close = partial(_close, id(self), self._variable, self._setting, self._variable.get())
         self._is_open = True
-        BLOCKS.enter(self)
+        BLOCKS.enter(id(self), weakref.ref(self, self._close))
         self._variable.set(self._setting)
 
     def __exit__(self, *exception: object) -> None:
-        if self._variable.get() is self._setting:  # or it is closed in another context than it was opened in
-            self._variable.set(self._before)
-        BLOCKS.leave(self)
+        self._close()
         self._is_open = False
 
-    def __del__(self) -> None:
-        if self._is_open:
-            self.__exit__()
+
+def _close(key: int, variable: ContextVar[Any], setting: Any, before: Any, _block: Any = None) -> None:
+    if variable.get() is setting:  # or this is another context than that in which the block was opened
+        variable.set(before)
+    BLOCKS.leave(key)
 
 
 class no_grad(_Block):
