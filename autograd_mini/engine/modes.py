@@ -73,6 +73,20 @@ in_rules: ContextVar[Any] = ContextVar("in_rules", default=False)
 tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 
 
+@cython.final
+@cython.cclass
+class Setting:
+    """What a block has set a context variable to, until it closes; true or false."""
+
+    def __init__(self, holds: bool, before: Any) -> None:
+        self.holds = holds
+        self.before = before
+        self.is_open = True
+
+    def __bool__(self) -> bool:
+        return self.holds
+
+
 class _Block(ContextDecorator):
     """A `with` block that sets a context variable.
 
@@ -83,9 +97,6 @@ class _Block(ContextDecorator):
     _variable: ContextVar[Any]
     _holds: bool
     _is_open = False
-
-    def __init__(self) -> None:
-        self._setting: Any = [True] if self._holds else []  # true or false, and of this block alone
 
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
@@ -98,10 +109,15 @@ class _Block(ContextDecorator):
     def __enter__(self) -> None:
         if self._is_open:
             raise RuntimeError(f"this {type(self).__name__} block is open already; make another one")
-        self._close = partial(_close, id(self), self._variable, self._setting, self._variable.get())
+        before = self._variable.get()
+        setting = self._make_setting(before)
+        self._close = partial(_close, id(self), self._variable, setting, before)
         self._is_open = True
         BLOCKS.enter(id(self), weakref.ref(self, self._close))
-        self._variable.set(self._setting)
+        self._variable.set(setting)
+
+    def _make_setting(self, before: Any) -> Any:
+        return Setting(self._holds, before)
 
     def __exit__(self, *exception: object) -> None:
         self._close()
@@ -109,7 +125,14 @@ class _Block(ContextDecorator):
 
 
 def _close(key: int, variable: ContextVar[Any], setting: Any, before: Any, _block: Any = None) -> None:
-    if variable.get() is setting:  # or this is another context than that in which the block was opened
+    """Close a block; in a context in which it was not opened this changes nothing."""
+    current = variable.get()
+    if isinstance(setting, Setting):
+        setting.is_open = False
+        while isinstance(current, Setting) and not current.is_open:
+            current = current.before
+        variable.set(current)
+    elif current is setting:
         variable.set(before)
     BLOCKS.leave(key)
 
@@ -179,11 +202,11 @@ class tracing(_Block):
 
     _variable = tracer
 
-    _holds = True
+    def __init__(self, tracer: Tracer | None) -> None:
+        self._tracer = tracer
 
-    def __init__(self, setting: Tracer | None) -> None:
-        super().__init__()
-        self._setting = setting
+    def _make_setting(self, before: Any) -> Any:
+        return self._tracer
 
 
 class rules(_Block):
