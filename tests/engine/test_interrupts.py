@@ -1,0 +1,92 @@
+"""Ctrl-C at thousands of random times: it arrives, nothing stays locked or half-open, and gradients are whole."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+# A child process: a timer raises KeyboardInterrupt at random times while some work is done over and over.
+STORM = """
+import json, random, signal, sys, time
+from autograd_mini import Value, detect_anomaly, exp, grad, hessian, jit, no_grad
+from autograd_mini.engine import modes
+from autograd_mini.engine.locks import walking
+from nn import MLP, fit
+
+x, others = Value(2.0), [Value(0.1 * i) for i in range(50)]
+f = jit(grad(lambda v: v * v * exp(v)))
+f(1.0)
+torn = []
+
+
+def backward():
+    y = x * x
+    for other in others:
+        y = y + other * other
+    x.grad = others[-1].grad = 0.0
+    try:
+        y.backward()
+    finally:
+        if (x.grad, others[-1].grad) not in ((0.0, 0.0), (4.0, 2 * others[-1].data)):
+            torn.append((x.grad, others[-1].grad))
+
+
+def blocks():
+    with no_grad(), detect_anomaly():
+        x * x
+
+
+def derivatives():
+    hessian(lambda v: v[0] * v[1] * exp(v[0]))([1.0, 2.0])
+
+
+def call():
+    f(2.0)
+
+
+def compilation():
+    jit(grad(lambda v: v * v * exp(v)))(1.0)
+
+
+def training():
+    fit(MLP(2, [2, 1]), [[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0], loss="half_squared_error", epochs=3, progress=False)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+signal.signal(signal.SIGALRM, interrupt)
+work, caught, others_caught = globals()[sys.argv[1]], 0, []
+end = time.monotonic() + 2.0
+while time.monotonic() < end:
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3))
+            while True:
+                work()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+    except KeyboardInterrupt:
+        caught += 1
+    except BaseException as error:
+        others_caught.append(repr(error))
+held = [name for name, lock in (("walking", walking),) if lock.locked()]
+state = [modes.BLOCKS.open, bool(modes.recorded.get()), bool(modes.checked.get()), modes.tracer.get()]
+print(json.dumps([caught, others_caught[:3], held, state, torn[:3]]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the platform has no interval timers")
+@pytest.mark.parametrize("work", ["backward", "blocks", "derivatives", "call", "compilation", "training"])
+def test_an_interrupt_arrives_and_leaves_nothing_behind(work: str) -> None:
+    child = subprocess.run([sys.executable, "-c", STORM, work], capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr[-2000:]
+    caught, others, held, state, torn = json.loads(child.stdout)
+    assert caught > 200
+    assert (others, held, torn) == ([], [], [])
+    assert state == [0, True, False, None]
