@@ -35,6 +35,9 @@ class Module:
     ['slope', 'intercept']
     """
 
+    # Of a copy with other parameters their names and what stands in their places, be it a float or any Value.
+    _replaced: list[tuple[str, Any]] | None = None
+
     def __call__(self, x: Any) -> Any:
         """Compute the output for one example; a subclass says how."""
         raise NotImplementedError(f"{type(self).__name__} does not define __call__")
@@ -59,7 +62,7 @@ class Module:
         >>> [name for name, _ in Layer(2, 1).named_parameters()]
         ['neurons.0.w.0', 'neurons.0.w.1', 'neurons.0.b']
         """
-        return _walk(self, "", set())
+        return iter(_walk(self, "", set()) if self._replaced is None else self._replaced)
 
     def weights(self) -> list[Value]:
         """List the parameters that L2 regularization holds small: all that are not called `b` or `bias`.
@@ -144,21 +147,33 @@ class Module:
         if len(values) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
         # deepcopy's memo maps the identity of an object to its copy
-        return copy.deepcopy(self, {id(parameter): value for parameter, value in zip(parameters, values)})
+        memo: dict[int, Any] = {id(parameter): value for parameter, value in zip(parameters, values)}
+        copied = copy.deepcopy(self, memo)
+        for module in _modules(self):
+            memo[id(module)]._replaced = [(name, memo[id(p)]) for name, p in module.named_parameters()]
+        return copied
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         """Give the parameters as arrays of Values, under the names of `state_dict`."""
-        for name, part in vars(self).items():
+        for name, part in parts_of(self):
             yield from _arrays_in(part, prefix + name)
 
 
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
-        return list(vars(thing).items())
+        return [(name, part) for name, part in vars(thing).items() if name != "_replaced"]
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
+
+
+def _modules(thing: Any) -> Iterator[Module]:
+    """Go through a module and the modules in it."""
+    if isinstance(thing, Module):
+        yield thing
+    for _, part in parts_of(thing):
+        yield from _modules(part)
 
 
 def is_parameter(thing: Any) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 
+from autograd_mini.engine.choices import flows
 from autograd_mini.engine.value import Value
 from autograd_mini.show.format import number, one_line, shorten
 from autograd_mini.show.formulas import TEXT, Side, Term, Text
@@ -128,7 +129,7 @@ class ChainRuleStep(BackwardStep):
     local_derivative : float
         The derivative of `result` for this operand alone.
     contribution : float
-        Upstream gradient times local derivative.
+        Upstream gradient times local derivative; 0 where that is nan, but nothing flows to what was not chosen.
     is_whole : bool
         Whether this is the only path to the node: the contribution is the node's gradient.
     """
@@ -143,10 +144,14 @@ class ChainRuleStep(BackwardStep):
 
     def sides(self, notation: Text) -> list[Side]:
         inputs = self.result.operands  # which of several operands that are all this node, counted from 1; else 0
-        place = inputs[: self.position + 1].count(self.node) if inputs.count(self.node) > 1 else 0
+        same = [x is self.node for x in inputs]
+        place = sum(same[: self.position + 1]) if sum(same) > 1 else 0
         upstream = notation.derivative(self.root_name, self.result_name)
         local = notation.derivative(self.result_name, self.name, place)
         factors = (self.upstream, self.local_derivative)
+        if math.isnan(self.upstream * self.local_derivative) and self.contribution == 0.0:
+            nothing = f"{notation.number(0.0)} (not chosen)"
+            return [*super().sides(notation), Side("=" if self.is_whole else "+=", nothing, (0.0,))]
         return [
             *super().sides(notation),
             Side("=" if self.is_whole else "+=", f"{upstream}{notation.operator('·')}{local}"),
@@ -213,11 +218,13 @@ def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:
     root_name = names[root]
     steps: list[BackwardStep] = [SeedStep(root, root_name, root_name, 1.0)]
     grads = {root: 1.0}
-    uses: dict[Value, list[tuple[Value, int, float]]] = {node: [] for node in names}
-    for node in reversed(list(names)):
-        for i, (result, position, local) in enumerate(uses[node]):
+    uses: dict[Value, list[tuple[Value, int, float, bool]]] = {node: [] for node in names}
+    for node, flowing in zip(reversed(list(names)), reversed(flows(list(names)))):
+        for i, (result, position, local, flow) in enumerate(uses[node]):
             before, upstream = grads.get(node, 0.0), grads[result]
             contribution = upstream * local
+            if not flow and math.isnan(contribution):
+                contribution = 0.0
             grads[node] = total = before + contribution
             facts = (result, names[result], position, upstream, local, contribution, len(uses[node]) == 1)
             steps.append(ChainRuleStep(node, names[node], root_name, before if i else total, *facts))
@@ -225,5 +232,5 @@ def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:
                 steps.append(AccumulationStep(node, names[node], root_name, total, before, contribution))
         for position, (operand, local) in enumerate(zip(node.operands, node.local_derivatives)):
             if operand.requires_grad:
-                uses[operand].append((node, position, local))
+                uses[operand].append((node, position, local, flowing[position]))
     return steps

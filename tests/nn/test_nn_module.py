@@ -2,11 +2,12 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd_mini import Value, grad
+from autograd_mini import Value, grad, hessian, jit
 from nn import MLP, Layer, Module, Neuron
 
 
@@ -137,3 +138,18 @@ def test_a_copied_model_computes_the_same_with_parameters_of_its_own(copied):
 def test_a_module_without_call_says_so():
     with pytest.raises(NotImplementedError, match="Tangle does not define __call__"):
         Tangle()([1.0])
+
+
+def penalty(values: list[Any]) -> Any:
+    """Add up the squares of a copy's own parameters."""
+    return sum((p * p for p in MLP(1, [1]).with_parameters(values).parameters()), 0.0)
+
+
+def test_a_copy_knows_its_parameters_whatever_stands_in_their_places() -> None:
+    assert penalty([3.0, 4.0]) == 25.0
+    assert jit(penalty)([3.0, 4.0]) == 25.0
+    assert grad(penalty)([3.0, 4.0]) == jit(grad(penalty))([3.0, 4.0]) == [6.0, 8.0]
+    assert hessian(penalty)([3.0, 4.0]) == jit(hessian(penalty))([3.0, 4.0]) == [[2.0, 0.0], [0.0, 2.0]]
+    copied = MLP(2, [2, 1]).with_parameters([1.0] * 9)
+    assert copied.parameters() == [1.0] * 9
+    assert copied.layers[1].weights() == [1.0] * 2

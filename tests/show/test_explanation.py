@@ -456,3 +456,10 @@ def test_rich_tells_positive_negative_and_nan_by_their_colours() -> None:
     pytest.importorskip("rich", reason="needs rich")
     results = [explain(Value(x, "x") * 1.0).__rich__().spans[1] for x in (2.0, -2.0, math.nan)]
     assert len({span.style for span in results}) == 3
+
+
+def test_operands_are_told_apart_by_identity_not_by_their_data() -> None:
+    x, y = Value(2.0, "x"), Value(2.0, "y")
+    assert "∂f/∂y = ∂f/∂f · ∂f/∂y = 1 · 2 = 2" in str(explain(x * y))
+    assert "∂f/∂x = ∂f/∂f · ∂f/∂x = 1 · 1 = 1" in str(explain(x + 2))
+    assert "∂f/∂x⁽³⁾" not in str(explain(autograd_mini.sum([x, y, x])))
