@@ -174,6 +174,12 @@ class Jitted:
             f"<jit of {getattr(self, '__qualname__', 'a function')}, {kernels}{slower * (backend_name() == 'numpy')}>"
         )
 
+    def __copy__(self) -> Jitted:
+        return self  # as of any function: a copy would be cut off from what the function captures
+
+    def __deepcopy__(self, memo: Any) -> Jitted:
+        return self
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         name = getattr(self, "__qualname__", "")
         if getattr(sys.modules.get(self.__module__), name, None) is self:  # made by a decorator
