@@ -22,7 +22,7 @@ x = Value(2.0)
 ATTACKS: dict[str, Callable[[], Any]] = {
     "a fan of a leaf": lambda: fan_of(x) if autograd_mini.COMPILED else fan_of(x).operands,
     "a fan of nothing": lambda: fan_of(None),  # type: ignore[arg-type]
-    "no fan": lambda: set_fan(Value(1.0), None) or Value(1.0).operands[0],  # type: ignore[arg-type, func-returns-value]
+    "no fan": lambda: set_fan(Value(1.0), None) or Value(1.0).operands[0],  # type: ignore[arg-type]
     "a node without a number": lambda: Node(),
     "operands that are none": lambda: make_node(TABLE["add"], [None, None], 1.0, [1.0, 1.0]),
     "too few operands": lambda: make_node(TABLE["mul"], [x], 1.0, [1.0]),
@@ -68,15 +68,15 @@ def test_a_fan_made_by_hand_keeps_nothing() -> None:
 def test_a_node_that_is_initialised_again_is_a_clean_leaf() -> None:
     y = x * x
     y.backward()
-    y.__init__(3.0)  # type: ignore[misc]
+    y.__init__(3.0)
     assert (y.data, y.grad, y.operands, y.op, y.is_leaf) == (3.0, 0.0, (), None, True)
     assert hessian(lambda v: v * y)(1.0) == 0.0
 
 
 def test_an_exception_within_a_check_is_not_lost() -> None:
     class Strange:
-        @property
-        def __class__(self) -> type:  # type: ignore[override]
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
             raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError, match="boom"):
