@@ -12,7 +12,7 @@
 
 from autograd_mini.compiler.jit import Jitted, Lowered, jit
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.functions import log_to_base, prod, softmax, sumprod
+from autograd_mini.engine.functions import log_softmax, log_to_base, prod, softmax, sumprod
 from autograd_mini.engine.modes import detect_anomaly, no_grad
 from autograd_mini.engine.operation import Operation, operation
 from autograd_mini.engine.operations import *  # noqa: F403 (every row of the table)
@@ -54,6 +54,7 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "log_softmax",
     "no_grad",
     "operation",
     "prod",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
-from autograd_mini import Value, dot, less, less_equal, log, logsumexp, relu, softplus, sum, where
+from autograd_mini import Value, dot, less, less_equal, log, log_softmax, logsumexp, relu, softplus, sum, where
 from autograd_mini.engine.checks import describe
 from nn.checks import check_batch, check_class, check_not_negative, find_function, is_row, is_traced
 
@@ -128,7 +128,7 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 
 
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k.
+    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k, from differences of logits.
 
     A prediction is a row of the logits of all classes: a softmax would turn them into probabilities. Targets are as for
     `cross_entropy`.
@@ -139,7 +139,12 @@ def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]
     1000.0
     """
     rows, conditions = _rows(predictions, targets)
-    terms = [logsumexp(row) - (row[target] if isinstance(target, int) else dot(target, row)) for row, target in rows]
+    terms = [
+        logsumexp([z - row[target] for z in row])
+        if isinstance(target, int)
+        else -sum(map(_weighted_logarithm, target, log_softmax(row)))
+        for row, target in rows
+    ]
     return _nan_unless(conditions, sum(terms) / len(rows))
 
 
@@ -294,3 +299,10 @@ def _weighted_log(weight: Any, p: Any) -> Any:
     if isinstance(weight, Real):
         return _weighted(weight, log, p)
     return weight * log(where(weight, p, 1.0))
+
+
+def _weighted_logarithm(weight: Any, logarithm: Any) -> Any:
+    """Weight * logarithm; 0 where the weight is 0, also for the logarithm -inf."""
+    if isinstance(weight, Real):
+        return weight * logarithm if weight else 0.0
+    return weight * where(weight, logarithm, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import Any
 
 from autograd_mini.engine import operations
@@ -136,11 +137,48 @@ def softmax(logits: Iterable[Any]) -> list[Any]:
     >>> [round(p, 3) for p in softmax([5, 2, -1, 3])]
     [0.842, 0.042, 0.002, 0.114]
     """
-    listed = _operands("softmax", logits)
+    powers = [operations.exp(x) for x in _below_largest("softmax", logits)]
+    total = operations.sum(powers)
+    return [operations.div(power, total) for power in powers]
+
+
+def log_softmax(logits: Iterable[Any]) -> list[Any]:
+    """Logarithms of the probabilities that `softmax` gives, exact also where a probability is too small for a float.
+
+    Parameters
+    ----------
+    logits : iterable of Value or real number
+
+    Returns
+    -------
+    list of Value, or of float if no logit is a Value
+
+    Raises
+    ------
+    ValueError
+        If there is no logit.
+    TypeError
+        If a logit is neither a Value nor a real number.
+
+    Examples
+    --------
+    >>> from autograd_mini import log_softmax
+    >>> log_softmax([1000.0, 0.0])
+    [0.0, -1000.0]
+    """
+    differences = _below_largest("log_softmax", logits)
+    total = operations.logsumexp(differences)
+    return [operations.sub(x, total) for x in differences]
+
+
+def _below_largest(function: str, logits: Iterable[Any]) -> list[Any]:
+    """Subtract the largest logit from all: probabilities do not change, and no digits are lost. It is a constant."""
+    listed = _operands(function, logits)
     if not listed:
-        raise ValueError("softmax needs at least one logit")
-    total = operations.logsumexp(listed)
-    return [operations.exp(operations.sub(x, total)) for x in listed]
+        raise ValueError(f"{function} needs at least one logit")
+    largest = reduce(operations.maximum, listed)
+    shift = largest if isinstance(largest, float) else largest.detach()
+    return [operations.sub(x, shift) for x in listed]
 
 
 # What users call: every row of the table, and functions that are more than a row.
@@ -148,6 +186,7 @@ PUBLIC: dict[str, Callable[..., Any]] = {
     **operations.TABLE,
     "fabs": operations.abs,
     "log": log_to_base,
+    "log_softmax": log_softmax,
     "prod": prod,
     "softmax": softmax,
     "sumprod": sumprod,

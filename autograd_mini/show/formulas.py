@@ -138,8 +138,12 @@ class Text:
 
     def call(self, name: str, *groups: Sequence[Term]) -> str:
         """Write a function of operands, or of groups of operands."""
-        lists = [", ".join(map(self.term, group)) for group in groups]
+        lists = [", ".join(map(self._argument, group)) for group in groups]
         return f"{name}({lists[0] if len(lists) == 1 else ', '.join(f'[{terms}]' for terms in lists)})"
+
+    def _argument(self, term: Term) -> str:
+        """Write an operand between brackets and commas, which need no other ones."""
+        return self.term(term) if "," in term.name or not term.name else isolated(term.name)
 
     def derivative(self, of: str, by: str, place: int = 0) -> str:
         """Write a derivative; `place` tells operands apart where one node is several operands."""
