@@ -76,6 +76,29 @@ def softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
 
 
+def lgamma(x: float) -> float:
+    """Give log |gamma(x)|; inf at the poles."""
+    try:
+        return math.lgamma(x)
+    except (ValueError, OverflowError):
+        return math.inf
+
+
+def gamma(x: float) -> float:
+    """Give the gamma function; inf at 0, signed as the zero is, and nan at the other poles."""
+    try:
+        return math.gamma(x)
+    except OverflowError:  # of a large x, or of one beside 0
+        return math.copysign(math.inf, x)
+    except ValueError:
+        return math.copysign(math.inf, x) if x == 0.0 else math.nan
+
+
+def rint(x: float) -> float:
+    """Round to the nearest integer, halves to even ones."""
+    return math.copysign(float(round(x)), x) if math.isfinite(x) else x
+
+
 def gelu(x: float) -> float:
     """Give x times the standard normal distribution function at x."""
     return x * 0.5 * math.erfc(-x * math.sqrt(0.5))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,9 @@ TABLE: dict[str, Operation] = {}
 ALIASES: dict[str, str] = {}
 
 
+ITSELF = "itself"
+
+
 def _row(
     signature: str,
     doc: str,
@@ -74,7 +78,7 @@ def _row(
     Parameters
     ----------
     lowering : callable or str, optional
-        The operation's own name unless given.
+        The operation's own name unless given; `ITSELF` where the function is compiled as it stands.
     aliases : str, optional
         Other names of the method, separated by spaces.
     gather : callable, optional
@@ -110,7 +114,7 @@ Examples
         tuple([_for_objects(rule) for rule in rules]),
         symbol=symbol,
         doc=text,
-        lowering=name if lowering is None else _for_objects(lowering) if callable(lowering) else lowering,
+        lowering=None if lowering is ITSELF else _for_objects(lowering or name),
         notation=notation,
         bound=bound,
         gather=gather,
@@ -121,9 +125,9 @@ Examples
     return row
 
 
-def _for_objects(function: Callable[..., Any]) -> Callable[..., Any]:
+def _for_objects(function: Any) -> Any:
     """Choose, of a function compiled for C doubles and for objects, the latter; else take it as it is."""
-    return getattr(function, "__signatures__", {}).get("object", function)  # type: ignore[no-any-return]
+    return getattr(function, "__signatures__", {}).get("object", function)
 
 
 # A row reads across: signature and meaning; the function, then its derivative rules; the rest.
@@ -184,6 +188,17 @@ log2 = _row("log2(x)", "Logarithm to base 2.",
 log10 = _row("log10(x)", "Logarithm to base 10.",
     ieee.ieee(math.log10, np.log10), lambda out, x: 1.0 / (x * math.log(10.0)),
     example="log10(1000.0) -> 3.0")
+logaddexp = _row("logaddexp(x, y)", "log(e**x + e**y), without overflow.",
+    lambda x, y: _logaddexp(x, y), lambda out, x, y: _share(x, y), lambda out, x, y: _share(y, x),
+    lowering=ITSELF, example="logaddexp(1000.0, 1000.0) -> 1000.6931471805599")
+logaddexp2 = _row("logaddexp2(x, y)", "log2(2**x + 2**y), without overflow.",
+    lambda x, y: _logaddexp2(x, y), lambda out, x, y: _share(x, y, math.log(2.0)),
+    lambda out, x, y: _share(y, x, math.log(2.0)),
+    lowering=ITSELF, example="logaddexp2(3.0, 3.0) -> 4.0")
+xlogy = _row("xlogy(x, y)", "x * log(y), and 0 where x is 0, whatever y.",
+    lambda x, y: _xlogy(x, y), lambda out, x, y: where((x == 0.0) * (y <= 0.0), 0.0, log(y)),
+    lambda out, x, y: where((x == 0.0) * (y == y), 0.0, div(x, y)),
+    lowering=ITSELF, example="xlogy(0.0, 0.0) -> 0.0")
 sqrt = _row("sqrt(x)", "Square root; nan for a negative x, and sqrt'(0) = inf.",
     ieee.ieee(math.sqrt, np.sqrt), lambda out, x: 0.5 / out,
     notation="root", example="sqrt(9.0) -> 3.0")
@@ -205,6 +220,9 @@ cos = _row("cos(x)", "Cosine of x radians.",
 tan = _row("tan(x)", "Tangent of x radians.",
     ieee.ieee(math.tan, np.tan), lambda out, x: 1.0 + out * out,
     example="tan(0.0) -> 0.0")
+sinc = _row("sinc(x)", "sin(pi x) / (pi x), and 1 at 0, as NumPy's.",
+    lambda x: _sinc(x), lambda out, x: _sinc_slope(out, x),
+    lowering=ITSELF, example="sinc(0.5) -> 0.6366197723675814")
 asin = _row("asin(x)", "Arc sine, in radians.",
     ieee.ieee(math.asin, np.arcsin), lambda out, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),
     aliases="arcsin", example="asin(1.0) -> 1.5707963267948966")
@@ -258,6 +276,28 @@ erf = _row("erf(x)", "Error function.",
 erfc = _row("erfc(x)", "Complementary error function, 1 - erf(x), exact also for large x.",
     math.erfc, lambda out, x: -2.0 / math.sqrt(math.pi) * exp(-x * x),
     example="erfc(0.0) -> 1.0")
+erfinv = _row("erfinv(x)", "Inverse of the error function; inf at 1, nan beyond.",
+    lambda x: _erfinv(x), lambda out, x: 0.5 * math.sqrt(math.pi) * exp(out * out),
+    lowering=ITSELF, example="erfinv(0.5) -> 0.4769362762044699")
+log_ndtr = _row("log_ndtr(x)", "Logarithm of the standard normal distribution function, exact also in the tails.",
+    lambda x: _log_ndtr(x), lambda out, x: _log_ndtr_slope(out, x),
+    lowering=ITSELF, example="log_ndtr(0.0) -> -0.6931471805599453")
+gamma = _row("gamma(x)", "Gamma function, (x - 1)! for a whole x.",
+    ieee.gamma, lambda out, x: out * digamma(x),
+    lowering="tgamma", example="gamma(5.0) -> 24.0")
+lgamma = _row("lgamma(x)", "Logarithm of |gamma(x)|; inf at the poles 0, -1, -2 and so on.",
+    ieee.lgamma, lambda out, x: digamma(x),
+    aliases="gammaln", example="lgamma(1.0) -> 0.0")
+digamma = _row("digamma(x)", "Derivative of lgamma; nan at the poles -1, -2 and so on.",
+    lambda x: _digamma(x), lambda out, x: polygamma(1.0, x),
+    lowering=ITSELF, example="digamma(0.25) -> -4.2274535333762655")
+polygamma = _row("polygamma(n, x)",
+    "The nth derivative of digamma, for a whole n; nan for a negative x and n beyond 3. No gradient flows to n.",
+    lambda n, x: _polygamma(n, x), lambda out, n, x: 0.0, lambda out, n, x: polygamma(n + 1.0, x),
+    lowering=ITSELF, example="polygamma(1.0, 1.0) -> 1.6449340668482264")
+log_sigmoid = _row("log_sigmoid(x)", "log(sigmoid(x)), exact also for large negative x.",
+    lambda x: -ieee.softplus(-x), lambda out, x: sigmoid(-x),
+    lowering=lambda x: -softplus(-x), example="log_sigmoid(-1000.0) -> -1000.0")
 sigmoid = _row("sigmoid(x)",
     "Logistic function, 1 / (1 + e**-x) (From Logistic Regression to Neural Network, section 1).",
     ieee.sigmoid, lambda out, x: out * sigmoid(-x),  # = out * (1 - out)
@@ -325,6 +365,14 @@ ceil = _row("ceil(x)", "Smallest integer not below x, as a float.",
 trunc = _row("trunc(x)", "x without its fraction, as a float.",
     ieee.integral(math.trunc), lambda out, x: 0.0,
     example="trunc(-1.5) -> -1.0")
+rint = _row("rint(x)", "The nearest integer, as a float; halves go to even ones.",
+    ieee.rint, lambda out, x: 0.0,
+    example="rint(2.5) -> 2.0")
+heaviside = _row("heaviside(x, at_zero)", "Step function: 0 below 0, 1 above it, and what is said at 0 itself.",
+    lambda x, at_zero: x if x != x else at_zero if x == 0.0 else float(x > 0.0),
+    lambda out, x, at_zero: 0.0, lambda out, x, at_zero: 1.0 * (x == 0.0),
+    chooses=True, lowering=lambda x, at_zero: where(x == 0.0, at_zero, where(x <= x, 1.0 * (x > 0.0), x)),
+    example="heaviside(0.0, 0.5) -> 0.5")
 sign = _row("sign(x)", "-1, 0 or 1.",
     lambda x: float((x > 0.0) - (x < 0.0)) if x == x else x, lambda out, x: 0.0,
     lowering=lambda x: where(x <= x, (x > 0.0) - (x < 0.0), x), example="sign(-3.0) -> -1.0")
@@ -366,6 +414,16 @@ greater = _comparison("greater", operator.gt, ">", "greater(1.0, 2.0) -> 0.0")
 greater_equal = _comparison("greater_equal", operator.ge, ">=", "greater_equal(1.0, 1.0) -> 1.0")
 equal = _comparison("equal", operator.eq, "==", "equal(1.0, 2.0) -> 0.0")
 not_equal = _comparison("not_equal", operator.ne, "!=", "not_equal(1.0, 2.0) -> 1.0")
+
+isnan = _row("isnan(x)", "1.0 for nan, else 0.0.",
+    lambda x: float(x != x), lambda out, x: 0.0,
+    chooses=True, bound=1.0, lowering=lambda x: 1.0 * (x != x), example="isnan(0.0) -> 0.0")
+isinf = _row("isinf(x)", "1.0 for inf and -inf, else 0.0.",
+    lambda x: float(math.isinf(x)), lambda out, x: 0.0,
+    chooses=True, bound=1.0, lowering=lambda x: 1.0 * (abs(x) == math.inf), example="isinf(0.0) -> 0.0")
+isfinite = _row("isfinite(x)", "1.0 for a number, 0.0 for inf, -inf and nan.",
+    lambda x: float(math.isfinite(x)), lambda out, x: 0.0,
+    chooses=True, bound=1.0, lowering=lambda x: 1.0 * (abs(x) < math.inf), example="isfinite(0.0) -> 1.0")
 
 # Operations of any number of operands, each a single node. They are called with sequences.
 
@@ -481,6 +539,132 @@ def _logsumexp(terms: Sequence[Any]) -> Any:
         largest = where(term > largest, term, largest)
     shift = where(abs(largest) < math.inf, largest, 0.0)
     return shift + log(_sum_pairwise([exp(term - shift) for term in terms]))
+
+
+def _logaddexp(x: Any, y: Any) -> Any:
+    return maximum(x, y) + log1p(exp(-abs(_difference(x, y))))
+
+
+def _logaddexp2(x: Any, y: Any) -> Any:
+    return maximum(x, y) + log1p(exp2(-abs(_difference(x, y)))) / math.log(2.0)
+
+
+def _difference(x: Any, y: Any) -> Any:
+    """Give x - y, and 0 for equal infinities."""
+    return where(x == y, 0.0, x - y)
+
+
+def _share(x: Any, y: Any, scale: float = 1.0) -> Any:
+    """Give the part that x has in e**x + e**y, or in powers of another base; none where all is 0."""
+    return where((x == -math.inf) * (y == -math.inf), 0.0, sigmoid(scale * _difference(x, y)))
+
+
+def _xlogy(x: Any, y: Any) -> Any:
+    return where((x == 0.0) * (y == y), 0.0, x * log(y))
+
+
+def _sinc(x: Any) -> Any:
+    z = math.pi * where(x == 0.0, 1.0, x)
+    return where(x == 0.0, 1.0, sin(z) / z)
+
+
+def _sinc_slope(out: Any, x: Any) -> Any:
+    """Give (cos(pi x) - sinc(x)) / x; near 0, where that cancels, the sum of 2k (-1)**k z**(2k-1) / (2k+1)!."""
+    z = math.pi * x
+    near = where(abs(z) < 1.0, z, 0.0)
+    series = _polynomial([2.0 * k * (-1.0) ** k / math.factorial(2 * k + 1) for k in range(9, 0, -1)], near * near)
+    return where(abs(z) < 1.0, math.pi * near * series, (cos(z) - out) / where(x == 0.0, 1.0, x))
+
+
+def _polynomial(coefficients: Sequence[float], x: Any) -> Any:
+    """Evaluate a polynomial by Horner's rule; the highest power comes first."""
+    total: Any = coefficients[0]
+    for coefficient in coefficients[1:]:
+        total = total * x + coefficient
+    return total
+
+
+def _erfinv(y: Any) -> Any:
+    """Start from Winitzki's approximation, and improve it by Halley's method, four times."""
+    size = abs(y)
+    inside = where(size < 1.0, size, 0.5)
+    a = 0.147
+    logarithm = log1p(-inside * inside)
+    b = 2.0 / (math.pi * a) + 0.5 * logarithm
+    x = sqrt(sqrt(b * b - logarithm / a) - b)
+    for _ in range(4):  # the error by erfc where erf is near 1
+        error = where(inside < 0.5, erf(x) - inside, (1.0 - inside) - erfc(x))
+        step = error * exp(x * x) * (0.5 * math.sqrt(math.pi))
+        x = x - step / (1.0 + x * step)
+    known = where(size == 1.0, math.inf, where(size <= 1.0, x, math.nan))
+    return where(y == 0.0, y, copysign(known, y))
+
+
+_NORMAL = [(-1.0) ** k * math.prod(range(1, 2 * k, 2)) for k in range(11, -1, -1)]
+
+
+def _mills(x: Any) -> Any:
+    """Give 1 - 1/x**2 + 3/x**4 - 15/x**6 ...: the tail of the normal distribution at x < -20, times -x / density."""
+    return _polynomial(_NORMAL, 1.0 / (x * x))
+
+
+def _log_ndtr(x: Any) -> Any:
+    far = where(x < -20.0, x, -20.0)
+    tail = -0.5 * far * far - log(-far * math.sqrt(2.0 * math.pi)) + log(_mills(far))
+    near = where(x > 0.0, log1p(-0.5 * erfc(x * math.sqrt(0.5))), log(0.5 * erfc(-x * math.sqrt(0.5))))
+    return where(x < -20.0, tail, near)
+
+
+def _log_ndtr_slope(out: Any, x: Any) -> Any:
+    far = where(x < -20.0, x, -20.0)
+    near = exp(-0.5 * x * x - where(x < -20.0, 0.0, out)) / math.sqrt(2.0 * math.pi)
+    return where(x < -20.0, -far / _mills(far), near)
+
+
+_BERNOULLI = [  # B2, B4, B6 ...
+    float(Fraction(number))
+    for number in "1/6 -1/30 1/42 -1/30 5/66 -691/2730 7/6 -3617/510 43867/798 -174611/330".split()
+]
+
+
+def _digamma(x: Any) -> Any:
+    """Reflect to x >= 1/2, shift to x >= 10, and there sum the asymptotic series."""
+    z = where(x < 0.5, 1.0 - x, x)
+    below: Any = 0.0
+    for _ in range(10):
+        is_small = z < 10.0
+        below = below + where(is_small, 1.0 / z, 0.0)
+        z = where(is_small, z + 1.0, z)
+    series = _polynomial([b / (2 * k + 2) for k, b in reversed(list(enumerate(_BERNOULLI)))], 1.0 / (z * z))
+    right = log(z) - 0.5 / z - series / (z * z) - below
+    reflected = right - div(math.pi, tan(math.pi * (x - floor(x + 0.5))))
+    return where((x < 0.0) * (x == floor(x)), math.nan, where(x < 0.5, reflected, right))
+
+
+def _polygamma(n: Any, x: Any) -> Any:
+    """Give (-1)**(n+1) n! zeta(n + 1, x): ten terms, then Euler and Maclaurin's formula; reflected for x < 0."""
+    s = n + 1.0
+    z = where(x < 0.0, 1.0 - x, abs(x))
+    total: Any = 0.0
+    for k in range(10):
+        total = total + pow(z + float(k), -s)
+    a = z + 10.0
+    power = pow(a, -s)
+    total = total + power * (a / where(n == 0.0, 1.0, n) + 0.5)
+    factor = power * s / a
+    for k, b in enumerate(_BERNOULLI):
+        total = total + factor * (b / float(math.factorial(2 * k + 2)))
+        factor = factor * ((s + (2 * k + 1)) * (s + (2 * k + 2)) / (a * a))
+    sign_of = where(floor(0.5 * n) * 2.0 == n, -1.0, 1.0)
+    right = sign_of * gamma(s) * total
+    angle = math.pi * (x - floor(x + 0.5))
+    c, d = cos(angle), sin(angle)
+    slope = where(n == 1.0, div(-(math.pi**2), d * d), math.nan)
+    slope = where(n == 2.0, div(2.0 * math.pi**3 * c, d * d * d), slope)
+    slope = where(n == 3.0, div(-2.0 * math.pi**4 * (1.0 + 2.0 * c * c), d * d * d * d), slope)
+    value = where(x < 0.0, -sign_of * right - slope, right)
+    whole = (n >= 0.0) * (n == floor(n))
+    return where(n == 0.0, digamma(x), where(whole, where(x == math.inf, 0.0, value), math.nan))
 
 
 def _mod(x: Any, y: Any) -> Any:

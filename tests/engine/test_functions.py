@@ -11,9 +11,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpmath import mp
 from scipy import special
 
-from autograd_mini import Value, dist, dot, exp, fsum, log, logsumexp, prod, softmax, sum, sumprod
+from autograd_mini import (
+    Value,
+    dist,
+    dot,
+    exp,
+    fsum,
+    grad,
+    jit,
+    log,
+    log_softmax,
+    logsumexp,
+    prod,
+    sigmoid,
+    softmax,
+    sum,
+    sumprod,
+    value_and_grad,
+)
 from autograd_mini.transforms.check_grads import central_differences
 
 inf, nan = math.inf, math.nan
@@ -326,3 +344,56 @@ def test_functions_compose() -> None:
     (x[0] - log(exp(x[0]) + exp(x[1]))).backward()
     by_hand = [leaf.grad for leaf in x]
     assert gradient(lambda v: log(softmax(v)[0]), [0.5, 1.5]) == pytest.approx(by_hand, rel=1e-14)
+
+
+@pytest.mark.parametrize("compiled", [lambda f: f, jit], ids=["eager", "jit"])
+def test_softmax_loses_no_digits_however_large_the_logits(compiled: Any) -> None:
+    assert sum(compiled(softmax)([1e8, 1e8])) == 1.0
+    assert compiled(softmax)([1e16, 1e16]) == compiled(grad(logsumexp))([1e16, 1e16]) == [0.5, 0.5]
+    exact = [float(mp.exp(-k) / (1 + mp.exp(-1) + mp.exp(-2))) for k in range(3)]
+    assert compiled(softmax)([1e5, 1e5 - 1.0, 1e5 - 2.0]) == pytest.approx(exact, rel=1e-15)
+    assert compiled(log_softmax)([1e16, 1e16]) == pytest.approx([-math.log(2.0)] * 2, rel=1e-15)
+    assert compiled(log_softmax)([1000.0, 0.0, -math.inf]) == [0.0, -1000.0, -math.inf]
+    slopes = compiled(grad(lambda z: log_softmax(z)[0]))([2.0, 1.0, -math.inf])
+    assert slopes == pytest.approx([1.0 / (1.0 + math.e), -1.0 / (1.0 + math.e), 0.0], rel=1e-14)
+
+
+@pytest.mark.parametrize("compiled", [lambda f: f, jit], ids=["eager", "jit"])
+def test_a_hidden_markov_model_in_logarithms_with_impossible_transitions(compiled: Any) -> None:
+    """Values by forward probabilities with 50 digits, gradient by its differences."""
+    observations = [0.1, 0.2, 1.1, 1.9, 2.2]
+
+    def likelihood(th: Any) -> Any:
+        p = sigmoid(th[0])
+        stay, move, never = log(p), log(1.0 - p), -math.inf
+        transitions = [[stay, move, never], [never, stay, move], [never, never, 0.0]]
+        forward = [-0.5 * (observations[0] - th[1]) ** 2, never, never]
+        for o in observations[1:]:
+            forward = [
+                logsumexp([forward[i] + transitions[i][j] for i in range(3)]) - 0.5 * (o - th[1 + j]) ** 2
+                for j in range(3)
+            ]
+        return logsumexp(forward)
+
+    value, slopes = compiled(value_and_grad(likelihood))([1.0, 0.0, 1.0, 2.0])
+
+    def exact(th: list[Any]) -> Any:
+        p = 1 / (1 + mp.exp(-th[0]))
+        matrix = [[p, 1 - p, 0], [0, p, 1 - p], [0, 0, 1]]
+        forward = [mp.exp(-((mp.mpf(observations[0]) - th[1]) ** 2) / 2), 0, 0]
+        for o in observations[1:]:
+            forward = [
+                mp.fsum(forward[i] * matrix[i][j] for i in range(3)) * mp.exp(-((mp.mpf(o) - th[1 + j]) ** 2) / 2)
+                for j in range(3)
+            ]
+        return mp.log(mp.fsum(forward))
+
+    with mp.workdps(50):
+        point = [mp.mpf(x) for x in (1, 0, 1, 2)]
+        assert value == pytest.approx(float(exact(point)), rel=1e-13)
+        wanted = [float(mp.diff(lambda x, i=i: exact([*point[:i], x, *point[i + 1 :]]), point[i])) for i in range(4)]
+    assert slopes == pytest.approx(wanted, rel=1e-12)
+    assert value == pytest.approx(-1.3479, abs=1e-4)
+    assert slopes == pytest.approx(
+        [-0.7586568521378229, 0.4426175095493896, 0.5498046147875411, -0.0279213132327986], rel=1e-12
+    )

@@ -149,6 +149,10 @@ def _remainder_operands(rng: Random) -> tuple[float, float]:
     return y * (rng.randint(-50, 50) + rng.choice((0.2, 0.7))), y
 
 
+def _near_integer(rng: Random) -> float:
+    return rng.randint(-50, 50) + rng.uniform(-0.4, 0.4)
+
+
 def _clip_operands(rng: Random) -> tuple[float, float, float]:
     """Give x, low and high, x being on any side of low < high."""
     low, middle, high = sorted(rng.uniform(-100.0, 100.0) for _ in range(3))
@@ -194,6 +198,11 @@ def _angle_derivatives(y: float, x: float) -> tuple[None, float, float]:
 
 def _squares_overflow(*xs: float) -> bool:
     return all(map(math.isfinite, xs)) and any(xs) and not 1e-140 < max(map(abs, xs)) < 1e150
+
+
+_POLES = [(x,) for x in (0.0, -0.0, -1.0, -2.0, 1.0, 2.0, 0.5, -0.5, 1e4, 1e300, math.inf, math.nan)]
+# Zeros of sinc, and of its first two derivatives: it has some within 1/2 of everywhere.
+_SINC_CHANGES = tuple(0.5 * k for k in range(-11, 12))
 
 
 REFERENCES: dict[str, Reference] = {
@@ -394,6 +403,61 @@ REFERENCES: dict[str, Reference] = {
         edges=TWO,
     ),
     # Comparisons.
+    "rint": Reference(mp.nint, _each(_near_integer), lambda x: torch.round(x), edges=ONE),
+    "heaviside": Reference(lambda x, at_zero: mp.mpf(x > 0), _TWO_REALS, edges=TWO),
+    "isnan": Reference(lambda x: mp.mpf(0), _ONE_REAL, lambda x: torch.isnan(x).double(), edges=ONE),
+    "isinf": Reference(lambda x: mp.mpf(0), _ONE_REAL, lambda x: torch.isinf(x).double(), edges=ONE),
+    "isfinite": Reference(lambda x: mp.mpf(1), _ONE_REAL, lambda x: torch.isfinite(x).double(), edges=ONE),
+    # Special functions. A second derivative cancels where a function is nearly linear, or nearly a parabola.
+    "gamma": Reference(mp.gamma, _each(_between(0.01, 30.0)), edges=ONE, sign_changes=(1.4616,)),
+    "lgamma": Reference(
+        mp.loggamma,
+        _each(_between(0.01, 60.0)),
+        lambda x: torch.lgamma(x),
+        edges=_POLES,
+        sign_changes=(1.0, 1.4616, 2.0),
+    ),
+    "digamma": Reference(mp.digamma, _each(_between(0.01, 60.0)), edges=_POLES, sign_changes=(1.4616,)),
+    "polygamma": Reference(
+        lambda n, x: mp.psi(int(mp.nint(n)), x),
+        lambda rng: (float(rng.randint(0, 4)), rng.uniform(0.05, 40.0)),
+        edges=TWO,
+    ),
+    "erfinv": Reference(mp.erfinv, _each(_inside_one), lambda x: torch.erfinv(x), edges=ONE),
+    "xlogy": Reference(
+        lambda x, y: x * mp.log(y),
+        _each(_ANY, _positive(-60, 60)),
+        lambda x, y: torch.xlogy(x, y),
+        edges=TWO,
+        deviations=(
+            Deviation(
+                "what is 0 whatever y is has no slope in y: PyTorch's is 0 / 0",
+                lambda x, y: x == 0.0 and y == 0.0,
+                lambda x, y: (0.0, 0.0, 0.0),
+            ),
+        ),
+    ),
+    "logaddexp": Reference(
+        lambda x, y: mp.log(mp.exp(x) + mp.exp(y)),
+        _each(_between(-50.0, 50.0), _between(-50.0, 50.0)),
+        lambda x, y: torch.logaddexp(x, y),
+        edges=TWO,
+        deviations=(
+            Deviation(
+                "equal infinities share as other equal numbers do, and nothing is shared by -inf: PyTorch has nan",
+                lambda x, y: x == y and math.isinf(x),
+                lambda x, y: (x, 0.5, 0.5) if x > 0.0 else (x, 0.0, 0.0),
+            ),
+        ),
+    ),
+    "logaddexp2": Reference(
+        lambda x, y: mp.log(2**x + 2**y, 2), _each(_between(-50.0, 50.0), _between(-50.0, 50.0)), edges=TWO
+    ),
+    "sinc": Reference(mp.sincpi, _each(_between(-5.0, 5.0)), edges=ONE, sign_changes=_SINC_CHANGES),
+    "log_sigmoid": Reference(
+        lambda x: -mp.log1p(mp.exp(-x)), _ACTIVATION, lambda x: functional.logsigmoid(x), edges=ONE
+    ),
+    "log_ndtr": Reference(lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2), _each(_between(-4.0, 8.0)), edges=ONE),
     "less": Reference(lambda x, y: mp.mpf(x < y), _TWO_REALS, lambda x, y: (x < y).double(), edges=TWO),
     "equal": Reference(lambda x, y: mp.mpf(x == y), _TWO_REALS, lambda x, y: (x == y).double(), edges=TWO),
     "not_equal": Reference(lambda x, y: mp.mpf(x != y), _TWO_REALS, lambda x, y: (x != y).double(), edges=TWO),

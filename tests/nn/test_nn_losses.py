@@ -1,11 +1,12 @@
 """Losses: against their formulas, against PyTorch in training, at their edges, and what they refuse."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd_mini import Value, check_grads, sigmoid, softmax
+from autograd_mini import Value, check_grads, jit, sigmoid, softmax, value_and_grad
 from nn import (
     LOSSES,
     MLP,
@@ -281,3 +282,16 @@ def test_bad_predictions_and_targets_are_refused(loss, predictions, targets, err
 def test_a_bad_l2_strength_is_refused(strength, error):
     with pytest.raises(error, match="strength must be"):
         l2([Value(1.0)], strength)
+
+
+@pytest.mark.parametrize("compiled", [lambda f: f, jit], ids=["eager", "jit"])
+@pytest.mark.parametrize("target", [0, [1.0, 0.0]])
+def test_cross_entropy_of_huge_logits_loses_no_digits(compiled: Any, target: Any) -> None:
+    both = compiled(value_and_grad(lambda z: cross_entropy_from_logits([z], [target])))
+    assert both([1e16, 1e16]) == (pytest.approx(math.log(2.0), rel=1e-15), [-0.5, 0.5])
+    value, slopes = both([3.0, -math.inf])
+    assert (value, slopes) == (0.0, [0.0, 0.0])
+
+
+def test_cross_entropy_takes_this_package_s_softmax() -> None:
+    assert cross_entropy([softmax([1e11, 1e11])], [0]) == pytest.approx(math.log(2.0), rel=1e-15)
