@@ -205,7 +205,7 @@ class _Flows:
         self._reached[place] = True
 
     def differentiate(self, node: cython.Py_ssize_t, wanted: list[bool]) -> None:
-        """Apply an operation's rules to its node; None for an operand that no derivative is wanted of."""
+        """Apply an operation's rules to its node."""
         out = self.numbers[node]
         operands: list[Any] = [self.numbers[place] for place in self.operands[node]]
         operation: Operation = out.op
@@ -213,12 +213,8 @@ class _Flows:
             check_current(out)
         if operation is _MUL:  # called so often that the way through Python would cost
             self.local = [operands[1], operands[0]]
-        elif operation.is_variadic:
-            self.local = list(operation.local_derivatives(out, operands))
         else:
-            self.local = [
-                rule(out, *operands) if is_wanted else None for rule, is_wanted in zip(operation.rules, wanted)
-            ]
+            self.local = list(operation.local_derivatives(out, operands, wanted))
         self.chooses = operation.chooses
 
     def add(self, source: cython.Py_ssize_t, target: cython.Py_ssize_t, local: Any) -> None:
@@ -287,6 +283,8 @@ def check_current(node: Value) -> None:
 def is_current(operation: Operation, node: Value) -> bool:
     """Say whether data and local derivatives of a node are those of its operation on its operands, bit by bit."""
     numbers = [operand.data for operand in node.operands]
-    data, slopes = evaluate(operation, numbers)
-    pairs = [(node.data, data), *zip(node.local_derivatives, slopes)]
+    wanted = [operand.requires_grad for operand in node.operands]
+    data, slopes = evaluate(operation, numbers, wanted)
+    compared = zip(node.local_derivatives, slopes, wanted)
+    pairs = [(node.data, data), *[(then, now) for then, now, is_wanted in compared if is_wanted]]
     return all(then == now or (then != then and now != now) for then, now in pairs)

@@ -110,8 +110,11 @@ class Operation:
         if gather is not None:
             self.__signature__ = inspect.signature(gather)
 
-    def local_derivatives(self, out: Any, operands: Sequence[Any]) -> Sequence[Any]:
-        """Give the local derivative for each operand, as the rules say, in the operands' own kind."""
+    def local_derivatives(self, out: Any, operands: Sequence[Any], wanted: Sequence[bool] = ()) -> Sequence[Any]:
+        """Give the local derivative for each operand, as the rules say, in the operands' own kind.
+
+        Where only some are wanted, the others are 0, if they have rules of their own.
+        """
         if self.is_variadic:
             derivatives = list(self.rules[0](out, *operands))
             if len(derivatives) != len(operands):
@@ -119,7 +122,9 @@ class Operation:
                     f"the rule of {self.name} gave {len(derivatives)} derivatives for {len(operands)} operands"
                 )
             return derivatives
-        return [rule(out, *operands) for rule in self.rules]
+        if not wanted:
+            return [rule(out, *operands) for rule in self.rules]
+        return [rule(out, *operands) if is_wanted else 0.0 for rule, is_wanted in zip(self.rules, wanted)]
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if self.gather is not None:

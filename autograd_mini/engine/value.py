@@ -403,14 +403,14 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
         other: Any = _outside_graph(operation, operands, data)
         if other is not None:
             return other
-    local: list[float] = _local_derivatives(operation, data, xs)
-    return make_node(operation, operands, data, local)
+    wanted = [origin_of(operand) is not CONSTANT for operand in operands]
+    return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
 
 
-def evaluate(operation: Operation, xs: list[float]) -> tuple[float, list[float]]:
-    """Compute an operation and its local derivatives."""
+def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
+    """Compute an operation, and its local derivatives as far as they are wanted."""
     data = _computed(operation, xs)
-    return data, _local_derivatives(operation, data, xs)
+    return data, _local_derivatives(operation, data, xs, wanted)
 
 
 def _computed(operation: Operation, xs: list[Any]) -> float:
@@ -447,15 +447,15 @@ def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
     return node
 
 
-def _local_derivatives(operation: Operation, out: float, xs: list[float]) -> list[float]:
-    """Apply an operation's rules to floats; where floats raise and Values do not, to Values."""
+def _local_derivatives(operation: Operation, out: float, xs: list[float], wanted: Sequence[bool]) -> list[float]:
+    """Apply an operation's rules to floats; where floats raise and Values do not, to Values. Give 0 for constants."""
     try:
-        local = operation.local_derivatives(out, xs)
+        local = operation.local_derivatives(out, xs, wanted)
         if any(type(derivative) is complex for derivative in local):  # a power of a negative float
             raise ArithmeticError
     except ArithmeticError:
         with modes.no_grad(), modes.unchecked():
-            local = operation.local_derivatives(constant(out), [constant(x) for x in xs])
+            local = operation.local_derivatives(constant(out), [constant(x) for x in xs], wanted)
     role = f"a derivative of {operation.name}"
     return [p if type(p) is float else p.data if type(p) is Value else as_float(p, role) for p in local]
 
