@@ -28,11 +28,6 @@ def test_parameters_are_found_in_attributes_lists_dicts_and_parts():
     assert names == ["scale", "table.rows.0.0", "table.rows.0.1", "table.rows.1.0", "part.w.0", "part.b"]
 
 
-def test_a_shared_parameter_is_listed_once():
-    tangle = Tangle()
-    assert tangle.parameters().count(tangle.scale) == 1
-
-
 def test_named_parameters_are_the_parameters_in_order():
     model = MLP(2, [3, 1])
     assert [p for _, p in model.named_parameters()] == model.parameters()
@@ -78,12 +73,6 @@ def test_state_dict_is_a_copy():
     layer = Layer(1, 1, init="zeros")
     layer.state_dict()["weight"][0, 0] = 5.0
     assert layer.weight[0, 0] == 0.0
-
-
-def test_loading_a_state_makes_the_same_model():
-    model, other = MLP(2, [3, 1]), MLP(2, [3, 1])
-    other.load_state_dict(model.state_dict())
-    assert [p.data for p in other.parameters()] == [p.data for p in model.parameters()]
 
 
 @pytest.mark.parametrize(
