@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Value
+from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
 from nn.checks import finite_array
 
@@ -59,7 +60,7 @@ class Module:
         >>> [name for name, _ in Layer(2, 1).named_parameters()]
         ['neurons.0.w.0', 'neurons.0.w.1', 'neurons.0.b']
         """
-        return _walk(self, "", set())
+        return _walk(self, "", _given_to(self), set())
 
     def weights(self) -> list[Value]:
         """List the parameters that L2 regularization holds small: all that are not called `b` or `bias`.
@@ -132,7 +133,8 @@ class Module:
         So a model becomes a function of its parameters, which `grad` or `hessian` can transform:
         `lambda values: loss(model.with_parameters(values))`.
 
-        The values are in the order of `parameters()`. The copy shares nothing with this module that one could change.
+        The values are in the order of `parameters()`, and are the parameters of the copy; numbers become Values. The
+        copy shares nothing with this module that one could change.
 
         Examples
         --------
@@ -143,45 +145,67 @@ class Module:
         parameters = self.parameters()
         if len(values) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
-        # deepcopy's memo maps the identity of an object to its copy
-        return copy.deepcopy(self, {id(parameter): value for parameter, value in zip(parameters, values)})
+        return copy_with(self, parameters, [Value(value) if isinstance(value, Real) else value for value in values])
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         """Give the parameters as arrays of Values, under the names of `state_dict`."""
-        for name, part in vars(self).items():
-            yield from _arrays_in(part, prefix + name)
+        for name, part in parts_of(self):
+            yield from _arrays_in(part, prefix + name, _given_to(self))
+
+
+M = TypeVar("M", bound=Module)
+
+
+def copy_with(module: M, parameters: Sequence[Value], values: Sequence[Any], shared: Iterable[Any] = ()) -> M:
+    """Copy a module with values in the place of parameters; the copy shares some objects with the module."""
+    memo: dict[int, Any] = {id(part): part for part in shared}  # from the identity of an object to its copy
+    memo |= {id(parameter): value for parameter, value in zip(parameters, values)}
+    copied = copy.deepcopy(module, memo)
+    for part in memo.values():
+        if isinstance(part, Module):
+            vars(part)["_given"] = values
+    return copied
+
+
+def _given_to(module: Module) -> frozenset[int]:
+    """Identify the values of `with_parameters`: they are parameters, although they may be results, or traced."""
+    return frozenset(map(id, vars(module).get("_given", ())))
 
 
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
-        return list(vars(thing).items())
+        return [(name, part) for name, part in vars(thing).items() if name != "_given"]
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
 
 
-def is_parameter(thing: Any) -> bool:
+def is_parameter(thing: Any, given: frozenset[int] = frozenset()) -> bool:
     """Tell a parameter from a result or a constant that a module keeps."""
-    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
+    if not isinstance(thing, Scalar):
+        return False
+    return id(thing) in given or (isinstance(thing, Value) and thing.is_leaf and thing.requires_grad)
 
 
-def _walk(thing: Any, path: str, seen: set[Value]) -> Iterator[tuple[str, Value]]:
-    if is_parameter(thing) and thing not in seen:
-        seen.add(thing)
+def _walk(thing: Any, path: str, given: frozenset[int], seen: set[int]) -> Iterator[tuple[str, Value]]:
+    if is_parameter(thing, given) and id(thing) not in seen:
+        seen.add(id(thing))
         yield path, thing
     for name, part in parts_of(thing):
-        yield from _walk(part, f"{path}.{name}" if path else str(name), seen)
+        yield from _walk(part, f"{path}.{name}" if path else str(name), given, seen)
 
 
-def _arrays_in(thing: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
+def _arrays_in(thing: Any, path: str, given: frozenset[int]) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(thing, Module):
         yield from thing._arrays(path + ".")
-    elif is_parameter(thing) or (isinstance(thing, (list, tuple)) and thing and all(map(is_parameter, thing))):
+    elif is_parameter(thing, given) or (
+        isinstance(thing, (list, tuple)) and thing and all(is_parameter(entry, given) for entry in thing)
+    ):
         yield path, np.array(thing, dtype=object)
     else:
         for name, part in parts_of(thing):
-            yield from _arrays_in(part, f"{path}.{name}")
+            yield from _arrays_in(part, f"{path}.{name}", given)
 
 
 def read_numbers(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ They know nothing of optimizers. Both kinds give the same numbers.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from autograd_mini import Value, jit, no_grad, operation, value_and_grad
 from autograd_mini.engine.checks import describe
 from nn.checks import as_numbers, is_row
 from nn.losses import Loss, l2
-from nn.module import Module, is_parameter
+from nn.module import Module, copy_with, is_parameter
 from nn.train.contract import all_parts, check_same, foreign_part
 from nn.train.data import Array, Examples, constants
 
@@ -186,11 +185,11 @@ def outputs_along_graph(model: Module, X: Array) -> list[Any]:
 
 
 def parameters_of(model: Module) -> list[Value]:
-    """List the parameters that are Values; after `with_parameters` there may be numbers among them."""
+    """List the parameters that can be trained; a copy by `with_parameters` may have results among its parameters."""
     return [parameter for parameter in model.parameters() if is_parameter(parameter)]
 
 
 def _with_parameters(model: Module, values: Any) -> Module:
     """Copy the model with traced numbers in the place of its parameters; it shares all other Values."""
-    memo: dict[int, Any] = {id(part): part for part in all_parts(model) if isinstance(part, Value)}
-    return copy.deepcopy(model, memo | {id(old): new for old, new in zip(parameters_of(model), values)})
+    shared = [part for part in all_parts(model) if isinstance(part, Value)]
+    return copy_with(model, parameters_of(model), values, shared)

@@ -254,6 +254,7 @@ def test_a_bad_batch_is_refused(loss, predictions, targets, error, message):
             "a class index or a row of probabilities, not 'dog'",
         ),
         (hinge, [0.5], [0], ValueError, r"needs targets -1 and 1, but got 0 \(int\); for 0 and 1 give 2\*t - 1"),
+        (hinge, [0.5], [Value(0.0)], ValueError, "needs targets -1 and 1, but got Value"),
     ],
 )
 def test_bad_predictions_and_targets_are_refused(loss, predictions, targets, error, message):

@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from autograd_mini import Value, grad
-from nn import MLP, Layer, Module, Neuron
+from autograd_mini import Value, grad, hessian, jit, value_and_grad
+from nn import MLP, Layer, Module, Neuron, l2
 
 
 class Tangle(Module):
@@ -108,6 +108,37 @@ def test_with_parameters_computes_with_the_given_values_and_leaves_the_module_al
     assert grad(lambda values: model.with_parameters(values)([3.0, 4.0]))([1.0, 2.0, 0.5]) == [3.0, 4.0, 1.0]
     assert [p.data for p in model.parameters()] == before
     assert [p.grad for p in model.parameters()] == [0.0, 0.0, 0.0]
+
+
+class Mixed(Module):
+    """Parameters of its own beside parameters of a part."""
+
+    def __init__(self):
+        self.table, self.part, self.b = {"scales": [Value(3.0), Value(4.0)]}, Neuron(1), Value(2.0)
+
+
+@pytest.mark.parametrize("make", [lambda: MLP(1, [2, 1]), Mixed])
+@pytest.mark.parametrize("compiled", [lambda f: f, jit])
+def test_the_values_given_to_with_parameters_are_parameters_in_every_transform(make, compiled):
+    model = make()
+    is_weight = np.array([not name.endswith("b") for name, _ in model.named_parameters()], dtype=float)
+    values = np.arange(1.0, len(is_weight) + 1.0)
+
+    def penalty(values):  # the sum of the squares of the weights
+        return l2(model.with_parameters([2.0 * value for value in values]).weights(), strength=0.5)
+
+    value, slope = compiled(value_and_grad(penalty))(values)
+    assert value == pytest.approx(np.dot(is_weight, values**2))
+    assert slope == pytest.approx(2.0 * is_weight * values)
+    assert np.array(compiled(hessian(penalty))(values)) == pytest.approx(np.diag(2.0 * is_weight))
+
+
+def test_with_parameters_makes_values_of_numbers():
+    model = MLP(2, [2, 1]).with_parameters(range(9))
+    assert model.layers[0].weight.tolist() == [[0.0, 1.0], [3.0, 4.0]]
+    assert [p.data for p in pickle.loads(pickle.dumps(model)).weights()] == [0.0, 1.0, 3.0, 4.0, 6.0, 7.0]
+    model.load_state_dict(MLP(2, [2, 1], init="zeros").state_dict())
+    assert l2(model.weights(), 1.0).data == 0.0
 
 
 def test_with_parameters_wants_one_value_for_each_parameter():
