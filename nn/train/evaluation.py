@@ -177,7 +177,7 @@ def _measure(function: Metric, outputs: Any, targets: Any) -> float:
 
 
 def _name_of(loss: str | Loss | None) -> str:
-    """Name a loss, by its key in `LOSSES` if it is there."""
+    """Name a loss, by its key in `LOSSES` if it is there; "None" if there is no loss."""
     if loss is None:
         return "None"
     function = loss_function(loss)

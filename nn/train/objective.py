@@ -50,7 +50,7 @@ class GraphObjective:
         for parameter, number in zip(self.parameters, numbers.tolist()):
             parameter.data = number
             parameter.grad = 0.0
-        loss = GraphObjective.node(self, batch)
+        loss = GraphObjective.node(self, batch)  # the graph's, also where a subclass has another
         loss.backward()
         return loss.data, np.array([parameter.grad for parameter in self.parameters])
 
@@ -98,6 +98,7 @@ class CompiledObjective(GraphObjective):
         return super().__call__(numbers, batch) if found is None else found
 
     def node(self, batch: Examples) -> Value:
+        """Compute the loss as one node, whose operands are the parameters."""
         self._batch = batch
         try:
             return self._operation(*self.parameters)  # type: ignore[no-any-return]
