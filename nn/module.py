@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
-from nn.checks import finite_array
+from nn.checks import finite_array, is_traced
 
 
 class Module:
@@ -156,9 +156,12 @@ class Module:
 M = TypeVar("M", bound=Module)
 
 
-def copy_with(module: M, parameters: Sequence[Value], values: Sequence[Any], shared: Iterable[Any] = ()) -> M:
-    """Copy a module with values in the place of parameters; the copy shares some objects with the module."""
-    memo: dict[int, Any] = {id(part): part for part in shared}  # from the identity of an object to its copy
+def copy_with(module: M, parameters: Sequence[Value], values: Iterable[Any]) -> M:
+    """Copy a module with values in the place of parameters; under jit it shares all other Values."""
+    values = list(values)
+    memo: dict[int, Any] = {}  # from the identity of an object to its copy
+    if any(map(is_traced, values)):
+        memo |= {id(part): part for part in all_parts(module) if isinstance(part, Value)}
     memo |= {id(parameter): value for parameter, value in zip(parameters, values)}
     copied = copy.deepcopy(module, memo)
     for part in memo.values():
@@ -179,6 +182,21 @@ def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
+
+
+def all_parts(model: Module) -> list[Any]:
+    """List a model, its parts, their parts and so on."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        part = waiting.pop()
+        found.append(part)
+        if isinstance(part, Value) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
+    return found
 
 
 def is_parameter(thing: Any, given: frozenset[int] = frozenset()) -> bool:

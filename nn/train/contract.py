@@ -15,7 +15,7 @@ from nn.checks import name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss
 from nn.mlp import MLP
-from nn.module import Module, is_parameter, parts_of
+from nn.module import Module, all_parts, is_parameter
 from nn.neuron import Neuron
 
 # How far compiled numbers may be from the graph's: relative to the largest, and absolutely.
@@ -41,21 +41,6 @@ def _is_own_function(function: Any) -> bool:
         options = [*function.args, *function.keywords.values()]
         return _is_own_function(function.func) and all(isinstance(option, Real) for option in options)
     return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
-
-
-def all_parts(model: Module) -> list[Any]:
-    """List a model, its parts, their parts and so on."""
-    found: list[Any] = []
-    seen: set[int] = set()
-    waiting: list[Any] = [model]
-    while waiting:
-        part = waiting.pop()
-        found.append(part)
-        if isinstance(part, Value) or id(part) in seen:
-            continue
-        seen.add(id(part))
-        waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
-    return found
 
 
 class Structure:

@@ -110,14 +110,7 @@ def test_with_parameters_computes_with_the_given_values_and_leaves_the_module_al
     assert [p.grad for p in model.parameters()] == [0.0, 0.0, 0.0]
 
 
-class Mixed(Module):
-    """Parameters of its own beside parameters of a part."""
-
-    def __init__(self):
-        self.table, self.part, self.b = {"scales": [Value(3.0), Value(4.0)]}, Neuron(1), Value(2.0)
-
-
-@pytest.mark.parametrize("make", [lambda: MLP(1, [2, 1]), Mixed])
+@pytest.mark.parametrize("make", [lambda: MLP(1, [2, 1]), Tangle])
 @pytest.mark.parametrize("compiled", [lambda f: f, jit])
 def test_the_values_given_to_with_parameters_are_parameters_in_every_transform(make, compiled):
     model = make()
