@@ -1,7 +1,7 @@
 """One process for one engine: builds the same network from its numbers and times training steps on demand.
 
-The network is DESIGN's workload: 2-16-16-1 with ReLU and hinge loss over 100 points, some 65,000
-operations; every engine runs the same Python code on its own kind of number.
+The workload is micrograd's demo: a 2-16-16-1 network with ReLU and hinge loss over 100 points, about 65,000 operations.
+Every engine runs the same Python code on its own kind of number.
 """
 
 from __future__ import annotations
