@@ -163,7 +163,7 @@ def prepare_micrograd(function: Scalars, point: Array) -> Program:
 
 
 def random_graph(size: int) -> Scalars:
-    """Draw a function of 20 numbers: each node's operands are among the 200 before it; nodes without a reader are summed."""
+    """Draw a function of 20 numbers: operands are among the 200 nodes before; nodes without a reader are summed."""
     generator = random.Random(size)
     kinds = generator.choices(["add", "sub", "mul", "sin", "cos", "tanh"], k=size)
     draws = [(generator.random(), generator.random()) for _ in kinds]

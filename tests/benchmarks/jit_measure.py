@@ -1,9 +1,9 @@
 """Time steps of several engines within one process, in alternation; print tables of ratios.
 
-Everything runs on one processor at a time. The process is pinned to one processor before any engine is imported, so that
-thread pools (XLA's above all) are made for one thread. OpenBLAS, OpenMP, PyTorch and XLA are set to one thread besides.
-All threads move to the next processor in each round, since other programs may keep one processor busy. The fastest of
-many short windows counts.
+Everything runs on one processor at a time. The process is pinned to one processor before any engine is imported, so
+that thread pools (XLA's above all) are made for one thread. OpenBLAS, OpenMP, PyTorch and XLA are set to one thread
+besides. All threads move to the next processor in each round, since other programs may keep one processor busy. The
+fastest of many short windows counts.
 """
 
 from __future__ import annotations
