@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Real
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
-from nn.checks import finite_array, is_traced
+from nn.checks import check_sequence, finite_array, is_traced
 
 
 class Module:
@@ -143,9 +142,9 @@ class Module:
         321.0
         """
         parameters = self.parameters()
-        if len(values) != len(parameters):
+        if len(check_sequence(values, "values")) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
-        return copy_with(self, parameters, [Value(value) if isinstance(value, Real) else value for value in values])
+        return copy_with(self, parameters, [value if isinstance(value, Scalar) else Value(value) for value in values])
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         """Give the parameters as arrays of Values, under the names of `state_dict`."""

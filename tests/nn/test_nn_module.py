@@ -134,9 +134,17 @@ def test_with_parameters_makes_values_of_numbers():
     assert l2(model.weights(), 1.0).data == 0.0
 
 
-def test_with_parameters_wants_one_value_for_each_parameter():
-    with pytest.raises(ValueError, match=r"expected 3 values.*got 2"):
-        Neuron(2).with_parameters([1.0, 2.0])
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ([1.0, 2.0], ValueError, r"expected 3 values.*got 2"),
+        (3.0, TypeError, "values must be a sequence, not 3.0"),
+        ([1.0, 2.0, "3"], TypeError, "not '3'"),
+    ],
+)
+def test_with_parameters_wants_one_value_for_each_parameter(values, error, message):
+    with pytest.raises(error, match=message):
+        Neuron(2).with_parameters(values)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
