@@ -163,7 +163,7 @@ def hinge(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
     for _, t in pairs:
         if is_traced(t):
             conditions.append(_within(t * t, 1.0, 1.0))
-        elif isinstance(t, Real) and t not in (-1, 1):
+        elif isinstance(t, (Value, Real)) and _known(t) not in (-1, 1):
             raise ValueError(f"the hinge loss needs targets -1 and 1, but got {describe(t)}; for 0 and 1 give 2*t - 1")
     return _nan_unless(conditions, sum([relu(1.0 - t * s) for s, t in pairs]) / len(predictions))
 

@@ -106,8 +106,6 @@ class MLP(Module):
 
     def parameters(self) -> list[Value]:
         """List the parameters of one layer after another; a layer that is there twice counts once."""
-        if self._replaced is not None:
-            return super().parameters()
         return list(dict.fromkeys(parameter for layer in self.layers for parameter in layer.parameters()))
 
     def __repr__(self) -> str:

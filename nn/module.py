@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd_mini import Value
+from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
-from nn.checks import finite_array
+from nn.checks import check_sequence, finite_array, is_traced
 
 
 class Module:
@@ -34,9 +34,6 @@ class Module:
     >>> [name for name, _ in line.named_parameters()]
     ['slope', 'intercept']
     """
-
-    # Of a copy with other parameters their names and what stands in their places, be it a float or any Value.
-    _replaced: list[tuple[str, Any]] | None = None
 
     def __call__(self, x: Any) -> Any:
         """Compute the output for one example; a subclass says how."""
@@ -62,7 +59,7 @@ class Module:
         >>> [name for name, _ in Layer(2, 1).named_parameters()]
         ['neurons.0.w.0', 'neurons.0.w.1', 'neurons.0.b']
         """
-        return iter(_walk(self, "", set()) if self._replaced is None else self._replaced)
+        return _walk(self, "", _given_to(self), set())
 
     def weights(self) -> list[Value]:
         """List the parameters that L2 regularization holds small: all that are not called `b` or `bias`.
@@ -135,7 +132,8 @@ class Module:
         So a model becomes a function of its parameters, which `grad` or `hessian` can transform:
         `lambda values: loss(model.with_parameters(values))`.
 
-        The values are in the order of `parameters()`. The copy shares nothing with this module that one could change.
+        The values are in the order of `parameters()`, and are the parameters of the copy; numbers become Values. The
+        copy shares nothing with this module that one could change.
 
         Examples
         --------
@@ -144,59 +142,87 @@ class Module:
         321.0
         """
         parameters = self.parameters()
-        if len(values) != len(parameters):
+        if len(check_sequence(values, "values")) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
-        # deepcopy's memo maps the identity of an object to its copy
-        memo: dict[int, Any] = {id(parameter): value for parameter, value in zip(parameters, values)}
-        copied = copy.deepcopy(self, memo)
-        for module in _modules(self):
-            memo[id(module)]._replaced = [(name, memo[id(p)]) for name, p in module.named_parameters()]
-        return copied
+        return copy_with(self, parameters, [value if isinstance(value, Scalar) else Value(value) for value in values])
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         """Give the parameters as arrays of Values, under the names of `state_dict`."""
         for name, part in parts_of(self):
-            yield from _arrays_in(part, prefix + name)
+            yield from _arrays_in(part, prefix + name, _given_to(self))
+
+
+M = TypeVar("M", bound=Module)
+
+
+def copy_with(module: M, parameters: Sequence[Value], values: Iterable[Any]) -> M:
+    """Copy a module with values in the place of parameters; under jit it shares all other Values."""
+    values = list(values)
+    memo: dict[int, Any] = {}  # from the identity of an object to its copy
+    if any(map(is_traced, values)):
+        memo |= {id(part): part for part in all_parts(module) if isinstance(part, Value)}
+    memo |= {id(parameter): value for parameter, value in zip(parameters, values)}
+    copied = copy.deepcopy(module, memo)
+    for part in memo.values():
+        if isinstance(part, Module):
+            vars(part)["_given"] = values
+    return copied
+
+
+def _given_to(module: Module) -> frozenset[int]:
+    """Identify the values of `with_parameters`: they are parameters, although they may be results, or traced."""
+    return frozenset(map(id, vars(module).get("_given", ())))
 
 
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
-        return [(name, part) for name, part in vars(thing).items() if name != "_replaced"]
+        return [(name, part) for name, part in vars(thing).items() if name != "_given"]
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
 
 
-def _modules(thing: Any) -> Iterator[Module]:
-    """Go through a module and the modules in it."""
-    if isinstance(thing, Module):
-        yield thing
-    for _, part in parts_of(thing):
-        yield from _modules(part)
+def all_parts(model: Module) -> list[Any]:
+    """List a model, its parts, their parts and so on."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        part = waiting.pop()
+        found.append(part)
+        if isinstance(part, Value) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
+    return found
 
 
-def is_parameter(thing: Any) -> bool:
+def is_parameter(thing: Any, given: frozenset[int] = frozenset()) -> bool:
     """Tell a parameter from a result or a constant that a module keeps."""
-    return isinstance(thing, Value) and thing.is_leaf and thing.requires_grad
+    if not isinstance(thing, Scalar):
+        return False
+    return id(thing) in given or (isinstance(thing, Value) and thing.is_leaf and thing.requires_grad)
 
 
-def _walk(thing: Any, path: str, seen: set[Value]) -> Iterator[tuple[str, Value]]:
-    if is_parameter(thing) and thing not in seen:
-        seen.add(thing)
+def _walk(thing: Any, path: str, given: frozenset[int], seen: set[int]) -> Iterator[tuple[str, Value]]:
+    if is_parameter(thing, given) and id(thing) not in seen:
+        seen.add(id(thing))
         yield path, thing
     for name, part in parts_of(thing):
-        yield from _walk(part, f"{path}.{name}" if path else str(name), seen)
+        yield from _walk(part, f"{path}.{name}" if path else str(name), given, seen)
 
 
-def _arrays_in(thing: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
+def _arrays_in(thing: Any, path: str, given: frozenset[int]) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(thing, Module):
         yield from thing._arrays(path + ".")
-    elif is_parameter(thing) or (isinstance(thing, (list, tuple)) and thing and all(map(is_parameter, thing))):
+    elif is_parameter(thing, given) or (
+        isinstance(thing, (list, tuple)) and thing and all(is_parameter(entry, given) for entry in thing)
+    ):
         yield path, np.array(thing, dtype=object)
     else:
         for name, part in parts_of(thing):
-            yield from _arrays_in(part, f"{path}.{name}")
+            yield from _arrays_in(part, f"{path}.{name}", given)
 
 
 def read_numbers(values: NDArray[Any]) -> NDArray[np.float64]:

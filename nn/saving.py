@@ -69,7 +69,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     arrays = {name: finite_array(array, name) for name, array in _named_arrays(model).items()}
     if not arrays:
         raise ValueError(f"this {type(model).__name__} has no parameters to save")
-    architecture = {"version": _VERSION, "model": type(model).__name__, "activations": _activations(model)}
+    architecture = {"version": _VERSION, "model": type(model).__name__, "activations": _describe_activations(model)}
     write_file(Path(path), safetensors.numpy.save(arrays, {_METADATA: json.dumps(architecture)}))
 
 
@@ -199,7 +199,7 @@ def _assign(model: Module, arrays: Arrays, architecture: Mapping[str, Any] | Non
     if _outline(found) != _outline(wanted):
         raise ValueError(f"the file holds {_outline(found)}, but the model has {_outline(wanted)}")
     theirs = None if architecture is None else architecture["activations"]
-    for i, (our, their) in enumerate(zip(_activations(model) or [], theirs or [])):
+    for i, (our, their) in enumerate(zip(_describe_activations(model) or [], theirs or [])):
         if our != their:
             raise ValueError(f"layer {i} was saved with the activation {their!r}, but the model has {our!r}")
     for layer, (weight, bias) in zip(layers, found):
@@ -224,7 +224,7 @@ def _rebuild(arrays: Arrays, architecture: Mapping[str, Any] | None) -> Module:
     layers = []
     for (weight, bias), described in zip(tensors, activations):
         nout, nin = weight.shape
-        layer = Layer(nin, nout, activation=_described(described), bias=bias is not None, init="zeros")
+        layer = Layer(nin, nout, activation=_activation_from(described), bias=bias is not None, init="zeros")
         layers.append(_fill(layer, weight, bias))
     match kind, MLP.from_layers(layers), layers:
         case "MLP", network, _:
@@ -246,12 +246,12 @@ def _fill(layer: Layer, weight: NDArray[np.float64], bias: NDArray[np.float64] |
 # Activations and their descriptions.
 
 
-def _activations(model: Module) -> list[Any] | None:
+def _describe_activations(model: Module) -> list[Any] | None:
     """Describe each layer's activation; give None where `load` could not make the same model of the descriptions."""
     if not _is_sequential(model):
         return None
     layers = layers_of(model)
-    described = [_description(layer.activation) for layer in layers]
+    described = [_describe_activation(layer.activation) for layer in layers]
     shared = len(model.parameters()) < sum(array.size for array in _named_arrays(model).values())
     uniform = all(
         neuron.activation is (identity if layer.activation is softmax else layer.activation)
@@ -261,7 +261,7 @@ def _activations(model: Module) -> list[Any] | None:
     return None if None in described or shared or not uniform else described
 
 
-def _description(activation: Activation) -> Any:
+def _describe_activation(activation: Activation) -> Any:
     """Describe an activation: its name, or name and parameters; None without a name."""
     function, parameters = activation, {}
     if isinstance(activation, partial) and not activation.args:
@@ -273,7 +273,7 @@ def _description(activation: Activation) -> Any:
     return [name, parameters] if parameters else name
 
 
-def _described(description: Any) -> Activation:
+def _activation_from(description: Any) -> Activation:
     """Find the activation that a file describes; it may describe anything."""
     match description:
         case str(name):

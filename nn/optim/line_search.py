@@ -59,7 +59,7 @@ class LineSearch(Optimizer):
 
         The closure is called for each rate that is tried, and must give the same loss for the same parameters.
         """
-        closure = self._required(closure)
+        closure = self._check_closure(closure)
         first = rate = self._rate()
         loss = self._backpropagate(closure)
         start = [parameter.data for parameter in self.parameters]

@@ -46,7 +46,7 @@ class Newton(Optimizer):
             finite; the parameters stay as they are.
         """
         rate = self._rate()
-        loss = self._backpropagate(self._required(closure))
+        loss = self._backpropagate(self._check_closure(closure))
         curvature = np.array(hessian(_replay(loss, self.parameters))([p.data for p in self.parameters]))
         gradient = np.array([parameter.grad for parameter in self.parameters])
         direction = _solve(curvature, gradient)

@@ -93,7 +93,7 @@ class Optimizer:
         rate = self.lr(self.steps) if callable(self.lr) else self.lr
         return check_not_negative(rate, f"the learning rate of step {self.steps}")
 
-    def _required(self, closure: Closure | None) -> Closure:
+    def _check_closure(self, closure: Closure | None) -> Closure:
         if closure is None:
             raise TypeError(f"{type(self).__name__}.step needs a closure that computes the loss")
         return closure

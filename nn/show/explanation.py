@@ -25,7 +25,7 @@ from nn.checks import as_array, as_inputs, as_numbers, is_row, name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss, loss_function
 from nn.mlp import layers_of
-from nn.show.views import unit_names
+from nn.show.unit_names import unit_names
 
 Array = NDArray[np.float64]
 
@@ -156,11 +156,10 @@ class NetworkExplanation:
         for paragraph, tables in _contents(self):
             lines = [paragraph]
             for caption, rows in tables:
-                lines += [f"  {caption}"] if caption else []
-                laid_out = (
-                    [f"  {name}: {', '.join(cells)}" for name, *cells in rows] if caption else columns(rows, "  ")
-                )
-                lines += [f"  {line}" for line in laid_out]
+                if caption:
+                    lines += [f"  {caption}", *(f"    {name}: {', '.join(cells)}" for name, *cells in rows)]
+                else:
+                    lines += [f"  {line}" for line in columns(rows, "  ")]
             paragraphs.append("\n".join(lines))
         return "\n\n".join(paragraphs)
 
@@ -229,11 +228,11 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
     wanted = as_array(target if is_row(target) else [target], "target").tolist()
     wanted = wanted if is_row(target) else wanted[0]
     with no_grad():
-        passes = _forward(layers, example)
-        outputs = passes[-1][1]
+        sums, signals = _forward(layers, example)
+        outputs = signals[-1]
         _check_outputs(model, example, outputs)
     error, slopes = value_and_grad(lambda y: criterion([y if len(y) > 1 else y[0]], [wanted]))(outputs)
-    explained = _backward(layers, [([], example), *passes], np.array(slopes))
+    explained = _backward(layers, sums, signals, np.array(slopes))
     loss_name = name_in(LOSSES, criterion)
     link = (name_in(ACTIVATIONS, layers[-1].activation), loss_name)
     return NetworkExplanation(
@@ -250,14 +249,15 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
 # The two passes.
 
 
-def _forward(layers: Sequence[Layer], signals: list[float]) -> list[tuple[list[float], list[float]]]:
-    """Compute each layer's z and y."""
-    passes = []
+def _forward(layers: Sequence[Layer], example: list[float]) -> tuple[list[list[float]], list[list[float]]]:
+    """Compute the sums z of each layer, and the signals: the example, then the outputs y of each layer."""
+    sums, signals = [], [example]
     for layer in layers:
-        z = [dot(unit.w, signals) if unit.b is None else dot(unit.w, signals, unit.b) for unit in layer.neurons]
-        signals = as_numbers(softmax(z) if layer.activation is softmax else [layer.activation(s) for s in z])
-        passes.append((as_numbers(z), signals))
-    return passes
+        x = signals[-1]
+        z = [dot(unit.w, x) if unit.b is None else dot(unit.w, x, unit.b) for unit in layer.neurons]
+        signals.append(as_numbers(softmax(z) if layer.activation is softmax else [layer.activation(s) for s in z]))
+        sums.append(as_numbers(z))
+    return sums, signals
 
 
 def _check_outputs(model: Any, example: list[float], outputs: list[float]) -> None:
@@ -272,18 +272,18 @@ def _check_outputs(model: Any, example: list[float], outputs: list[float]) -> No
 
 
 def _backward(
-    layers: Sequence[Layer], passes: Sequence[tuple[list[float], list[float]]], output_grad: Array
+    layers: Sequence[Layer], sums: Sequence[list[float]], signals: Sequence[list[float]], output_grad: Array
 ) -> tuple[LayerExplanation, ...]:
     """Go back through the layers: each delta follows from the deltas of the next layer."""
     explained: list[LayerExplanation] = []
     names = unit_names(layers)
     with np.errstate(all="ignore"):  # inf * 0 is nan, as in the engine
         for i in reversed(range(len(layers))):
-            layer, inputs = layers[i], np.array(passes[i][1])
+            layer = layers[i]
+            inputs, z, y = np.array(signals[i]), np.array(sums[i]), np.array(signals[i + 1])
             bare = getattr(layer.activation, "func", layer.activation)  # a partial's function
             weight = np.array([as_numbers(unit.w) for unit in layer.neurons])
             bias = np.array([as_numbers(unit.b) for unit in layer.neurons if unit.b is not None])
-            z, y = np.array(passes[i + 1])
             if layer.activation is softmax:
                 slope = np.diag(y) - np.outer(y, y)
             else:
@@ -311,12 +311,12 @@ def _backward(
     return tuple(reversed(explained))
 
 
-_number = partial(number, digits=4)
-
 # What both forms of the explanation say: paragraphs, each with tables below it, and the cells of their rows.
 
 Row = list[str]
 Table = tuple[str, list[Row]]  # its caption and its rows
+
+_number = partial(number, digits=4)
 
 _FORWARD = "Forward: z_j = Σ_i w_ij y_i + b_j, y_j = h(z_j)"
 _BACKWARD = "Backward: δ_j = ∂E/∂z_j"

@@ -29,7 +29,7 @@ from nn.activations import activation_title
 from nn.checks import as_inputs
 from nn.layer import Layer
 from nn.mlp import layers_of
-from nn.show.views import unit_names
+from nn.show.unit_names import unit_names
 
 _COLUMN, _ROW, _UNIT, _BIAS_UNIT = 2.3, 0.84, 0.68, 0.38  # distances and diameters in inches
 _THINNEST, _THICKEST = 0.6, 4.5

@@ -15,7 +15,7 @@ from nn.checks import name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss
 from nn.mlp import MLP
-from nn.module import Module, is_parameter, parts_of
+from nn.module import Module, all_parts, is_parameter
 from nn.neuron import Neuron
 
 # How far compiled numbers may be from the graph's: relative to the largest, and absolutely.
@@ -27,7 +27,7 @@ def foreign_part(model: Module, loss: Loss | None = None) -> str:
     if loss is not None and not name_in(LOSSES, loss):
         return f"the loss {getattr(loss, '__name__', type(loss).__name__)}"
     kind = type(model)
-    if kind not in (MLP, Layer, Neuron) or any(hasattr(kind, name) for name in vars(model)):
+    if kind not in (MLP, Layer, Neuron) or any(hasattr(kind, name) for name in vars(model)):  # a method replaced
         return f"this {kind.__name__}"
     activation = getattr(model, "activation", autograd_mini.identity)
     if not _is_own_function(activation):
@@ -43,23 +43,8 @@ def _is_own_function(function: Any) -> bool:
     return getattr(autograd_mini, getattr(function, "__name__", ""), None) is function
 
 
-def all_parts(model: Module) -> list[Any]:
-    """List a model, its parts, their parts and so on."""
-    found: list[Any] = []
-    seen: set[int] = set()
-    waiting: list[Any] = [model]
-    while waiting:
-        part = waiting.pop()
-        found.append(part)
-        if isinstance(part, Value) or id(part) in seen:
-            continue
-        seen.add(id(part))
-        waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
-    return found
-
-
 class Structure:
-    """The parts that a model consists of, by identity, and the data of Values that are no parameters."""
+    """Notices changes of a model: which parts it consists of, and the data of Values that are no parameters."""
 
     def __init__(self, model: Module) -> None:
         self._parts = all_parts(model)  # kept, so that no other object gets the identity of one
@@ -67,7 +52,7 @@ class Structure:
         self._key = list(map(id, self._parts)), [constant.data for constant in constants]
 
     def is_of(self, model: Module) -> bool:
-        """Tell whether a model still consists of the same."""
+        """Tell whether a model still has these parts and constants."""
         return self._key == Structure(model)._key
 
 

@@ -47,7 +47,13 @@ class Examples(NamedTuple):
 
 
 def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Examples:
-    """Check a data set and convert it; a column of targets becomes the list of its numbers."""
+    """Check a data set, and make it into examples for the graph and for compiled code."""
+    inputs, targets = as_arrays(X, y, X_name, y_name)
+    return Examples(targets.tolist(), list(map(constants, inputs.tolist())), (inputs, targets.astype(np.float64)))
+
+
+def as_arrays(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> tuple[Array, NDArray[Any]]:
+    """Check a data set, and convert it to arrays; a column of targets becomes an array of one dimension."""
     inputs, targets = as_rows(X, X_name), as_array(y, y_name)
     if targets.ndim > 2:
         raise ValueError(f"{y_name} must have the shape (n,) or (n, outputs), but has {targets.shape}")
@@ -57,7 +63,7 @@ def as_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Example
         )
     if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
-    return Examples(targets.tolist(), list(map(constants, inputs.tolist())), (inputs, targets.astype(np.float64)))
+    return inputs, targets
 
 
 def as_rows(X: Any, name: str = "X") -> Array:

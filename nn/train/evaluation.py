@@ -21,7 +21,7 @@ from nn.losses import LOSSES, Loss, loss_function
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
 from nn.train.contract import foreign_part
-from nn.train.data import Array, as_examples, as_rows
+from nn.train.data import Array, as_arrays, as_rows
 from nn.train.objective import outputs_along_graph, outputs_through_jit
 
 Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -127,8 +127,8 @@ def score(
     0.5
     """
     measure = metric_function(metric, loss)
-    examples = as_examples(X, y)
-    return measure(_outputs(model, as_rows(X), jit), examples.targets)  # type: ignore[no-any-return]
+    inputs, targets = as_arrays(X, y)
+    return measure(_outputs(model, inputs, jit), targets.tolist())  # type: ignore[no-any-return]
 
 
 def check_model(model: Any, jit: Any) -> None:
@@ -177,7 +177,7 @@ def _measure(function: Metric, outputs: Any, targets: Any) -> float:
 
 
 def _name_of(loss: str | Loss | None) -> str:
-    """Name a loss, by its key in `LOSSES` if it is there."""
+    """Name a loss, by its key in `LOSSES` if it is there; "None" if there is no loss."""
     if loss is None:
         return "None"
     function = loss_function(loss)

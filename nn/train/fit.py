@@ -101,12 +101,11 @@ def fit(
     validation : pair of array-like, optional
         X and y that are measured after each epoch, and not learned from.
     tol : float, optional
-        Stop once the loss of an epoch differs from the one before by no more.
+        Stop once the loss of an epoch differs from the loss of the epoch before by no more than this.
     patience : int, optional
-        Stop once the validation loss, or without validation data the loss, was no lower than
-        its lowest for so many epochs.
+        Stop once so many epochs in a row have not lowered the validation loss, or without validation data the loss.
     max_seconds : float, optional
-        Stop after the first step that ends later.
+        Stop after the first step that ends after so many seconds.
     callback : callable, optional
         Called with the history after each epoch; a true result stops.
     progress : bool, optional

@@ -5,7 +5,6 @@ They know nothing of optimizers. Both kinds give the same numbers.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +15,8 @@ from autograd_mini import Value, jit, no_grad, operation, value_and_grad
 from autograd_mini.engine.checks import describe
 from nn.checks import as_numbers, is_row
 from nn.losses import Loss, l2
-from nn.module import Module, is_parameter
-from nn.train.contract import all_parts, check_same, foreign_part
+from nn.module import Module, copy_with, is_parameter
+from nn.train.contract import check_same, foreign_part
 from nn.train.data import Array, Examples, constants
 
 # On so many inputs compiled outputs of a user's model are compared with the model's own.
@@ -51,7 +50,7 @@ class GraphObjective:
         for parameter, number in zip(self.parameters, numbers.tolist()):
             parameter.data = number
             parameter.grad = 0.0
-        loss = GraphObjective.node(self, batch)
+        loss = GraphObjective.node(self, batch)  # the graph's, also where a subclass has another
         loss.backward()
         return loss.data, np.array([parameter.grad for parameter in self.parameters])
 
@@ -99,6 +98,7 @@ class CompiledObjective(GraphObjective):
         return super().__call__(numbers, batch) if found is None else found
 
     def node(self, batch: Examples) -> Value:
+        """Compute the loss as one node, whose operands are the parameters."""
         self._batch = batch
         try:
             return self._operation(*self.parameters)  # type: ignore[no-any-return]
@@ -148,7 +148,7 @@ class CompiledObjective(GraphObjective):
         return self._gradient.tolist()  # type: ignore[no-any-return]
 
     def _loss_of_example(self, parameters: Any, x: Any, target: Any) -> Any:
-        output = _with_parameters(self.model, parameters)(list(x))
+        output = copy_with(self.model, self.parameters, parameters)(list(x))
         loss = self.loss([output], [list(target) if is_row(target) else target])
         return loss + l2([parameters[i] for i in self._weight_places], self.strength) if self._weights else loss
 
@@ -157,7 +157,7 @@ def compiled_outputs(model: Module) -> Callable[[Array, Array], list[Any]]:
     """Compile a model: make the function from parameters and inputs to each example's output, or row of outputs."""
 
     def output_of_example(parameters: Any, x: Any) -> Any:
-        output = _with_parameters(model, parameters)(list(x))
+        output = copy_with(model, parameters_of(model), parameters)(list(x))
         return list(output) if is_row(output) else output
 
     run = jit(output_of_example, in_axes=(None, 0))
@@ -186,11 +186,5 @@ def outputs_along_graph(model: Module, X: Array) -> list[Any]:
 
 
 def parameters_of(model: Module) -> list[Value]:
-    """List the parameters that are Values; after `with_parameters` there may be numbers among them."""
+    """List the parameters that can be trained; a copy by `with_parameters` may have results among its parameters."""
     return [parameter for parameter in model.parameters() if is_parameter(parameter)]
-
-
-def _with_parameters(model: Module, values: Any) -> Module:
-    """Copy the model with traced numbers in the place of its parameters; it shares all other Values."""
-    memo: dict[int, Any] = {id(part): part for part in all_parts(model) if isinstance(part, Value)}
-    return copy.deepcopy(model, memo | {id(old): new for old, new in zip(parameters_of(model), values)})

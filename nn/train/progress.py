@@ -13,7 +13,6 @@ from nn.train.history import History
 
 _LOG = logging.getLogger("nn.fit")
 
-
 Tell = Callable[[History, int], None]
 
 

@@ -4,10 +4,10 @@
     python tests/benchmarks/jit.py 2-16-16-1 paths  # some
     python tests/benchmarks/jit.py --help           # their names
 
-A step of a network is value and gradient over the batch and the SGD update of all parameters; of
-the irregular graphs it is value and gradient. All in float64, with the same algorithm in every
-engine; the first step's numbers are compared to 1e-9 before anything is timed. How one thread is
-had, and what is the time that counts, is told in jit_measure.py; `threads` alone uses two.
+A step of a network is value and gradient over the batch, and the SGD update of all parameters. A step of an irregular
+graph is value and gradient. Every engine runs the same algorithm in float64; the numbers of the first step are compared
+to 1e-9 before anything is timed. Every case but `threads` runs on one thread; jit_measure.py says how, and which time
+counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Irregular graphs in every engine: value and gradient of a random graph, a path, a recurrence, a system of bodies.
 
-Each is one function of numbers, written once for all engines that work on scalars. Where it is
-natural to write it with arrays too, PyTorch, JAX and NumPy (derivatives by hand) have it so.
+Each graph is one function of numbers, written once for all engines that work on scalars. Where arrays are natural too,
+PyTorch, JAX and NumPy (with derivatives by hand) have a version with arrays.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def prepare_micrograd(function: Scalars, point: Array) -> Program:
 
 
 def random_graph(size: int) -> Scalars:
-    """Draw a function of 20 numbers: each node's operands are among the 200 before it; what is left over is summed."""
+    """Draw a function of 20 numbers: operands are among the 200 nodes before; nodes without a reader are summed."""
     generator = random.Random(size)
     kinds = generator.choices(["add", "sub", "mul", "sin", "cos", "tanh"], k=size)
     draws = [(generator.random(), generator.random()) for _ in kinds]
@@ -222,7 +222,7 @@ def graph_case(size: int) -> Case:
     return Case(f"Value and gradient of a random graph of {size:,} nodes", contenders)
 
 
-# A recurrent network: 60 steps of 3 features, 8 units, the squared error of what is predicted at the end.
+# A recurrent network: 60 steps of 3 features, 8 units, the squared error of the prediction at the end.
 
 STEPS, FEATURES, UNITS = 60, 3, 8
 

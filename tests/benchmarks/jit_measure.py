@@ -1,10 +1,9 @@
 """Time steps of several engines within one process, in alternation; print tables of ratios.
 
-Everything runs on one processor at a time. The process is pinned to one before any engine is
-imported, so that thread pools (XLA's above all) are made for one thread; OpenBLAS, OpenMP, PyTorch
-and XLA are told so besides. From round to round all threads move on to the next processor, since
-what else runs on the machine may keep one of them busy. What counts is the fastest of many short
-windows.
+Everything runs on one processor at a time. The process is pinned to one processor before any engine is imported, so
+that thread pools (XLA's above all) are made for one thread. OpenBLAS, OpenMP, PyTorch and XLA are set to one thread
+besides. All threads move to the next processor in each round, since other programs may keep one processor busy. The
+fastest of many short windows counts.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class Timing:
 
 
 def use_one_thread() -> None:
-    """Keep to one thread whatever is imported from now on; leave the engines' first-time costs behind."""
+    """Limit all packages imported from now on to one thread; pay the engines' costs of a first call."""
     pin(PROCESSORS[:1])
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     threadpool_limits(1)
@@ -120,7 +119,7 @@ def measure(case: Case, seconds: float, rotate: bool) -> dict[str, tuple[Contend
         if not error <= 1e-9:
             raise RuntimeError(f"{contender.name} and {reference.name} differ by {error:.1e}")
     gc.collect()
-    gc.freeze()  # what is there stays; micrograd's cyclic graphs are still collected, and others' garbage
+    gc.freeze()  # what is there is not scanned again; new garbage, as of micrograd's cyclic graphs, is collected
     running = [timing for _, timing in timings.values()]
     processors = cycle(PROCESSORS)
     while running:

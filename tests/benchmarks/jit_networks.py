@@ -1,7 +1,7 @@
 """Training steps of one network in every engine: value and gradient over a batch, and the SGD update.
 
-The network is one vector of parameters, for each layer its weights by rows and then its biases;
-each engine takes it as suits it best. Where an engine works on scalars, all run the same scalar code.
+The parameters are one vector: for each layer its weights by rows, then its biases. Each engine takes the vector in the
+form that suits the engine best. All engines that work on scalars run the same code.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ def prepare_numpy(task: Task) -> Program:
 
 
 def contenders(task: Task, scalars: bool) -> list[Contender]:
-    """List the engines; those that need long for scalar code (JAX, micrograd) only where that is asked for."""
+    """List the engines; JAX and micrograd need long for scalar code, and are left out unless asked for."""
     every = [
         Contender("autograd_mini, jit", "llvmlite", True, lambda: prepare_jit(task)),
         Contender("NumPy, by hand", "numpy", False, lambda: prepare_numpy(task)),

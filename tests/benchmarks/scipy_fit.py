@@ -2,9 +2,9 @@
 
     python tests/benchmarks/scipy_fit.py
 
-The 1,000 daily returns are drawn from the model itself, with a fixed seed, and every fit begins at
-the same point. How well it has ended is told by the largest component of the gradient there, which
-jit gives for all; the time is that of the fastest of several fits, without compilation.
+The 1,000 daily returns are drawn from the model itself, with a fixed seed. Every fit begins at the same point. The
+largest component of the gradient at its end, computed by jit, says how good a fit is. The time is the fastest of
+several fits, without compilation.
 """
 
 from __future__ import annotations

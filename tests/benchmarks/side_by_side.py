@@ -1,8 +1,8 @@
 """Time the same work in several engines, in alternation, and print a table of ratios.
 
-Each engine runs in a process of its own (workers.py); rounds go from engine to engine, so that
-what else the machine does falls on all alike, and the fastest step of each counts. Peers that are
-not installed are left out. The gradients of all are compared before anything is timed.
+Each engine runs in a process of its own (workers.py). Rounds go from engine to engine, so that other load on the
+machine slows all engines alike. The fastest step of each engine counts. Peers that are not installed are left out.
+The gradients of all engines are compared before anything is timed.
 """
 
 from __future__ import annotations

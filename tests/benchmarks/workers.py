@@ -1,7 +1,7 @@
 """One process for one engine: builds the same network from its numbers and times training steps on demand.
 
-The network is DESIGN's workload: 2-16-16-1 with ReLU and hinge loss over 100 points, some 65,000
-operations; every engine runs the same Python code on its own kind of number.
+The workload is micrograd's demo: a 2-16-16-1 network with ReLU and hinge loss over 100 points, about 65,000 operations.
+Every engine runs the same Python code on its own kind of number.
 """
 
 from __future__ import annotations
@@ -124,11 +124,11 @@ def nn_training_step() -> Callable[[], list[float]]:
     points, labels, weights = points_labels_weights()
     activations = ["relu", "relu", "identity"]
     model = MLP.from_layers([Layer.from_matrix(w, activation=a) for w, a in zip(weights, activations)])
-    optimiser = SGD(model.parameters(), lr=1e-6)
+    optimizer = SGD(model.parameters(), lr=1e-6)
 
     def step() -> list[float]:
-        optimiser.step(lambda: hinge([model(x) for x in points], labels))
-        return [p.grad for p in optimiser.parameters]
+        optimizer.step(lambda: hinge([model(x) for x in points], labels))
+        return [p.grad for p in optimizer.parameters]
 
     return step
 
@@ -167,14 +167,14 @@ def torch_training_step() -> Callable[[], list[float]]:
         linear.load_state_dict({"weight": matrix[:, :-1], "bias": matrix[:, -1]})
         layers += [linear, torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-6)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     x, y = torch.tensor(points, dtype=torch.float64), torch.tensor(labels, dtype=torch.float64)
 
     def step() -> list[float]:
         loss = torch.relu(1 - y * model(x)[:, 0]).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return []
 
     def first_step() -> list[float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autograd_mini import Value
-from nn import accuracy, classification_error, predicted_class
+from nn import accuracy, classification_error
 
 
 def test_one_output_is_compared_with_the_threshold():
@@ -26,11 +26,6 @@ def test_arrays_are_taken():
     outputs: Any = np.array([[0.1, 0.9], [0.8, 0.2]])
     targets: Any = np.array([1, 1])
     assert accuracy(outputs, targets) == 0.5
-
-
-def test_predicted_class_of_one_and_of_several_outputs():
-    assert predicted_class(Value(0.7)) == 1
-    assert predicted_class([Value(0.7), Value(0.9), Value(0.8)]) == 1
 
 
 @pytest.mark.parametrize(

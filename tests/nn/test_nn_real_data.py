@@ -77,7 +77,7 @@ HIGH = np.array([row[5] for row in INCOME])
     ("options", "tolerance"),
     [({"optimizer": "newton", "epochs": 2}, 1e-9), ({"optimizer": "sgd", "lr": 0.4, "epochs": 1500}, 0.01)],
 )
-def test_f17_linear_regression_of_income_is_that_of_least_squares(options, tolerance):
+def test_linear_regression_of_income_is_that_of_least_squares(options, tolerance):
     design = np.column_stack([PERSONS, np.ones(9)])
     expected = np.linalg.lstsq(design, THOUSANDS)[0]
     unit = Neuron(5, nonlin=False, init="zeros")
@@ -86,14 +86,14 @@ def test_f17_linear_regression_of_income_is_that_of_least_squares(options, toler
     assert predict(unit, PERSONS) == pytest.approx(design @ expected, abs=tolerance)
 
 
-def test_f17_a_network_learns_the_incomes_to_a_thousand():
+def test_a_network_learns_the_incomes_to_a_thousand():
     model = MLP(5, [8, 1], activation="tanh", seed=1)
     history = fit(model, PERSONS, THOUSANDS / 100, loss="mean_squared_error", lr=0.02, epochs=1500)
     assert np.abs(100 * predict(model, PERSONS) - THOUSANDS).max() < 1.0
     assert history.loss[-1] < 1e-4
 
 
-def test_f17_classification_of_income_is_scikit_learns_logistic_regression():
+def test_classification_of_income_is_scikit_learns_logistic_regression():
     linear_model = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
     strength = 0.1
     theirs = linear_model.LogisticRegression(C=1.0 / (strength * 9), tol=1e-10).fit(PERSONS, HIGH)
@@ -103,7 +103,7 @@ def test_f17_classification_of_income_is_scikit_learns_logistic_regression():
     assert predict_proba(unit, PERSONS, loss) == pytest.approx(theirs.predict_proba(PERSONS)[:, 1], abs=1e-6)
 
 
-def test_f17_a_network_tells_high_incomes_from_low():
+def test_a_network_tells_high_incomes_from_low():
     model = MLP(5, [6, 2], activation="tanh", seed=1)
     loss = "cross_entropy_from_logits"
     fit(model, PERSONS, HIGH, loss=loss, lr=0.05, epochs=100)

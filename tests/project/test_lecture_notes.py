@@ -1,11 +1,10 @@
 """The lecture notes' figures, formulas and effects, computed through the public API.
 
-S0 to S4 are the notes in the order in which the project numbers them; each test names its place there.
+Each test names its place in a note by the note's title; notebooks/README.md lists the notes.
 """
 
 import math
 import random
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,21 @@ from nn import (
     MLP,
     SGD,
     Layer,
-    LineSearch,
-    Newton,
-    accuracy,
+    Neuron,
     binary_cross_entropy,
     binary_cross_entropy_from_logits,
     classification_error,
     cross_entropy,
     cross_entropy_from_logits,
+    fit,
     half_squared_error,
     l2,
     mean_squared_error,
+    score,
     step_decay,
 )
 
-# The XOR problem of S2, section 1.4, in the order of its table.
+# The XOR problem of Neural Networks, chapter 1, section 1.4, in the order of its table.
 XOR_INPUTS = [(1, 0), (0, 0), (0, 1), (1, 1)]
 XOR_TARGETS = [1, 0, 1, 0]
 
@@ -75,10 +74,10 @@ def sigmoid(z):
     return 1.0 / (1.0 + np.exp(-z))
 
 
-# F2, F3: softmax and the three measures of S3.
+# Softmax and the three measures of CISC6000: Neural Networks.
 
 
-def test_f2_softmax_of_s3():
+def test_softmax_of_four_numbers():
     assert [round(p, 3) for p in softmax([5, 2, -1, 3])] == [0.842, 0.042, 0.002, 0.114]
     layer = Layer.from_matrix([[5], [2], [-1], [3]], activation="softmax", bias=False)
     assert [round(p.data, 3) for p in layer([1.0])] == [0.842, 0.042, 0.002, 0.114]
@@ -91,7 +90,7 @@ def test_f2_softmax_of_s3():
         ([[0.6, 0.4], [0.3, 0.7], [0.1, 0.9]], 0.33, 0.71, 1.06),
     ],
 )
-def test_f3_the_two_networks_of_s3(predictions, error, squared, entropy):
+def test_measures_of_two_networks(predictions, error, squared, entropy):
     targets = [[1, 0], [0, 1], [1, 0]]
     assert round(classification_error(predictions, targets), 2) == error
     assert round(mean_squared_error(predictions, targets), 2) == squared
@@ -99,7 +98,7 @@ def test_f3_the_two_networks_of_s3(predictions, error, squared, entropy):
     assert round(cross_entropy(predictions, [0, 1, 0]), 2) == entropy
 
 
-# F4 to F7: the XOR network of S2.
+# The XOR network of Neural Networks, chapter 1.
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def test_f3_the_two_networks_of_s3(predictions, error, squared, entropy):
         ((1, 1), [0.993, 0.731], 0.334),
     ],
 )
-def test_f4_forward_table_of_s2(x, hidden, y):
+def test_forward_table_of_the_xor_network(x, hidden, y):
     # The signs of the biases are lost in the note's text; with these its table comes out.
     first = Layer.from_matrix([[3, 4, -2], [2, 3, -4]], activation="sigmoid")
     model = MLP.from_layers([first, Layer.from_matrix([[5, -5, -2]], activation="sigmoid")])
@@ -119,7 +118,7 @@ def test_f4_forward_table_of_s2(x, hidden, y):
     assert round(model(x).data, 3) == y
 
 
-# S2, equations 1.26 and 1.27.
+# Equations 1.26 and 1.27.
 TRAINED_W = [[1.52183263, 1.55282077, -1.55282077], [1.0637993, 1.0637993, 0.39200322]]
 TRAINED_U = [[-1.31420497, 0.94002694, -0.36849359]]
 
@@ -128,24 +127,22 @@ def relu_network(W, U):
     return MLP.from_layers([Layer.from_matrix(W), Layer.from_matrix(U)])
 
 
-def test_f5_the_trained_weights_of_s2_compute_xor():
+def test_the_trained_weights_compute_xor():
     model = relu_network(TRAINED_W, TRAINED_U)
     assert half_squared_error([model(x) for x in XOR_INPUTS], XOR_TARGETS).data < 1e-16
     assert [round(model(x).data, 7) for x in XOR_INPUTS] == XOR_TARGETS
 
 
-def test_f6_batch_gradient_descent_reaches_the_weights_of_s2():
+def test_batch_gradient_descent_reaches_the_trained_weights():
     model = relu_network([[3, 4, 2], [2, 3, 4]], [[5, 5, 2]])
-    optimiser = SGD(model.parameters(), lr=0.01)
-    for _ in range(30_000):
-        optimiser.step(lambda: half_squared_error([model(x) for x in XOR_INPUTS], XOR_TARGETS))
+    fit(model, XOR_INPUTS, XOR_TARGETS, loss="half_squared_error", optimizer="sgd", lr=0.01, epochs=30_000)
     (W, b), (U, c) = matrices(model)
     assert np.column_stack([W, b]).round(8).tolist() == TRAINED_W
     assert np.column_stack([U, c]).round(8).tolist() == TRAINED_U
 
 
 def xor_gradients_by_hand(W, U, x, t):
-    """S2, equations 1.15 to 1.24: what each of the nine updates takes away from its weight."""
+    """Equations 1.15 to 1.24: what each of the nine updates takes away from its weight."""
 
     def r(s):
         return s if s > 0 else 0.0
@@ -173,7 +170,7 @@ XOR_WEIGHTS = [
 
 @pytest.mark.parametrize(("W", "U"), XOR_WEIGHTS)
 @pytest.mark.parametrize(("x", "t"), list(zip(XOR_INPUTS, XOR_TARGETS)))
-def test_f7_the_nine_updates_of_s2_are_the_engines_gradients(W, U, x, t):
+def test_the_nine_updates_are_the_engines_gradients(W, U, x, t):
     model = relu_network(W, U)
     half_squared_error([model(x)], [t]).backward()
     by_hand = xor_gradients_by_hand(W, U, x, t)
@@ -181,18 +178,18 @@ def test_f7_the_nine_updates_of_s2_are_the_engines_gradients(W, U, x, t):
 
 
 @pytest.mark.parametrize(("W", "U"), XOR_WEIGHTS)
-def test_f7_a_batch_gradient_is_the_mean_of_the_examples_gradients(W, U):
+def test_a_batch_gradient_is_the_mean_of_the_examples_gradients(W, U):
     model = relu_network(W, U)
     half_squared_error([model(x) for x in XOR_INPUTS], XOR_TARGETS).backward()
     each = [xor_gradients_by_hand(W, U, x, t) for x, t in zip(XOR_INPUTS, XOR_TARGETS)]
     assert [p.grad for p in model.parameters()] == pytest.approx(np.mean(each, axis=0), rel=1e-12, abs=1e-12)
 
 
-# F9: S2, section 1.2.
+# Neural Networks, chapter 1, section 1.2.
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 1), (4, 5, 3), (1, 6, 2), (3, 2, 4, 5, 2)])
-def test_f9_stacked_linear_layers_collapse(shape):
+def test_stacked_linear_layers_collapse(shape):
     model = MLP(shape[0], shape[1:], activation="identity", bias=False, seed=1)
     collapsed = Layer.from_matrix(
         np.linalg.multi_dot([layer.weight for layer in reversed(model.layers)]), activation="identity", bias=False
@@ -202,17 +199,17 @@ def test_f9_stacked_linear_layers_collapse(shape):
         assert [y.data for y in stacked] == pytest.approx([y.data for y in single], rel=1e-12, abs=1e-12)
 
 
-def test_f9_with_a_nonlinearity_they_do_not():
+def test_layers_with_a_nonlinearity_do_not_collapse():
     model = MLP(2, [3, 1], activation="relu", bias=False, seed=1)
     here, there = np.array([1.0, -2.0]), np.array([-1.5, 0.5])
     assert abs(model(here + there).data - model(here).data - model(there).data) > 0.1
 
 
-# F10 to F12: the delta rules, written out.
+# The delta rules, written out.
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_f10_delta_rule_of_s0_for_sigmoid_units(shape):
+def test_delta_rule_for_sigmoid_units(shape):
     model = random_model(shape, 1, activation="sigmoid", output_activation="sigmoid")
     rng = np.random.default_rng(2)
     x, target = rng.normal(size=shape[0]), rng.uniform(size=shape[-1])
@@ -221,7 +218,7 @@ def test_f10_delta_rule_of_s0_for_sigmoid_units(shape):
     ys = [x]
     for W, b in matrices(model):
         ys.append(sigmoid(W @ ys[-1] + b))
-    delta = -ys[-1] * (1 - ys[-1]) * (target - ys[-1])  # equation 13
+    delta = -ys[-1] * (1 - ys[-1]) * (target - ys[-1])  # From Logistic Regression to Neural Network, equation 13
     expected: list[Any] = []
     for (W, _), y in zip(reversed(matrices(model)), reversed(ys[:-1])):
         expected.insert(0, (np.outer(delta, y), delta))  # equation 15; a bias is the weight of an input 1
@@ -230,7 +227,7 @@ def test_f10_delta_rule_of_s0_for_sigmoid_units(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_f11_delta_rule_of_s3_for_tanh_units(shape):
+def test_delta_rule_for_tanh_units(shape):
     model = random_model(shape, 3, activation="tanh", output_activation="tanh")
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=shape[0]), rng.uniform(-1, 1, size=shape[-1])
@@ -252,7 +249,7 @@ def softmax_rows(Z):
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-# How S4 pairs outputs and losses: the note's link h, the network's activation, the loss.
+# How Chapter 11: Neural Network pairs outputs and losses: the note's link h, the network's activation, the loss.
 CANONICAL_LINKS = {
     "regression": (lambda Z: Z, "identity", half_squared_error),
     "binary": (sigmoid, "sigmoid", binary_cross_entropy),
@@ -265,7 +262,7 @@ CANONICAL_LINKS = {
 @pytest.mark.parametrize("link", CANONICAL_LINKS)
 @pytest.mark.parametrize("shape", [(2, 3), (3, 4, 2), (2, 5, 4, 3), (4, 3, 3, 3, 2)])
 @pytest.mark.parametrize("strength", [0.0, 0.3])
-def test_f12_canonical_links_and_matrix_forms_of_s4(link, shape, strength):
+def test_canonical_links_and_the_matrix_form_of_backpropagation(link, shape, strength):
     h, activation, loss = CANONICAL_LINKS[link]
     model = random_model(shape, 5, activation="tanh", output_activation=activation)
     rng = np.random.default_rng(6)
@@ -275,7 +272,7 @@ def test_f12_canonical_links_and_matrix_forms_of_s4(link, shape, strength):
         Y = (Y > 0).astype(float)
     elif link.startswith("classes"):
         Y = np.eye(shape[-1])[rng.integers(shape[-1], size=7)]
-    # S4 sums over the examples; the losses here take their mean.
+    # The note sums over the examples; the losses here take their mean.
     (7 * loss(outputs(model, X), Y) + l2(model.weights(), strength)).backward()
 
     Xs, layers = [X], matrices(model)
@@ -290,7 +287,7 @@ def test_f12_canonical_links_and_matrix_forms_of_s4(link, shape, strength):
     assert agree(gradients(model), expected)
 
 
-# F14: S1, example 1.
+# Lecture 11: Neural Networks, example 1.
 
 
 def disc_in_ring(seed, n=40):
@@ -301,22 +298,20 @@ def disc_in_ring(seed, n=40):
     return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]), np.repeat([1, 0], n)
 
 
-def fit_logistic_regression(features, labels):
-    model = MLP(features.shape[1], [1], init="zeros")
-    optimiser = LineSearch(model.parameters(), lr=10.0)
-    for _ in range(60):
-        optimiser.step(lambda: binary_cross_entropy_from_logits([model(x) for x in features], labels))
-    return accuracy([model(x) for x in features], labels, threshold=0.0)
+def accuracy_of_logistic_regression(features, labels):
+    unit, loss = Neuron(features.shape[1], nonlin=False, init="zeros"), "binary_cross_entropy_from_logits"
+    fit(unit, features, labels, loss=loss, optimizer="line_search", lr=10.0, epochs=60)
+    return score(unit, features, labels, loss=loss)
 
 
-def test_f14_logistic_regression_on_squares_separates_a_disc_from_its_ring():
+def test_logistic_regression_on_squares_separates_a_disc_from_its_ring():
     X, labels = disc_in_ring(seed=0)
     phi = np.column_stack([X, X**2])  # the 1 of phi(x) is the bias's input
-    assert fit_logistic_regression(phi, labels) == 1.0
-    assert fit_logistic_regression(X, labels) < 0.75
+    assert accuracy_of_logistic_regression(phi, labels) == 1.0
+    assert accuracy_of_logistic_regression(X, labels) < 0.75
 
 
-# F16: S1, Vanishing gradient problem.
+# Lecture 11: Neural Networks, Vanishing gradient problem.
 
 
 def first_layer_gradient(activation, init, depth):
@@ -330,7 +325,7 @@ def first_layer_gradient(activation, init, depth):
     return math.sqrt(sum(squares) / len(squares))
 
 
-def test_f16_gradients_vanish_with_depth_for_sigmoid_and_tanh_but_not_for_relu():
+def test_gradients_vanish_with_depth_for_sigmoid_and_tanh_but_not_for_relu():
     depths = (1, 4, 16)
     of_sigmoid = [first_layer_gradient("sigmoid", "xavier", depth) for depth in depths]
     of_tanh = [first_layer_gradient("tanh", "xavier", depth) for depth in depths]
@@ -342,99 +337,80 @@ def test_f16_gradients_vanish_with_depth_for_sigmoid_and_tanh_but_not_for_relu()
     assert min(of_relu) > of_relu[0] / 2
 
 
-# F18: S3, Logistic Regression.
+# CISC6000: Neural Networks, Logistic Regression.
+
+# Two overlapping classes, so that the optimum is finite.
+RNG = np.random.default_rng(2)
+LABELS = np.repeat([0, 1], 8)
+POINTS = RNG.normal(size=(16, 2)) + LABELS[:, None]
+DESIGN = np.column_stack([POINTS, np.ones(16)])  # x_0 = 1 comes last, for the bias
 
 
-def overlapping_classes():
-    rng = np.random.default_rng(2)
-    labels = np.repeat([0, 1], 8)
-    return rng.normal(size=(16, 2)) + labels[:, None], labels
+def convex_loss(w):
+    return np.mean(np.logaddexp(0.0, DESIGN @ w) - LABELS * (DESIGN @ w))
 
 
-def gradient_of_s3(model, X, labels):
-    """1/N sum over i of x_i (P(y=1|x_i) - y_i), x_0 = 1 last; it is 0 at the optimum and only there."""
-    ((W, b),) = matrices(model)
-    design = np.column_stack([X, np.ones(len(X))])
-    return design.T @ (sigmoid(design @ np.append(W, b)) - labels) / len(X)
+def gradient_of_convex_loss(w):
+    """1/N sum over i of x_i (P(y=1|x_i) - y_i); it is 0 at the optimum and only there."""
+    return DESIGN.T @ (sigmoid(DESIGN @ w) - LABELS) / 16
 
 
-def descend(X, labels, batch_size, lr, epochs):
-    """Gradient descent on batches of one size, drawn anew in each epoch."""
-    model = MLP(2, [1], init="zeros")
-    optimiser = SGD(model.parameters(), lr=lr)
-    order = list(range(len(X)))
-    generator = random.Random(1)
-
-    def loss(batch):
-        return binary_cross_entropy_from_logits([model(X[i]) for i in batch], labels[batch])
-
-    for _ in range(epochs):
-        generator.shuffle(order)
-        for start in range(0, len(X), batch_size):
-            optimiser.step(partial(loss, order[start : start + batch_size]))
-    return model
+def fit_logistic_regression(**options):
+    unit = Neuron(2, nonlin=False, init="zeros")
+    fit(unit, POINTS, LABELS, loss="binary_cross_entropy_from_logits", seed=1, **options)
+    return [p.data for p in unit.parameters()]
 
 
-def newton(X, labels, steps):
-    model = MLP(2, [1], init="zeros")
-    optimiser = Newton(model.parameters())
-    for _ in range(steps):
-        optimiser.step(lambda: binary_cross_entropy_from_logits([model(x) for x in X], labels))
-    return model
-
-
-def test_f18_newton_raphson_reaches_the_optimum_in_under_10_steps():
-    X, labels = overlapping_classes()
-    assert np.abs(gradient_of_s3(newton(X, labels, 9), X, labels)).max() < 1e-12
+def test_newton_raphson_reaches_the_optimum_in_under_10_steps():
+    w = fit_logistic_regression(optimizer="newton", epochs=9)
+    assert np.abs(gradient_of_convex_loss(w)).max() < 1e-12
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "lr", "epochs", "tolerance"),
+    ("options", "tolerance"),
     [
-        (16, 2.0, 600, 1e-8),
+        ({"optimizer": "line_search", "lr": 10.0, "tol": 1e-13}, 1e-4),
+        ({"optimizer": "sgd", "lr": 2.0, "epochs": 600}, 1e-7),
         # A rate that falls lets the noise of small batches die away.
-        (4, step_decay(1.0, every=400, factor=0.5), 800, 1e-2),
-        (1, step_decay(0.5, every=1600, factor=0.5), 800, 1e-2),
+        ({"optimizer": "sgd", "lr": step_decay(1.0, every=400, factor=0.5), "batch_size": 4, "epochs": 800}, 1e-2),
+        ({"optimizer": "sgd", "lr": step_decay(0.5, every=1600, factor=0.5), "batch_size": 1, "epochs": 800}, 1e-2),
     ],
-    ids=["batch", "mini-batch", "stochastic"],
+    ids=["line search", "batch", "mini-batch", "stochastic"],
 )
-def test_f18_gradient_descent_reaches_newtons_optimum(batch_size, lr, epochs, tolerance):
-    X, labels = overlapping_classes()
-    optimum = [p.data for p in newton(X, labels, 9).parameters()]
-    descended = [p.data for p in descend(X, labels, batch_size, lr, epochs).parameters()]
-    assert descended == pytest.approx(optimum, rel=tolerance)
+def test_every_descent_reaches_the_optimum_that_scipy_finds(options, tolerance):
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
+    solver = {"jac": gradient_of_convex_loss, "method": "BFGS", "options": {"gtol": 1e-10}}
+    optimum = optimize.minimize(convex_loss, np.zeros(3), **solver).x
+    assert fit_logistic_regression(**options) == pytest.approx(optimum, rel=tolerance)
 
 
-# F19: S3, "what happens when W = 0 init is used?"
+# CISC6000: Neural Networks, "what happens when W = 0 init is used?"
 
 
 def trained_hidden_rows(init):
     """Weights into and out of each hidden unit, after training."""
-    X, labels = (part[:12] for part in overlapping_classes())  # 8 of one class, 4 of the other
     model = MLP(2, [4, 1], activation="sigmoid", init=init, seed=2)
-    optimiser = SGD(model.parameters(), lr=0.5, momentum=0.9)
-    for _ in range(100):
-        optimiser.step(lambda: binary_cross_entropy_from_logits([model(x) for x in X], labels))
+    optimizer = SGD(model.parameters(), lr=0.5, momentum=0.9)
+    X, y = POINTS[:12], LABELS[:12]  # 8 of one class, 4 of the other
+    fit(model, X, y, loss="binary_cross_entropy_from_logits", optimizer=optimizer, epochs=100)
     (W, b), (U, _) = matrices(model)
     return np.column_stack([W, b, U[0]])
 
 
 @pytest.mark.parametrize("init", ["zeros", lambda generator: 0.7], ids=["zeros", "all 0.7"])
-def test_f19_units_that_start_equal_stay_equal(init):
+def test_units_that_start_equal_stay_equal(init):
     rows = trained_hidden_rows(init)
     assert np.abs(rows).max() > 0.01  # training did move them
     assert (rows == rows[0]).all()
 
 
-def test_f19_units_that_start_random_do_not():
+def test_units_that_start_random_do_not():
     rows = trained_hidden_rows("uniform")
     assert np.abs(rows - rows[0])[1:].max(axis=1).min() > 0.1
 
 
-def test_f19_with_w_0_and_tanh_nothing_but_the_output_bias_ever_moves():
+def test_with_w_0_and_tanh_nothing_but_the_output_bias_ever_moves():
     model = MLP(2, [4, 1], activation="tanh", init="zeros")
-    optimiser = SGD(model.parameters(), lr=0.5)
-    for _ in range(20):
-        optimiser.step(lambda: half_squared_error([model(x) for x in XOR_INPUTS], [1, 0, 1, 1]))
+    fit(model, XOR_INPUTS, [1, 0, 1, 1], loss="half_squared_error", optimizer="sgd", lr=0.5, epochs=20)
     moved: list[Value] = [p for p in model.parameters() if p.data != 0.0]
     assert moved == [model.layers[1].neurons[0].b]

@@ -93,7 +93,7 @@ def test_the_learning_rate_may_be_changed_between_steps():
     assert x.data == 0.5
 
 
-# Line search (F20).
+# Line search.
 
 
 def test_line_search_takes_the_first_rate_of_sufficient_decrease():
@@ -173,7 +173,7 @@ def test_an_error_in_a_trial_leaves_the_parameters():
     assert x.data == 1.0
 
 
-# Newton-Raphson (F18).
+# Newton-Raphson.
 
 
 def test_newton_solves_a_quadratic_in_one_step():

@@ -1,7 +1,6 @@
 """History: what it keeps of a training, its figures as dict, text and plot."""
 
 import math
-import sys
 
 import pytest
 
@@ -21,16 +20,6 @@ def history():
             seconds=0.125,
         )
     return history
-
-
-def test_it_has_one_entry_for_each_epoch(history):
-    assert len(history) == 3
-    assert history.loss == pytest.approx([0.5, 0.4, 0.3])
-    assert history.metric == pytest.approx([0.7, 0.8, 0.9])
-    assert history.validation_loss == [0.9, 0.6, 0.7]
-    assert history.validation_metric == [0.5] * 3
-    assert history.lr == [0.25] * 3
-    assert history.seconds == [0.125] * 3
 
 
 def test_the_best_epoch_has_the_lowest_validation_loss(history):
@@ -64,11 +53,6 @@ def test_as_dict_leaves_out_what_was_not_recorded():
     history = History()
     history.record(loss=0.5, lr=0.1, seconds=0.25)
     assert history.as_dict() == {"loss": [0.5], "lr": [0.1], "seconds": [0.25]}
-
-
-def test_as_dict_makes_a_frame(history):
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    assert pandas.DataFrame(history.as_dict()).shape == (3, 6)
 
 
 def test_repr_tells_the_last_figures_and_why_training_ended(history):
@@ -123,9 +107,3 @@ def test_what_is_not_there_is_not_plotted(history):
         History().plot()
     with pytest.raises(ValueError, match="no metric was recorded"):
         History().plot("metric")
-
-
-def test_without_matplotlib_the_error_names_the_extra(history, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install 'autograd_mini\[plot\]'"):
-        history.plot()
