@@ -10,9 +10,10 @@
 -4.0
 """
 
+from autograd_mini import linalg
 from autograd_mini.compiler.jit import Jitted, Lowered, jit
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.functions import log_to_base, prod, softmax, sumprod
+from autograd_mini.engine.functions import log_to_base, prod, softmax, sumprod, take
 from autograd_mini.engine.modes import detect_anomaly, no_grad
 from autograd_mini.engine.operation import Operation, operation
 from autograd_mini.engine.operations import *  # noqa: F403 (every row of the table)
@@ -54,11 +55,13 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "linalg",
     "no_grad",
     "operation",
     "prod",
     "softmax",
     "sumprod",
+    "take",
     "topological_order",
     "value_and_grad",
     "vjp",

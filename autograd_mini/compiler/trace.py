@@ -18,7 +18,7 @@ from autograd_mini.engine.history import History
 from autograd_mini.engine.lines import Place, here, written
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import detach, identity
-from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, refuse
+from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, INDEX, TRANSFORMS, TracingError, refuse
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import Structure, flatten, unflatten
 
@@ -248,6 +248,9 @@ class Traced(Scalar):
 
     def __int__(self) -> int:
         refuse("int() of", "; write autograd_mini.trunc(v)")
+
+    def __index__(self) -> int:
+        refuse("an index from", INDEX)
 
     def __repr__(self) -> str:
         return "Value(traced)"

@@ -6,7 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autograd_mini.engine import operations
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arrays import elementwise, has_array, packed
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.operation import as_operand
 
 
@@ -101,6 +107,8 @@ def log_to_base(x: Any, base: Any = math.e) -> Any:
     >>> log(0.0)
     -inf
     """
+    if has_array([x, base]):
+        return elementwise(log_to_base, [x, base])
     x, base = _operands("log", [x, base])
     if isinstance(base, float):
         if base == math.e:
@@ -143,6 +151,68 @@ def softmax(logits: Iterable[Any]) -> list[Any]:
     return [operations.exp(operations.sub(x, total)) for x in listed]
 
 
+def take(table: Any, index: Any) -> Any:
+    """Give the entry of a table at an index that is data; gradient flows to that entry.
+
+    Compiled, the entry is chosen anew in each call. An index that is none of 0 ... n-1 then gives nan.
+
+    Parameters
+    ----------
+    table : sequence or array of Values or real numbers
+        An array of two dimensions is a table of rows.
+    index : Value or real number, or an array of them
+        Whole numbers, counted from 0. No gradient flows to an index.
+
+    Returns
+    -------
+    Value, float or array
+        The entry itself; an array where an entry is a row, or `index` an array.
+
+    Raises
+    ------
+    IndexError
+        If an index is none of 0 ... n-1, outside of `jit`.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, take
+    >>> table = [Value(1.0), Value(2.0), Value(3.0)]
+    >>> entry = take(table, Value(2.0)) ** 2
+    >>> entry.backward()
+    >>> table[2].grad
+    6.0
+    """
+    entries = np.asarray(table)
+    if entries.dtype != object:
+        entries = np.asarray(table, dtype=np.float64).astype(object)
+    if entries.ndim == 0 or len(entries) == 0:
+        raise ValueError(f"take needs a table of at least one entry, not {describe(table)}")
+    indices = np.asarray(index)
+    found = np.empty(indices.shape + entries.shape[1:], dtype=object)
+    for place, number in zip(np.ndindex(indices.shape), indices.flat):
+        found[place] = _entry(entries, number)
+    return packed(found) if found.ndim else found[()]
+
+
+def _entry(entries: NDArray[Any], index: Any) -> Any:
+    """Give the entry, or the row, at one index."""
+    if isinstance(index, Scalar):
+        if index.is_traced:  # type: ignore[attr-defined]
+            return _chosen(entries, index)
+        index = index.data  # type: ignore[attr-defined]
+    number = as_operand(index, "take")
+    if not (number.is_integer() and 0 <= number < len(entries)):
+        raise IndexError(f"the index of take must be a whole number from 0 to {len(entries) - 1}, not {number:g}")
+    return entries[int(number)]
+
+
+def _chosen(entries: NDArray[Any], index: Any) -> Any:
+    chosen: Any = np.full(entries.shape[1:], math.nan, dtype=object) if entries.ndim > 1 else math.nan
+    for place, entry in enumerate(entries):
+        chosen = operations.where(operations.equal(index, float(place)), entry, chosen)
+    return chosen
+
+
 # What users call: every row of the table, and functions that are more than a row.
 PUBLIC: dict[str, Callable[..., Any]] = {
     **operations.TABLE,
@@ -151,4 +221,5 @@ PUBLIC: dict[str, Callable[..., Any]] = {
     "prod": prod,
     "softmax": softmax,
     "sumprod": sumprod,
+    "take": take,
 }
