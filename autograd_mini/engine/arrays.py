@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MASKED = (
-    "a masked array can't hold Values: NumPy would compute with what is masked, and lose gradients; "
+    "a masked array beside a Value is refused: NumPy would compute with what is masked, and lose gradients; "
     "write autograd_mini.where(mask, 0.0, x), or leave the masked elements out: array.compressed()"
 )
 
@@ -39,7 +39,8 @@ def elementwise(function: Callable[..., Any], operands: Sequence[Any]) -> Any:
     """
     for operand in operands:
         refuse_masked(operand)
-    result = np.frompyfunc(function, len(operands), 1)(*operands)
+    with np.errstate(all="ignore"):  # inf and nan are results here
+        result = np.frompyfunc(function, len(operands), 1)(*operands)
     return packed(result) if isinstance(result, np.ndarray) else result
 
 

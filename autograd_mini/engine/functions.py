@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autograd_mini.engine import operations
 from autograd_mini.engine.arithmetic import Scalar
@@ -182,34 +181,33 @@ def take(table: Any, index: Any) -> Any:
     >>> table[2].grad
     6.0
     """
-    entries = np.asarray(table)
-    if entries.dtype != object:
-        entries = np.asarray(table, dtype=np.float64).astype(object)
-    if entries.ndim == 0 or len(entries) == 0:
+    if not (hasattr(table, "__getitem__") and hasattr(table, "__len__") and len(table)):
         raise ValueError(f"take needs a table of at least one entry, not {describe(table)}")
-    indices = np.asarray(index)
-    found = np.empty(indices.shape + entries.shape[1:], dtype=object)
-    for place, number in zip(np.ndindex(indices.shape), indices.flat):
-        found[place] = _entry(entries, number)
-    return packed(found) if found.ndim else found[()]
-
-
-def _entry(entries: NDArray[Any], index: Any) -> Any:
-    """Give the entry, or the row, at one index."""
+    if isinstance(index, (np.ndarray, list, tuple)):
+        entries = [take(table, number) for number in index]
+        return packed(np.array(entries, dtype=object))
     if isinstance(index, Scalar):
         if index.is_traced:  # type: ignore[attr-defined]
-            return _chosen(entries, index)
+            return _chosen(table, index)
         index = index.data  # type: ignore[attr-defined]
     number = as_operand(index, "take")
-    if not (number.is_integer() and 0 <= number < len(entries)):
-        raise IndexError(f"the index of take must be a whole number from 0 to {len(entries) - 1}, not {number:g}")
-    return entries[int(number)]
+    if not (number.is_integer() and 0 <= number < len(table)):
+        raise IndexError(f"the index of take must be a whole number from 0 to {len(table) - 1}, not {number:g}")
+    return _checked_entry(table[int(number)])
 
 
-def _chosen(entries: NDArray[Any], index: Any) -> Any:
-    chosen: Any = np.full(entries.shape[1:], math.nan, dtype=object) if entries.ndim > 1 else math.nan
-    for place, entry in enumerate(entries):
-        chosen = operations.where(operations.equal(index, float(place)), entry, chosen)
+def _checked_entry(entry: Any) -> Any:
+    """Make an entry a Value, a float, or an array of them."""
+    if isinstance(entry, (np.ndarray, list, tuple)) and np.ndim(entry):
+        return elementwise(_checked_entry, [np.array(entry, dtype=object)])
+    return entry if isinstance(entry, Scalar) else as_operand(entry, "take")
+
+
+def _chosen(table: Any, index: Any) -> Any:
+    """Choose an entry in compiled code."""
+    chosen: Any = math.nan
+    for place, entry in enumerate(table):
+        chosen = operations.where(operations.equal(index, float(place)), _checked_entry(entry), chosen)
     return chosen
 
 
