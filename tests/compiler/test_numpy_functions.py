@@ -34,7 +34,7 @@ SMOOTH: dict[str, Function] = {
     **_named(
         "sum prod mean var std cumsum cumprod diff ravel flip transpose square absolute fabs negative positive "
         "ceil floor trunc exp exp2 expm1 sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arctanh "
-        "deg2rad rad2deg degrees radians conjugate trapezoid average atleast_2d squeeze triu"
+        "deg2rad rad2deg degrees radians conjugate trapezoid average atleast_2d squeeze"
     ),
     **_of_two("add subtract multiply divide true_divide arctan2 hypot inner outer vdot kron"),
     "log": lambda numpy, x: numpy.log(x + 1.0),

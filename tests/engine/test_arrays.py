@@ -96,7 +96,7 @@ def test_functions_of_arrays_compile() -> None:
     ],
 )
 def test_a_masked_array_is_refused(call: Any) -> None:
-    with pytest.raises(TypeError, match="masked array.*where.*compressed"):
+    with pytest.raises(TypeError, match=r"masked array.*where.*compressed"):
         call(Value(2.0), np.ma.array([1.0, 2.0], mask=[0, 1]))
 
 
