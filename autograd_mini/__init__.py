@@ -10,9 +10,12 @@
 -4.0
 """
 
+import builtins
+
+from autograd_mini import linalg
 from autograd_mini.compiler.jit import Jitted, Lowered, jit
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.functions import log_softmax, log_to_base, prod, softmax, sumprod
+from autograd_mini.engine.functions import log_softmax, log_to_base, prod, softmax, sumprod, take
 from autograd_mini.engine.modes import detect_anomaly, no_grad
 from autograd_mini.engine.operation import Operation, operation
 from autograd_mini.engine.operations import *  # noqa: F403 (every row of the table)
@@ -31,8 +34,9 @@ __version__ = VERSION
 # The row log is the natural logarithm alone; the row dot is called with less haste.
 log, dot = log_to_base, quick_dot  # type: ignore[assignment]
 
+# What is named like a built-in function, such as `sum`, does not come with `import *`: the built-in works as well.
 __all__ = [
-    *TABLE,
+    *(name for name in TABLE if not hasattr(builtins, name)),
     "COMPILED",
     "Drawing",
     "Explanation",
@@ -54,12 +58,14 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "linalg",
     "log_softmax",
     "no_grad",
     "operation",
     "prod",
     "softmax",
     "sumprod",
+    "take",
     "topological_order",
     "value_and_grad",
     "vjp",

@@ -15,6 +15,7 @@ docstring lists under Raises only what goes beyond that.
 """
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title
+from nn.embedding import Embedding
 from nn.initializers import INITIALIZERS
 from nn.layer import Layer
 from nn.losses import (
@@ -50,7 +51,7 @@ from nn.train.history import History
 # fmt: off
 __all__ = [
     # models
-    "MLP", "Layer", "Module", "Neuron", "load", "load_into", "save",
+    "MLP", "Embedding", "Layer", "Module", "Neuron", "load", "load_into", "save",
     "ACTIVATIONS", "INITIALIZERS", "activation_function", "activation_title",
     # losses and metrics
     "LOSSES", "loss_function", "half_squared_error", "mean_squared_error", "hinge", "l2", "cross_entropy",

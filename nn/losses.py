@@ -128,7 +128,7 @@ def cross_entropy(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
 
 
 def cross_entropy_from_logits(predictions: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k, from differences of logits.
+    """Cross-entropy of softmax(z), from z, stable for every z: logsumexp(z) - sum of t_k z_k, by differences of logits.
 
     A prediction is a row of the logits of all classes: a softmax would turn them into probabilities. Targets are as for
     `cross_entropy`.

@@ -18,7 +18,7 @@ from autograd_mini.engine.history import History
 from autograd_mini.engine.lines import Place, here, written
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import detach, identity
-from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, refuse
+from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, INDEX, TRANSFORMS, TracingError, refuse
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import Structure, flatten, unflatten
 
@@ -51,7 +51,12 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
     arguments = iter([tracer.number(node) for node in range(tracer.graph.arguments)])
     nested = [unflatten(structure, [next(arguments) for _ in range(structure.size)]) for structure in structures]
     with modes.tracing(tracer), modes.recording():
-        roots, structure = flatten(function(*nested), "the function's result")
+        try:
+            roots, structure = flatten(function(*nested), "the function's result")
+        except Exception:
+            if tracer.refusal is not None:  # the cause: NumPy goes on with an error in its hands, until Python notices
+                raise tracer.refusal from None
+            raise
         results = [tracer.node_of(root, identity) for root in roots]
         if tracer.refusal is not None:
             raise tracer.refusal  # which the function has caught
@@ -248,6 +253,9 @@ class Traced(Scalar):
 
     def __int__(self) -> int:
         refuse("int() of", "; write autograd_mini.trunc(v)")
+
+    def __index__(self) -> int:
+        refuse("an index from", INDEX)
 
     def __repr__(self) -> str:
         return "Value(traced)"

@@ -5,12 +5,14 @@ They look at their operands, and leave the mathematics to the table of operation
 
 from __future__ import annotations
 
+import operator
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from autograd_mini.engine import operations
+from autograd_mini.engine.arrays import refuse_masked as refuse_masked
 from autograd_mini.engine.operation import Operand, Operation
 
 try:
@@ -73,6 +75,19 @@ class Scalar(Operand):
     def __rfloordiv__(self, other: Any) -> Any:
         return _operate(operations.floor_divide, other, self)
 
+    def __divmod__(self, other: Any) -> Any:
+        return _divide_with_rest(self, other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return _divide_with_rest(other, self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        """Round half to even; no gradient flows. To a number of digits as NumPy does it, and not `round` of floats."""
+        if digits:
+            scale = 10.0 ** operator.index(digits)
+            return operations.rint(self * scale) / scale
+        return operations.rint(self)
+
     def __neg__(self) -> Any:
         return operations.neg(self)
 
@@ -131,7 +146,13 @@ def _operate(operation: Operation, left: Any, right: Any) -> Any:
     number, other = (left, right) if isinstance(left, Scalar) else (right, left)
     if isinstance(other, Scalar) or is_real(other):
         return number._apply(operation, (left, right))
+    refuse_masked(other)
     return NotImplemented
+
+
+def _divide_with_rest(left: Any, right: Any) -> Any:
+    quotient = _operate(operations.floor_divide, left, right)
+    return NotImplemented if quotient is NotImplemented else (quotient, _operate(operations.mod, left, right))
 
 
 def _add_method(name: str, method: Any) -> None:

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from autograd_mini.engine import operations
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arrays import elementwise, has_array, packed
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.operation import as_operand
 
 
@@ -102,6 +107,8 @@ def log_to_base(x: Any, base: Any = math.e) -> Any:
     >>> log(0.0)
     -inf
     """
+    if has_array([x, base]):
+        return elementwise(log_to_base, [x, base])
     x, base = _operands("log", [x, base])
     if isinstance(base, float):
         if base == math.e:
@@ -181,6 +188,67 @@ def _below_largest(function: str, logits: Iterable[Any]) -> list[Any]:
     return [operations.sub(x, shift) for x in listed]
 
 
+def take(table: Any, index: Any) -> Any:
+    """Give the entry of a table at an index that is data; gradient flows to that entry.
+
+    Compiled, the entry is chosen anew in each call. An index that is none of 0 ... n-1 then gives nan.
+
+    Parameters
+    ----------
+    table : sequence or array of Values or real numbers
+        An array of two dimensions is a table of rows.
+    index : Value or real number, or an array of them
+        Whole numbers, counted from 0. No gradient flows to an index.
+
+    Returns
+    -------
+    Value, float or array
+        The entry itself; an array where an entry is a row, or `index` an array.
+
+    Raises
+    ------
+    IndexError
+        If an index is none of 0 ... n-1, outside of `jit`.
+
+    Examples
+    --------
+    >>> from autograd_mini import Value, take
+    >>> table = [Value(1.0), Value(2.0), Value(3.0)]
+    >>> entry = take(table, Value(2.0)) ** 2
+    >>> entry.backward()
+    >>> table[2].grad
+    6.0
+    """
+    if not (hasattr(table, "__getitem__") and hasattr(table, "__len__") and len(table)):
+        raise ValueError(f"take needs a table of at least one entry, not {describe(table)}")
+    if isinstance(index, (np.ndarray, list, tuple)):
+        entries = [take(table, number) for number in index]
+        return packed(np.array(entries, dtype=object))
+    if isinstance(index, Scalar):
+        if index.is_traced:  # type: ignore[attr-defined]
+            return _chosen(table, index)
+        index = index.data  # type: ignore[attr-defined]
+    number = as_operand(index, "take")
+    if not (number.is_integer() and 0 <= number < len(table)):
+        raise IndexError(f"the index of take must be a whole number from 0 to {len(table) - 1}, not {number:g}")
+    return _checked_entry(table[int(number)])
+
+
+def _checked_entry(entry: Any) -> Any:
+    """Make an entry a Value, a float, or an array of them."""
+    if isinstance(entry, (np.ndarray, list, tuple)) and np.ndim(entry):
+        return elementwise(_checked_entry, [np.array(entry, dtype=object)])
+    return entry if isinstance(entry, Scalar) else as_operand(entry, "take")
+
+
+def _chosen(table: Any, index: Any) -> Any:
+    """Choose an entry in compiled code."""
+    chosen: Any = math.nan
+    for place, entry in enumerate(table):
+        chosen = operations.where(operations.equal(index, float(place)), _checked_entry(entry), chosen)
+    return chosen
+
+
 # What users call: every row of the table, and functions that are more than a row.
 PUBLIC: dict[str, Callable[..., Any]] = {
     **operations.TABLE,
@@ -190,4 +258,5 @@ PUBLIC: dict[str, Callable[..., Any]] = {
     "prod": prod,
     "softmax": softmax,
     "sumprod": sumprod,
+    "take": take,
 }

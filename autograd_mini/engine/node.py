@@ -12,7 +12,7 @@ from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float, check_label
 from autograd_mini.engine.fan import Fan
 from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.refusals import BRANCHES, FLOAT, FUNCTIONS, INT, TRANSFORMS, refuse
+from autograd_mini.engine.refusals import BRANCHES, FLOAT, FUNCTIONS, INDEX, INT, NO_INDEX, TRANSFORMS, refuse
 
 try:
     import cython
@@ -187,6 +187,11 @@ class Node(Scalar):
         if _blocks.open and self.is_traced:
             refuse("int() of", "; write autograd_mini.trunc(v)")
         raise TypeError(INT)
+
+    def __index__(self) -> int:
+        if _blocks.open and self.is_traced:
+            refuse("an index from", INDEX)
+        raise TypeError(NO_INDEX)
 
     def __repr__(self) -> str:
         if _blocks.open and self.is_traced:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
 
+from autograd_mini.engine.arrays import elementwise, has_array
 from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.ieee import FloatFunction
 
@@ -142,15 +143,22 @@ class Operation:
         """Compute with operands, in the order in which a node has them.
 
         For most operations this is a call; `sum`, `dot` and others are called with sequences.
+        Arrays are operands of an operation of each element, broadcast as in NumPy.
         """
-        floats = True
-        for operand in operands:
-            if type(operand) is not float:
-                if isinstance(operand, Operand):
-                    return operand._apply(self, operands)
-                floats = False
-        result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
-        return result if type(result) is float else as_float(result, f"the result of {self.name}")
+        try:
+            floats = True
+            for operand in operands:
+                if type(operand) is not float:
+                    if isinstance(operand, Operand):
+                        return operand._apply(self, operands)
+                    floats = False
+            result = self.function(*(operands if floats else [self.number(operand) for operand in operands]))
+            return result if type(result) is float else as_float(result, f"the result of {self.name}")
+        except TypeError:
+            # Looked for where numbers have failed, so that a call with numbers is as quick as it was.
+            if self.gather is not None or not has_array(operands):
+                raise
+        return elementwise(self, operands)
 
     def number(self, operand: Any) -> float:
         """Convert an operand to a float, or say that this operation has no use for it."""

@@ -12,13 +12,20 @@ BRANCHES = (
     "anew in each call"
 )
 TRANSFORMS = "; differentiate with grad, value_and_grad or jacobian"
-FUNCTIONS = "; instead of math.exp(v) and the like call autograd_mini.exp(v)"
+FUNCTIONS = (
+    "; instead of math.exp(v) and the like call autograd_mini.exp(v); "
+    "an array into which it is put is made with dtype=object: np.zeros(n, dtype=object)"
+)
 
 FLOAT = (
     "a Value does not turn into a float by itself, since its gradient would be lost: instead of "
-    "math.exp(v) and the like call autograd_mini.exp(v); to leave the graph on purpose write v.data"
+    "math.exp(v) and the like call autograd_mini.exp(v); "
+    "an array into which it is put is made with dtype=object: np.zeros(n, dtype=object); "
+    "to leave the graph on purpose write v.data"
 )
 INT = "a Value does not turn into an int by itself; write int(v.data), or autograd_mini.trunc(v)"
+INDEX = "; write autograd_mini.take(table, v), through which gradient flows to the table"
+NO_INDEX = f"a Value is no index by itself{INDEX}; or table[int(v.data)], range(int(v.data))"
 
 
 class TracingError(TypeError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward, check_forward
-from autograd_mini.engine.arithmetic import Scalar, is_real
+from autograd_mini.engine.arithmetic import Scalar, is_real, refuse_masked
 from autograd_mini.engine.checks import as_float, describe
 from autograd_mini.engine.choices import gradients
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
@@ -348,7 +348,10 @@ def _lift(number: Any) -> Any:
     """Make a number in an expression a constant; None if it is no number."""
     if type(number) is float:
         return constant(number)
-    return constant(as_float(number, "operand")) if is_real(number) else None
+    if is_real(number):
+        return constant(as_float(number, "operand"))
+    refuse_masked(number)
+    return None
 
 
 def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:

@@ -311,6 +311,8 @@ def test_wrong_lengths_are_refused(call: Callable[[], Any], message: str) -> Non
 def test_what_is_no_number_is_refused_by_the_function_called(
     name: str, call: Callable[[Any, Any], Any], other: Any, wrong: Any
 ) -> None:
+    if name == "log" and isinstance(wrong, np.ndarray):
+        return  # elementwise: see test_arrays.py
     with pytest.raises(TypeError) as caught:
         call(other, wrong)
     assert str(caught.value) == f"{name} takes Values and real numbers, not {wrong!r} ({type(wrong).__name__})"
