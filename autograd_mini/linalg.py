@@ -184,4 +184,4 @@ def _is_traced(number: Any) -> bool:
 
 
 def _number(number: Any) -> float:
-    return number.data if isinstance(number, Scalar) else number  # type: ignore[attr-defined]
+    return float(number.data if isinstance(number, Scalar) else number)  # type: ignore[attr-defined]

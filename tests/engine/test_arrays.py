@@ -40,7 +40,7 @@ def test_operands_are_broadcast() -> None:
     column, row = np.array([[1.0], [2.0]]), np.array([0.0, 1.5, 3.0])
     np.testing.assert_array_equal(maximum(column, row), np.maximum(column, row))
     x = Value(1.5)
-    for result in (maximum(x, row), maximum(row, x), x.maximum(row)):
+    for result in (maximum(x, row), maximum(row, x), x.maximum(row)):  # type: ignore[attr-defined]
         assert [number.data for number in result] == [1.5, 1.5, 3.0]
     maximum(x, row)[1].backward()
     assert x.grad == 0.5
@@ -97,7 +97,7 @@ def test_functions_of_arrays_compile() -> None:
 )
 def test_a_masked_array_is_refused(call: Any) -> None:
     with pytest.raises(TypeError, match=r"masked array.*where.*compressed"):
-        call(Value(2.0), np.ma.array([1.0, 2.0], mask=[0, 1]))
+        call(Value(2.0), np.ma.array([1.0, 2.0], mask=[False, True]))
 
 
 def test_an_element_of_an_array_of_floats_takes_no_value() -> None:

@@ -33,7 +33,7 @@ ATTACKS: dict[str, Callable[[], Any]] = {
     "a root that is none": lambda: gradient(None, [x]),  # type: ignore[arg-type]
     "roots that are none": lambda: pullback([None], [1.0], [x]),
     "tangents of nothing": lambda: pushforward([None], [x], [1.0]),
-    "no operation": lambda: evaluate(None, [1.0]),  # type: ignore[arg-type]
+    "no operation": lambda: evaluate(None, [1.0], [True]),  # type: ignore[arg-type]
     "a fan of no tuple": lambda: make_fan(None),  # type: ignore[arg-type]
     "a number of no trace": lambda: Traced() + 1,
     "the operation of a number of no trace": lambda: Traced().op,
