@@ -8,7 +8,6 @@ import os
 import pickle
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
@@ -121,9 +120,6 @@ class _Call(NamedTuple):
     moved: list[tuple[int, int]]
 
 
-_all: weakref.WeakSet[Jitted] = weakref.WeakSet()
-
-
 class Jitted:
     """A compiled function; `jit` makes it."""
 
@@ -140,8 +136,7 @@ class Jitted:
         self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
         self._threads = min(threads or cpu_count(), sys.maxsize)
         self._f = f
-        self._lock = threading.RLock()
-        _all.add(self)
+        self._lock, self._process = threading.RLock(), os.getpid()
         self._kernels: dict[Any, Kernel] = {}
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
         if f is not None:
@@ -178,6 +173,12 @@ class Jitted:
         return (
             f"<jit of {getattr(self, '__qualname__', 'a function')}, {kernels}{slower * (backend_name() == 'numpy')}>"
         )
+
+    def __copy__(self) -> Jitted:
+        return self  # as of any function: a copy would be cut off from what the function captures
+
+    def __deepcopy__(self, memo: Any) -> Jitted:
+        return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         name = getattr(self, "__qualname__", "")
@@ -283,6 +284,8 @@ class Jitted:
         known = self._calls.get(key)
         if known is not None:
             return known
+        if self._process != os.getpid():  # a forked child must not inherit a lock that another thread holds
+            self._lock, self._process = threading.RLock(), os.getpid()
         # The user's function runs under this lock: it may wait for threads that compile other functions.
         with self._lock, _no_collection():
             examples = self._examples(args)
@@ -333,12 +336,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _renew_locks() -> None:
-    for jitted in _all:
-        jitted._lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # a forked child must not inherit a lock that another thread holds
-    os.register_at_fork(after_in_child=_renew_locks)

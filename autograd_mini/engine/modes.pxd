@@ -3,3 +3,10 @@
 
 cdef class Blocks:
     cdef public int open
+    cdef dict _guards
+
+
+cdef class Setting:
+    cdef readonly bint holds
+    cdef public bint is_open
+    cdef readonly object before

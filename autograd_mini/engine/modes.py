@@ -7,9 +7,11 @@ context variables say what holds here.
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Sequence
-from contextlib import ContextDecorator, suppress
-from contextvars import ContextVar, Token
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol
 
 from autograd_mini.engine.locks import counting
@@ -46,32 +48,55 @@ class Tracer(Protocol):
 @cython.final
 @cython.cclass
 class Blocks:
-    """How many blocks are open in the whole process."""
+    """Which blocks are open in the whole process, and how many."""
 
     def __init__(self) -> None:
         self.open = 0
+        self._guards: dict[int, Any] = {}
 
-    def count(self, change: int) -> None:
+    def enter(self, key: int, guard: Any) -> None:
         with counting:
-            self.open += change
+            self._guards[key] = guard
+            self.open = len(self._guards)
+
+    def leave(self, key: int) -> None:
+        with counting:
+            self._guards.pop(key, None)
+            self.open = len(self._guards)
 
 
 BLOCKS = Blocks()
 
-recorded: ContextVar[bool] = ContextVar("recorded", default=True)
-checked: ContextVar[bool] = ContextVar("checked", default=False)
-in_rules: ContextVar[bool] = ContextVar("in_rules", default=False)
+recorded: ContextVar[Any] = ContextVar("recorded", default=True)
+checked: ContextVar[Any] = ContextVar("checked", default=False)
+in_rules: ContextVar[Any] = ContextVar("in_rules", default=False)
 tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 
 
+@cython.final
+@cython.cclass
+class Setting:
+    """What a block has set a context variable to, until it closes; true or false."""
+
+    def __init__(self, holds: bool, before: Any) -> None:
+        self.holds = holds
+        self.before = before
+        self.is_open = True
+
+    def __bool__(self) -> bool:
+        return self.holds
+
+
 class _Block(ContextDecorator):
-    """A `with` block that sets a context variable."""
+    """A `with` block that sets a context variable.
+
+    Ctrl-C may come between any two lines of plain Python. A block that it has left open is closed when it is freed;
+    each line of closing may be run twice.
+    """
 
     _variable: ContextVar[Any]
-    _setting: Any
-
-    def __init__(self) -> None:
-        self._token: Token[Any] | None = None
+    _holds: bool
+    _is_open = False
 
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
@@ -82,16 +107,34 @@ class _Block(ContextDecorator):
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        if self._token is not None:
+        if self._is_open:
             raise RuntimeError(f"this {type(self).__name__} block is open already; make another one")
-        BLOCKS.count(1)
-        self._token = self._variable.set(self._setting)
+        before = self._variable.get()
+        setting = self._make_setting(before)
+        self._close = partial(_close, id(self), self._variable, setting, before)
+        self._is_open = True
+        BLOCKS.enter(id(self), weakref.ref(self, self._close))
+        self._variable.set(setting)
+
+    def _make_setting(self, before: Any) -> Any:
+        return Setting(self._holds, before)
 
     def __exit__(self, *exception: object) -> None:
-        token, self._token = self._token, None
-        with suppress(ValueError):  # closed in another context than it was opened in: nothing to undo there
-            self._variable.reset(token)  # type: ignore[arg-type]
-        BLOCKS.count(-1)
+        self._close()
+        self._is_open = False
+
+
+def _close(key: int, variable: ContextVar[Any], setting: Any, before: Any, _block: Any = None) -> None:
+    """Close a block; in a context in which it was not opened this changes nothing."""
+    current = variable.get()
+    if isinstance(setting, Setting):
+        setting.is_open = False
+        while isinstance(current, Setting) and not current.is_open:
+            current = current.before
+        variable.set(current)
+    elif current is setting:
+        variable.set(before)
+    BLOCKS.leave(key)
 
 
 class no_grad(_Block):
@@ -110,14 +153,14 @@ class no_grad(_Block):
     """
 
     _variable = recorded
-    _setting = False
+    _holds = False
 
 
 class recording(_Block):
     """Record the graph even where `no_grad` holds outside: what a transform does."""
 
     _variable = recorded
-    _setting = True
+    _holds = True
 
 
 class detect_anomaly(_Block):
@@ -141,14 +184,14 @@ class detect_anomaly(_Block):
     """
 
     _variable = checked
-    _setting = True
+    _holds = True
 
 
 class unchecked(_Block):
     """Compute local derivatives: detect_anomaly judges them when gradient flows through them."""
 
     _variable = checked
-    _setting = False
+    _holds = False
 
 
 class tracing(_Block):
@@ -159,16 +202,18 @@ class tracing(_Block):
 
     _variable = tracer
 
-    def __init__(self, setting: Tracer | None) -> None:
-        super().__init__()
-        self._setting = setting
+    def __init__(self, tracer: Tracer | None) -> None:
+        self._tracer = tracer
+
+    def _make_setting(self, before: Any) -> Any:
+        return self._tracer
 
 
 class rules(_Block):
     """Let traced numbers be compared, as derivative rules do it: the result is 0 or 1, and a node."""
 
     _variable = in_rules
-    _setting = True
+    _holds = True
 
 
 def is_tracing() -> bool:
@@ -178,4 +223,4 @@ def is_tracing() -> bool:
 
 def is_checking() -> bool:
     """Say whether `detect_anomaly` holds here."""
-    return BLOCKS.open > 0 and checked.get()
+    return BLOCKS.open > 0 and bool(checked.get())

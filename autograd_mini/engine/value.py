@@ -5,7 +5,9 @@ A node stores a local derivative for each operand, so that backward() is one mul
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from autograd_mini.engine import modes, operations
@@ -160,9 +162,7 @@ class Value(Node):
         """
         start: cython.double = _checked_seed(self, seed)
         with walking:
-            order = ordered([self], reset=True)
-            if not _backpropagate(order, start):
-                _set_gradients(order, gradients(order, start))
+            _run_backward(ordered([self], reset=True), start)
 
     def __add__(self, other: Any) -> Any:
         rhs: Value = other if type(other) is Value else _lift(other)
@@ -305,11 +305,21 @@ def check_values(nodes: Sequence[Any]) -> None:
             raise TypeError(f"this takes Values, not {describe(node)}")
 
 
-def _set_gradients(order: list[Value], grads: list[float]) -> None:
-    """Set gradients anew, where products alone do not give them."""
-    node: Value
-    for node, grad in zip(order, grads):
-        node._grad = node._local_left + grad if node._left is None and node._right is None else grad
+def _run_backward(order: list[Value], seed: float) -> None:
+    """Backpropagate; where products alone do not give the gradients, set them anew; after Ctrl-C as before."""
+    try:
+        if not _backpropagate(order, seed):
+            for node, grad in zip(order, gradients(order, seed)):
+                _set_gradient(node, grad)
+    except BaseException:
+        leaves = [node for node in order if node.is_leaf]
+        deque(map(_set_gradient, leaves, repeat(0.0)), maxlen=0)
+        raise
+
+
+def _set_gradient(node: Value, grad: float) -> None:
+    """Set a gradient; that of a leaf is added to what the leaf had before."""
+    node._grad = node._local_left + grad if node._left is None and node._right is None else grad
 
 
 # Leaves.

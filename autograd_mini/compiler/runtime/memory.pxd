@@ -1,0 +1,6 @@
+# C types of memory.py, read by Cython alone.
+
+cdef bint _is_known
+
+cpdef bint has_nan(object array) except -1
+cpdef long long address_of(object array) except? -1

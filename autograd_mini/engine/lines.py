@@ -1,0 +1,56 @@
+"""Lines of the user's code, for messages: outside this package, NumPy and Python's own library."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
+
+Place = tuple[CodeType, int]  # some code, and how far its execution has got: kept at the price of a pair
+
+_is_ours: dict[CodeType, bool] = {}
+
+
+def _is_library(frame: FrameType) -> bool:
+    known = _is_ours.get(frame.f_code)
+    if known is None:
+        module = str(frame.f_globals.get("__name__")).partition(".")[0]
+        known = module in ("autograd_mini", "numpy") or module in sys.stdlib_module_names
+        _is_ours[frame.f_code] = known
+    return known
+
+
+def here() -> Place | None:
+    """Give the place in the user's code that is being run."""
+    if (
+        cython.compiled
+    ):  # the shortest way where the user's own code comes first: each number that is traced has a place
+        innermost = PyEval_GetFrame()  # type: ignore[name-defined]  # noqa: F821 (declared in lines.pxd)
+        if not innermost:
+            return None
+        code: Any = frame_code(innermost)  # type: ignore[name-defined]  # noqa: F821
+        if _is_ours.get(code) is False:
+            return (code, PyFrame_GetLasti(innermost))  # type: ignore[name-defined]  # noqa: F821
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and _is_library(frame):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def written(place: Place | None) -> str:
+    """Write a place down: ` (line 3 of model.py: y = x * 2)`; nothing for no place."""
+    if place is None:
+        return ""
+    code, offset = place
+    number = next((line for start, end, line in code.co_lines() if start <= offset < end), None)
+    if number is None:
+        return ""
+    source = linecache.getline(code.co_filename, number).strip()
+    return f" (line {number} of {Path(code.co_filename).name}{': ' + source if source else ''})"
