@@ -218,6 +218,15 @@ def _take_apart(tree: Any, name: str, path: tuple[str, ...]) -> tuple[type, tupl
     )
 
 
+def parts_of(tree: Any) -> Sequence[Any]:
+    """List what a container contains that may contain Values; nothing for what is none."""
+    if isinstance(tree, np.ndarray):
+        return tree.ravel().tolist() if tree.dtype == object else ()
+    if isinstance(tree, (dict, list, tuple, deque)) or is_dataclass(type(tree)):
+        return _take_apart(tree, "an argument", ())[2]
+    return ()
+
+
 def unflatten(structure: Structure, numbers: Iterable[Any]) -> Any:
     """Nest numbers as `structure` says, as many as it has: the inverse of `flatten`."""
     remaining = iter(numbers)

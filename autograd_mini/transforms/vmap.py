@@ -98,9 +98,7 @@ def bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     bound.apply_defaults()
     without = [name for name in kwargs if name in bound.kwargs]
     if without:
-        raise TypeError(
-            f"only arguments that have a place can be compiled or mapped, and {', '.join(without)} has none"
-        )
+        raise TypeError(f"jit and vmap take arguments that have a place, and {', '.join(without)} has none")
     return bound.args[: max(len(args), last + 1)]
 
 

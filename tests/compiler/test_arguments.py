@@ -49,8 +49,8 @@ def square(request: Any) -> Any:
         (-0.0, 0.0),
     ],
 )
-def test_any_real_number_is_an_argument(square: Any, number: Any, result: float) -> None:
-    found = square(number)
+def test_any_real_number_is_an_argument(number: Any, result: float) -> None:
+    found = jit(lambda x: x * x)(number)
     assert type(found) is float
     assert found == result
 
@@ -114,9 +114,11 @@ def test_results_are_arrays_of_their_own(square: Any) -> None:
     assert batch.tolist() == BATCH.tolist()
 
 
-@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_subclasses_of_arrays_are_arrays(square: Any) -> None:
-    assert square(np.matrix([[1.0, 2.0]])).tolist() == [[1.0, 4.0]]
+    class Named(np.ndarray):
+        pass
+
+    assert square(np.array([[1.0, 2.0]]).view(Named)).tolist() == [[1.0, 4.0]]
 
 
 # Sizes.
@@ -209,7 +211,7 @@ def test_axes_may_be_nested_like_the_argument() -> None:
     xs = np.array([1.0, 2.0, 3.0])
     parameters = {"w": [2.0, xs * 10.0], "b": 0.5}
     expected = [12.5, 24.5, 36.5]
-    for axes in (({"w": [None, 0], "b": None}, 0), ({"w": (0, 0), "b": 0}, 0), ({"w": 0, "b": None}, 0), (0, 0), 0):
+    for axes in (({"w": [None, 0], "b": None}, 0), ({"w": (None, -1), "b": None}, -1)):
         assert jit(line, in_axes=axes)(parameters, xs).tolist() == expected
 
 
@@ -217,12 +219,6 @@ def test_arguments_may_be_mapped_over_different_axes() -> None:
     matrix, rows = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
     found = jit(lambda a, b: a[0] * a[1] + b.sum(), in_axes=(1, 0))(matrix, rows)
     assert found.tolist() == (matrix[0] * matrix[1] + rows.sum(axis=1)).tolist()
-
-
-def test_numbers_are_shared_by_all_examples_whatever_their_axis() -> None:
-    compiled = jit(lambda a, x: a * x, in_axes=0)
-    assert compiled(2.0, np.array([1.0, 2.0])).tolist() == [2.0, 4.0]
-    assert compiled(2.0, 3.0) == 6.0
 
 
 @pytest.mark.parametrize(
@@ -238,8 +234,10 @@ def test_numbers_are_shared_by_all_examples_whatever_their_axis() -> None:
         (1, (np.ones(3),), ValueError, r"in_axes says axis 1 of argument 0, which has the shape \(3,\)"),
         (-2, (np.ones(3),), ValueError, r"in_axes says axis -2 of argument 0, which has the shape \(3,\)"),
         (([0, 2],), ([np.ones(3), np.ones((3, 3))],), ValueError, r"axis 2 of argument 0\[1\], which has the shape"),
-        (([0],), ([1.0, 2.0],), ValueError, r"in_axes for argument 0 are nested otherwise than the argument: \[0\]"),
-        (([0],), (1.0,), ValueError, r"in_axes for argument 0 are nested otherwise than the argument"),
+        (0, (np.ones(3), 2.0), ValueError, r"in_axes says axis 0 of argument 1, which is one number; say None"),
+        ((None, 0), (1.0, [2.0]), ValueError, r"axis 0 of argument 1\[0\], .* list of numbers is no array"),
+        (([0],), ([1.0, 2.0],), ValueError, r"in_axes for argument 0 are nested otherwise than it is: \[0\]"),
+        (([0],), (1.0,), ValueError, r"in_axes for argument 0 are nested otherwise"),
         (({"c": 0},), ({"b": np.ones(3)},), ValueError, r"in_axes for argument 0 are nested otherwise"),
         (({"b": 0},), ({"b": 1.0, "c": 1.0},), ValueError, r"in_axes for argument 0 are nested otherwise"),
         (
@@ -265,7 +263,6 @@ def test_wrong_axes_are_refused(axes: Any, arguments: tuple[Any, ...], error: ty
         (None, "", r"None \(NoneType\)"),
         (1j, "", r"1j \(complex\)"),
         ({1.0}, "", r"\{1\.0\} \(set\)"),
-        (range(3), "", r"range\(0, 3\) \(range\)"),
         (object, "", r"<class 'object'> \(type\)"),
         ([1.0, None], r"\[1\]", r"None \(NoneType\)"),
         ({"w": [1.0, (2.0, "3")]}, r"\['w'\]\[1\]\[1\]", r"'3' \(str\)"),
@@ -295,5 +292,4 @@ def test_a_wrong_call_leaves_the_function_usable(square: Any) -> None:
     for wrong in ("1.0", [None], np.array(["a"])):
         with pytest.raises(TypeError):
             square(wrong)
-        assert square(3.0) == 9.0
         assert square(np.array([3.0])).tolist() == [9.0]
