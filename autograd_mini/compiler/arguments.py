@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.transforms.trees import DEPTH
+from autograd_mini.engine.checks import describe
+from autograd_mini.transforms.trees import DEPTH, Static
 from autograd_mini.transforms.vmap import Examples, Leaf, list_leaves
 
 Array = NDArray[np.float64]
@@ -32,6 +33,19 @@ def blocks_of(examples: Examples) -> tuple[Block, ...]:
     return tuple([Block(part.keys, axis is not None) for part, axis in zip(parts, examples.axes)])
 
 
+def check_static(value: Any, role: str) -> Static:
+    """Check an argument that is passed through as it is."""
+    if isinstance(value, Scalar):
+        raise TypeError(f"{role} is static, and a Value is not; leave it out of static_argnums")
+    static = Static(value)
+    try:
+        hash(static)
+    except TypeError:
+        told = f"{role} is static, so it must be hashable, such as a string or a tuple, not {describe(value)}"
+        raise TypeError(told) from None
+    return static
+
+
 def collect(args: Sequence[Any], key: list[Any], leaves: list[Leaf]) -> bool:
     """Append the leaves of all arguments, and what tells their structures from others; False if there are Values."""
     try:
@@ -48,8 +62,6 @@ def collect(args: Sequence[Any], key: list[Any], leaves: list[Leaf]) -> bool:
 def _collect(tree: Any, key: list[Any], leaves: list[Leaf], depth: int) -> bool:
     """Do what `collect` does for an argument. It is done in each call, so the usual kinds do without `list_leaves`."""
     kind = type(tree)
-    if depth > DEPTH:
-        raise ValueError("nested too deep")  # before C's stack is full
     if kind is float:
         key.append(kind)
         leaves.append(tree)
@@ -57,6 +69,8 @@ def _collect(tree: Any, key: list[Any], leaves: list[Leaf], depth: int) -> bool:
         key.append(tree.shape)
         leaves.append(tree)
     elif kind is list or kind is tuple or kind is dict:
+        if depth > DEPTH:
+            raise ValueError("nested too deep")  # before C's stack is full
         key.append(kind)
         key.append(tuple(tree) if kind is dict else len(tree))
         for child in tree.values() if kind is dict else tree:

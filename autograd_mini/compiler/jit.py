@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_mini.compiler.arguments import blocks_of, collect
+from autograd_mini.compiler.arguments import blocks_of, check_static, collect
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
@@ -301,19 +301,19 @@ class Jitted:
         arranged = list(bind(self._function(), args, kwargs) if kwargs else args)
         for place in self._static:
             if -len(arranged) <= place < len(arranged):
-                arranged[place] = Static(arranged[place], f"argument {place}")
+                arranged[place] = check_static(arranged[place], f"argument {place % len(arranged)}")
         return tuple(arranged)
 
-    def _explained(self, error: NoNumber, args: Sequence[Any]) -> NoNumber:
+    def _explained(self, error: NoNumber, args: Sequence[Any]) -> TypeError:
         """Say what to do with an argument that is no number."""
         name = getattr(self, "__name__", "")
         method = getattr(type(args[0]), name, None) if name else None
         if method is self and str(error).startswith("argument 0 "):
-            return NoNumber(
+            return TypeError(
                 f"{error}; it is the method's self: write jit(self.{name}) of the method without @jit, or jit a "
                 "function of the parameters"
             )
-        return NoNumber(f"{error}; static_argnums names arguments that are strings, None, counts or other objects")
+        return TypeError(f"{error}; static_argnums names arguments that are strings, None, counts or other objects")
 
     def _on_graph(self, args: Sequence[Any]) -> Any:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""

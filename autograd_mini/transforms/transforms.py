@@ -398,6 +398,8 @@ def _holds_value(argument: Any) -> bool:
     waiting, seen = [argument], set()
     while waiting:
         tree = waiting.pop()
+        if type(tree) is float:
+            continue
         if isinstance(tree, Scalar):
             return True
         parts = parts_of(tree)

@@ -26,22 +26,14 @@ class NoNumber(TypeError):
 class Static:
     """An argument that is passed through as it is. Two of them are equal only if their types are the same too."""
 
-    def __init__(self, value: Any, role: str) -> None:
-        if isinstance(value, Scalar):
-            raise TypeError(f"{role} is static, and a Value is not; leave it out of static_argnums")
-        try:
-            hash(value)
-        except TypeError:
-            raise TypeError(
-                f"{role} is static, so it must be hashable, such as a string or a tuple, not {describe(value)}"
-            ) from None
-        self.value, self._key = value, _exactly(value)
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Static) and self._key == other._key
+        return isinstance(other, Static) and _exactly(self.value) == _exactly(other.value)
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(_exactly(self.value))
 
 
 def _exactly(value: Any) -> Any:

@@ -19,7 +19,7 @@ from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.modes import no_grad
 from autograd_mini.engine.value import Value
-from autograd_mini.transforms.trees import NUMBER, Structure, check_array, flatten, make_array
+from autograd_mini.transforms.trees import NUMBER, Static, Structure, check_array, flatten, make_array
 
 Axes = Any  # an axis, None, or nested ones
 Leaf = Any  # a float, an array of one axis or more, or a Value
@@ -43,7 +43,7 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
         Takes the arguments of one example, and gives nested numbers and arrays.
     in_axes : int, None, or tuple of such, optional
         Which axis of each argument goes through the examples, as in `jax.vmap`: None for an argument that all
-        examples share, nested for a nested argument.
+        examples share, which may be anything, nested for a nested argument.
     out_axes : int, None, or nested ones, optional
         Which axis of each result goes through the examples; None for a result that all examples share.
 
@@ -81,7 +81,9 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     def f_of_examples(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             args = bind(f, args, kwargs)
-        examples = Examples(args, in_axes)
+        axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
+        shared = [Static(argument) if axis is None else argument for argument, axis in zip(args, axes)]
+        examples = Examples([*shared, *args[len(shared) :]], in_axes)
         if examples.batch is None:
             raise ValueError("vmap needs an axis to map over, but in_axes names none; call the function itself")
         return map_examples(f, examples, out_axes)
