@@ -173,6 +173,11 @@ class Examples:
         rows = [make_array([Value(0.0)] * math.prod(shape), shape)[()] for shape in shapes]
         return self._nest(row if axis is not None else leaf for row, (leaf, axis) in zip(rows, self._leaves))
 
+    def scalars(self) -> list[Any]:
+        """List the Values that differ from example to example."""
+        arrays = [leaf for leaf, axis in self._leaves if axis is not None and leaf.dtype == object]
+        return [x for array in arrays for x in array.flat if isinstance(x, Scalar)]
+
     def _nest(self, leaves: Iterator[Any]) -> list[Any]:
         return [structure.nest(lambda part: next(leaves)) for structure in self.structures]
 
@@ -252,30 +257,58 @@ def map_examples(f: Callable[..., Any], examples: Examples, out_axes: Axes) -> A
         begin, place = place, place + part.size
         return make_array([x for row in rows for x in row[begin:place]], (len(rows), *part.keys))
 
-    return place_axes(structure.nest(stack), out_axes)
+    return place_axes(structure.nest(stack), out_axes, examples.scalars())
 
 
-def place_axes(stacked: Any, out_axes: Axes) -> Any:
-    """Move the axis of the examples, which is the first one of each array, to where it is wanted."""
+def place_axes(stacked: Any, out_axes: Axes, inputs: Sequence[Any] = ()) -> Any:
+    """Move the axis of the examples, which is the first one of each array, to where it is wanted.
+
+    Inputs are Values that differ from example to example, which a result that all examples share can't depend on.
+    """
     if type(out_axes) is int and out_axes == 0:
         return stacked
     leaves, structure = list_leaves(stacked, RESULT)
     axes = list(_leaf_axes(structure, out_axes, "out_axes", RESULT))
     moved = [
-        _shared(leaf, role) if axis is None else np.moveaxis(leaf, 0, axis) for leaf, (axis, role) in zip(leaves, axes)
+        _shared(leaf, role, inputs) if axis is None else np.moveaxis(leaf, 0, axis)
+        for leaf, (axis, role) in zip(leaves, axes)
     ]
     remaining = iter(moved)
     return structure.nest(lambda part: next(remaining))
 
 
-def _shared(leaf: Any, role: str) -> Any:
+def _shared(leaf: Any, role: str, inputs: Sequence[Any]) -> Any:
     """Give what is the same for all examples."""
     if len(leaf) == 0:
         raise ValueError(f"out_axes says None of {role}, but there is no example to take it from")
+    first = np.broadcast_to(leaf[:1], leaf.shape)
     if leaf.dtype == object:
-        alike = all(x is y for row in leaf for x, y in zip(np.ravel(row), np.ravel(leaf[0])))
+        alike = all(map(_is_same, leaf.flat, first.flat)) and not _depends(list(filter(_is_scalar, leaf.flat)), inputs)
     else:
-        alike = np.array_equal(leaf, np.broadcast_to(leaf[:1], leaf.shape), equal_nan=True)
+        alike = np.array_equal(leaf, first, equal_nan=True)
     if not alike:
         raise ValueError(f"out_axes says None of {role}, which is not the same for all examples; name an axis")
     return leaf[0] if isinstance(leaf[0], (np.ndarray, Scalar)) else float(leaf[0])
+
+
+def _is_scalar(number: Any) -> bool:
+    return isinstance(number, Scalar)
+
+
+def _is_same(x: Any, y: Any) -> bool:
+    """Say whether two numbers are equal, as far as they are known."""
+    if type(x) is not type(y) or (_is_scalar(x) and x.is_traced):
+        return type(x) is type(y)
+    if type(x) is Value:
+        x, y = x.data, y.data
+    return bool(x == y or (x != x and y != y))
+
+
+def _depends(numbers: Sequence[Any], inputs: Sequence[Any]) -> bool:
+    """Say whether a number was computed from an input."""
+    inputs = [x for x in inputs if numbers and type(x) is type(numbers[0])]
+    if not inputs:
+        return False
+    history = numbers[0]._history(numbers, inputs)
+    reached = {place for node in history.order for place in (node, *history.operands[node])}
+    return not reached.union(history.roots).isdisjoint(history.inputs)
