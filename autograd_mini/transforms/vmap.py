@@ -305,10 +305,14 @@ def _is_same(x: Any, y: Any) -> bool:
 
 
 def _depends(numbers: Sequence[Any], inputs: Sequence[Any]) -> bool:
-    """Say whether a number was computed from an input."""
-    inputs = [x for x in inputs if numbers and type(x) is type(numbers[0])]
-    if not inputs:
-        return False
-    history = numbers[0]._history(numbers, inputs)
-    reached = {place for node in history.order for place in (node, *history.operands[node])}
-    return not reached.union(history.roots).isdisjoint(history.inputs)
+    """Say whether a number was computed from an input, or may have been."""
+    for kind in {type(x) for x in numbers}:
+        starts = [x for x in inputs if type(x) is kind]
+        if kind is not Value and len(starts) < len(inputs):
+            return True  # a traced number does not tell which Values from outside it was computed from
+        roots = [x for x in numbers if type(x) is kind]
+        history = roots[0]._history(roots, starts)
+        reached = {place for node in history.order for place in (node, *history.operands[node])}
+        if not reached.union(history.roots).isdisjoint(history.inputs):
+            return True
+    return False

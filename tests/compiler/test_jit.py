@@ -337,6 +337,42 @@ def test_a_compiled_function_is_a_method_where_a_class_has_it() -> None:
     assert_agree(Point(XS, 2.0).plus(3.0), Point(XS + 3.0, 6.0))
 
 
+class Neuron:
+    """A model that is no dataclass: `self` is not numbers alone."""
+
+    def __init__(self) -> None:
+        self.w = Value(3.0)
+
+    def output(self, x: Any) -> Any:
+        return self.w * x
+
+    @jit
+    def compiled(self, x: Any) -> Any:
+        return self.w * x
+
+
+def test_a_method_is_compiled_when_it_is_bound() -> None:
+    neuron = Neuron()
+    with pytest.raises(TypeError, match=r"argument 0 must .* it is the method's self: write jit\(self\.compiled\)"):
+        neuron.compiled(2.0)
+    output = jit(neuron.output)
+    assert output(2.0) == 6.0
+    neuron.w.data = 5.0
+    assert output(2.0) == 10.0
+    assert jit(lambda w, x: w * x)(neuron.w, 2.0).data == 10.0
+
+
+def test_an_error_in_the_function_is_raised_as_it_is_and_the_function_runs_once() -> None:
+    def wrong(*args: Any) -> Any:
+        raise KeyError("mine")
+
+    for wrap in (lambda f: jit(f), lambda f: jit(grad(f)), lambda f: jit(jit(f)), lambda f: jit(f).lower):
+        counted = Counted(wrong)
+        with pytest.raises(KeyError, match="mine"):
+            wrap(counted)(*[np.ones(2)] * 10)
+        assert counted.runs == 1
+
+
 def test_a_compiled_function_has_the_name_and_documentation_of_the_function() -> None:
     compiled: Any = jit(surface)
     assert (compiled.__name__, compiled.__wrapped__) == ("surface", surface)
