@@ -59,7 +59,7 @@ def collect(args: Sequence[Any], key: list[Any], leaves: list[Leaf]) -> bool:
     return True
 
 
-def _collect(tree: Any, key: list[Any], leaves: list[Leaf], depth: int) -> bool:
+def _collect(tree: Any, key: list[Any], leaves: list[Leaf], depth: Any) -> Any:
     """Do what `collect` does for an argument. It is done in each call, so the usual kinds do without `list_leaves`."""
     kind = type(tree)
     if kind is float:

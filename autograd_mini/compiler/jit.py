@@ -22,7 +22,7 @@ from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import describe
-from autograd_mini.engine.modes import is_checking, is_tracing
+from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.engine.operation import Operand
 from autograd_mini.engine.operations import sum as sum_of
 from autograd_mini.transforms.transforms import is_differentiated
@@ -198,10 +198,10 @@ class Jitted:
         key: list[Any] = []
         leaves: list[Any] = []
         try:
-            is_compiled = collect(args, key, leaves) and not is_tracing()
+            is_number = collect(args, key, leaves)
         except NoNumber as error:
             raise self._explained(error, args) from None
-        if not is_compiled:
+        if not is_number or (BLOCKS.open and is_tracing()):
             return self._on_graph(args)
         call = self._find(tuple(key), args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
@@ -212,7 +212,7 @@ class Jitted:
         if result is None:  # a nan that may be none: what is slower knows
             call = self._find((*key, "guarded"), args, is_guarded=True)
             result = call.kernel(leaves, call.cut, self._threads)
-        if is_checking():
+        if BLOCKS.open and is_checking():
             _check_anomaly(leaves, result)
         return result if self._stays or not call.kernel.is_mapped else place_axes(result, self.out_axes)
 

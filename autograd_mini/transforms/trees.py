@@ -18,6 +18,8 @@ from autograd_mini.engine.checks import as_float, describe
 # What is nested deeper contains itself, or is a mistake; recursion over what is nested ends here.
 DEPTH = 100
 
+_Path = tuple[tuple[type, Any], ...]  # the kind of each container that leads to a part, and the part's key in it
+
 
 class NoNumber(TypeError):
     """An argument contains what is no number at all: a string, None, an object."""
@@ -150,19 +152,14 @@ def flatten(
     return _flatten(tree, role, (), list_array)
 
 
-def _flatten(tree: Any, name: str, path: tuple[str, ...], list_array: Any) -> tuple[list[Any], Structure]:
-    if isinstance(tree, Scalar):
-        return [tree], NUMBER
-    if isinstance(tree, np.ndarray):
-        found: tuple[list[Any], Structure] = list_array(tree, name + "".join(path))
-        return found
-    if isinstance(tree, (Real, np.bool_)):
-        return [as_float(tree, name + "".join(path))], NUMBER
-    if type(tree) is Static:
-        return [], Structure(Static, setting=tree)
+def _flatten(tree: Any, name: str, path: _Path, list_array: Any) -> tuple[list[Any], Structure]:
+    """Do what `flatten` does for a part of a tree, of this name, by a path from its root."""
+    container = _take_apart(tree)
+    if container is None:
+        return _flatten_leaf(tree, name, path, list_array)
     if len(path) > DEPTH:
         raise ValueError(f"{name} is nested more than {DEPTH} deep, or contains itself")
-    kind, keys, children, setting = _take_apart(tree, name, path)
+    kind, keys, children, setting = container
     numbers: list[Any] = []
     parts: list[Structure] = []
     for key, child in zip(keys or range(len(children)), children):
@@ -170,7 +167,7 @@ def _flatten(tree: Any, name: str, path: tuple[str, ...], list_array: Any) -> tu
             numbers.append(child)
             parts.append(NUMBER)
         else:
-            inner, part = _flatten(child, name, (*path, _step(kind, key)), list_array)
+            inner, part = _flatten(child, name, (*path, (kind, key)), list_array)
             numbers += inner
             parts.append(part)
     structure = Structure(kind, keys, tuple(parts), setting)
@@ -179,28 +176,24 @@ def _flatten(tree: Any, name: str, path: tuple[str, ...], list_array: Any) -> tu
             structure.make(children)
         except Exception as error:
             raise TypeError(
-                f"{name}{''.join(path)} is a {kind.__name__}, which can't be made anew of what it contains: {error}; "
+                f"{_place(name, path)} is a {kind.__name__}, which can't be made anew of what it contains: {error}; "
                 "pass a list, tuple, dict or dataclass"
             ) from error
     return numbers, structure
 
 
-def _take_apart(tree: Any, name: str, path: tuple[str, ...]) -> tuple[type, tuple[Any, ...], list[Any], Any]:
-    """Give the kind of a container, its keys if it has any, what it contains, and what else it is made with."""
-    kind = type(tree)
-    if isinstance(tree, dict):
-        return kind, tuple(tree), list(tree.values()), getattr(tree, "default_factory", None)
-    if isinstance(tree, (list, tuple)):
-        return kind, (), list(tree), None
-    if isinstance(tree, deque):
-        return kind, (), list(tree), tree.maxlen
-    if isinstance(tree, range):
-        return list, (), list(tree), None
-    if is_dataclass(kind):
-        keys = tuple(field.name for field in fields(tree) if field.init)
-        return kind, keys, [getattr(tree, key) for key in keys], None
-    role = name + "".join(path)
-    if hasattr(kind, "__array__") and not isinstance(tree, np.generic):  # of PyTorch, JAX, pandas
+def _flatten_leaf(tree: Any, name: str, path: _Path, list_array: Any) -> tuple[list[Any], Structure]:
+    if isinstance(tree, Scalar):
+        return [tree], NUMBER
+    if type(tree) is Static:
+        return [], Structure(Static, setting=tree)
+    role = _place(name, path)
+    if isinstance(tree, np.ndarray):
+        found: tuple[list[Any], Structure] = list_array(tree, role)
+        return found
+    if isinstance(tree, (Real, np.bool_)):
+        return [as_float(tree, role)], NUMBER
+    if hasattr(type(tree), "__array__") and not isinstance(tree, np.generic):  # of PyTorch, JAX, pandas
         raise TypeError(
             f"{role} must be a number, or a list, tuple, dict or NumPy array of numbers, not {describe(tree)}; "
             "pass np.asarray of it, or its .tolist()"
@@ -210,13 +203,33 @@ def _take_apart(tree: Any, name: str, path: tuple[str, ...]) -> tuple[type, tupl
     )
 
 
+def _place(name: str, path: _Path) -> str:
+    return name + "".join([_step(kind, key) for kind, key in path])
+
+
+def _take_apart(tree: Any) -> tuple[type, tuple[Any, ...], list[Any], Any] | None:
+    """Give the kind of a container, its keys if it has any, what it contains, and what else it is made with."""
+    kind = type(tree)
+    if issubclass(kind, dict):
+        return kind, tuple(tree), list(tree.values()), getattr(tree, "default_factory", None)
+    if issubclass(kind, (list, tuple)):
+        return kind, (), list(tree), None
+    if issubclass(kind, deque):
+        return kind, (), list(tree), tree.maxlen
+    if kind is range:
+        return list, (), list(tree), None
+    if is_dataclass(kind):
+        keys = tuple(field.name for field in fields(tree) if field.init)
+        return kind, keys, [getattr(tree, key) for key in keys], None
+    return None
+
+
 def parts_of(tree: Any) -> Sequence[Any]:
     """List what a container contains that may contain Values; nothing for what is none."""
     if isinstance(tree, np.ndarray):
         return tree.ravel().tolist() if tree.dtype == object else ()
-    if isinstance(tree, (dict, list, tuple, deque)) or is_dataclass(type(tree)):
-        return _take_apart(tree, "an argument", ())[2]
-    return ()
+    container = None if type(tree) is range else _take_apart(tree)
+    return container[2] if container else ()
 
 
 def unflatten(structure: Structure, numbers: Iterable[Any]) -> Any:
