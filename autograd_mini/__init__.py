@@ -28,6 +28,7 @@ from autograd_mini.show.drawing import Drawing, draw, draw_dot
 from autograd_mini.show.explanation import Explanation, explain
 from autograd_mini.transforms.check_grads import check_grads
 from autograd_mini.transforms.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from autograd_mini.transforms.vmap import vmap
 from autograd_mini.version import VERSION
 
 __version__ = VERSION
@@ -69,4 +70,5 @@ __all__ = [
     "topological_order",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

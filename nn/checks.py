@@ -174,7 +174,8 @@ def _from_objects(array: NDArray[Any], role: str) -> NDArray[Any]:
         if not isinstance(entry, Real):
             wrong = f"but {_entry(role, place)} is" if place else "not"
             raise TypeError(f"{role} must be an array of numbers, {wrong} {describe(entry)}")
-    whole = all(isinstance(entry, (int, np.integer)) for entry in array.flat)
+        as_float(entry, _entry(role, place))
+    whole = all(isinstance(entry, (int, np.integer)) and -(2**63) <= entry < 2**63 for entry in array.flat)
     return array.astype(np.int64 if whole else np.float64)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import inspect
+import math
 import os
 import pickle
 import sys
@@ -16,17 +16,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_mini.compiler.arguments import Axes, Examples, check_axes, collect, list_leaves
+from autograd_mini.compiler.arguments import blocks_of, check_static, collect
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import describe
-from autograd_mini.engine.modes import is_checking, is_tracing, tracing
+from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.engine.operation import Operand
 from autograd_mini.engine.operations import sum as sum_of
 from autograd_mini.transforms.transforms import is_differentiated
-from autograd_mini.transforms.trees import flatten, make_array, unflatten
+from autograd_mini.transforms.trees import NoNumber, Static, flatten, unflatten
+from autograd_mini.transforms.vmap import (
+    Axes,
+    Examples,
+    Mapped,
+    bind,
+    check_axes,
+    list_leaves,
+    map_examples,
+    place_axes,
+    run_examples,
+)
 
 # How many shapes of arguments are remembered; a batch of another size is another shape of the same kernel.
 SHAPES = 1000
@@ -51,6 +62,8 @@ def jit(
     reduce: str | None = None,
     threads: int | None = None,
     max_kernels: int = 32,
+    out_axes: Axes = 0,
+    static_argnums: int | tuple[int, ...] = (),
 ) -> Jitted:
     """Compile a function of Values, for single calls and for whole batches.
 
@@ -65,12 +78,13 @@ def jit(
     Parameters
     ----------
     f : callable
-        Takes and gives numbers, or nested lists, tuples, dicts and arrays of numbers. It may use the
-        transforms, and be one: `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(hessian(f))`.
+        Takes and gives numbers, or nested lists, tuples, dicts, dataclasses and arrays of numbers. It may
+        use the transforms, and be one: `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(vmap(f))`.
     in_axes : int, None, or tuple of such, optional
-        Which axis of each argument goes through the examples of a batch, as in `jax.vmap`: None for
-        an argument that all examples share, nested for a nested argument. Without it nothing is
-        mapped: the compiled function computes what `f` computes.
+        Which axis of each argument goes through the examples of a batch, as in `vmap`: None for an
+        argument that all examples share, nested for a nested argument. Without it nothing is mapped:
+        the compiled function computes what `f` computes. `jit(vmap(f, in_axes, out_axes))` is
+        `jit(f, in_axes, out_axes=out_axes)`.
     reduce : "sum" or "mean", optional
         Fold the results of all examples within the kernel.
     threads : int, optional
@@ -78,14 +92,19 @@ def jit(
         not depend on it.
     max_kernels : int, optional
         How many kernels to keep; the oldest is dropped for another.
+    out_axes : int, None, or nested ones, optional
+        Which axis of each result goes through the examples, as in `vmap`; None for a result that all
+        examples share.
+    static_argnums : int or tuple of int, optional
+        Which positional arguments are no numbers to compute with but strings, None, counts for `range(n)`
+        or other hashable objects. `f` gets them as they are, and is compiled anew for each other value.
 
     Returns
     -------
     Jitted
         Called with numbers it gives floats; called with arrays that are mapped, arrays with the
-        batch as their first axis, unless it is folded. Called with Values it calls `f`, so that it
-        can be differentiated. A Value that `f` takes from around it has, in each call, the data that
-        it has then; any other number from around it is that of the first call.
+        batch as the axis that `out_axes` names, unless it is folded. Called with Values it calls `f`, so
+        that it can be differentiated.
 
     Raises
     ------
@@ -93,6 +112,16 @@ def jit(
         If an option is wrong; on the call, if an argument is, or an operation has no lowering.
     TracingError
         On the call, if `f` compares a traced number, branches on it, or reads it.
+
+    Notes
+    -----
+    What `f` takes from around it is what it was at the first call: a number, an array, an attribute of an object.
+    Compiled code does not see that an array changes later, or that an object gets another Value (`m.w = Value(5.0)`).
+    What changes should be an argument: `jit(lambda w, x: w * x)(m.w, x)`. Or it should be a Value that stays, and
+    whose `.data` is assigned, `m.w.data = 5.0`: a captured Value has, in each call, the data that it has then.
+
+    A method's `self` is an argument like any other, so it must consist of numbers, as a dataclass may. Else compile the
+    bound method, `jit(model.loss)`, in which `self` is captured, or a function of the parameters.
 
     Examples
     --------
@@ -106,14 +135,19 @@ def jit(
     >>> slope = jit(grad(lambda w, x: (w[0] * x + w[1]) ** 2), in_axes=(None, 0), reduce="mean")
     >>> slope([1.0, 0.0], np.array([1.0, 2.0, 3.0, 4.0]))
     [15.0, 5.0]
+    >>> jit(lambda x, n: sum(x**k for k in range(n)), static_argnums=1)(2.0, 4)
+    15.0
     """
     if not callable(f):
         raise TypeError(f"jit takes a function, not {describe(f)}")
-    return Jitted(f, in_axes, reduce, threads, max_kernels)
+    mapped = getattr(f, "mapped", None)
+    if isinstance(mapped, Mapped) and in_axes is None:
+        f, in_axes, out_axes = mapped
+    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums)
 
 
 class _Call(NamedTuple):
-    """A kernel, how the batch is cut, and the leaves whose mapped axis is not the first one."""
+    """A kernel, how the batch is cut, and the leaves whose mapped axis is not the first one, each with that axis."""
 
     kernel: Kernel
     cut: Cut
@@ -124,7 +158,14 @@ class Jitted:
     """A compiled function; `jit` makes it."""
 
     def __init__(
-        self, f: Callable[..., Any] | None, in_axes: Axes, reduce: Any, threads: int | None, max_kernels: int
+        self,
+        f: Callable[..., Any] | None,
+        in_axes: Axes,
+        reduce: Any,
+        threads: int | None,
+        max_kernels: int,
+        out_axes: Axes,
+        static_argnums: int | tuple[int, ...],
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
@@ -132,8 +173,16 @@ class Jitted:
             raise ValueError(f"threads must be an integer, 1 or more, or None for all, not {describe(threads)}")
         if not _is_count(max_kernels):
             raise ValueError(f"max_kernels must be an integer, 1 or more, not {describe(max_kernels)}")
-        check_axes(in_axes)
+        check_axes(in_axes, "in_axes")
+        check_axes(out_axes, "out_axes")
+        if reduce and out_axes != 0:
+            raise ValueError(f"reduce={reduce!r} folds the batch, so no result has an axis for out_axes to name")
+        self._static = static_argnums if isinstance(static_argnums, tuple) else (static_argnums,)
+        if not all(isinstance(place, int) and not isinstance(place, bool) for place in self._static):
+            raise TypeError(f"static_argnums must be an integer or a tuple of integers, not {describe(static_argnums)}")
         self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
+        self.out_axes, self.static_argnums = out_axes, static_argnums
+        self._stays = type(out_axes) is int and out_axes == 0
         self._threads = min(threads or cpu_count(), sys.maxsize)
         self._f = f
         self._lock, self._process = threading.RLock(), os.getpid()
@@ -144,11 +193,15 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the results: see `jit`."""
-        if kwargs:
-            args = self._bind(args, kwargs)
+        if kwargs or self._static:
+            args = self._arrange(args, kwargs)
         key: list[Any] = []
         leaves: list[Any] = []
-        if not collect(args, key, leaves) or is_tracing():
+        try:
+            is_number = collect(args, key, leaves)
+        except NoNumber as error:
+            raise self._explained(error, args) from None
+        if not is_number or (BLOCKS.open and is_tracing()):
             return self._on_graph(args)
         call = self._find(tuple(key), args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
@@ -159,9 +212,9 @@ class Jitted:
         if result is None:  # a nan that may be none: what is slower knows
             call = self._find((*key, "guarded"), args, is_guarded=True)
             result = call.kernel(leaves, call.cut, self._threads)
-        if is_checking():
+        if BLOCKS.open and is_checking():
             _check_anomaly(leaves, result)
-        return result
+        return result if self._stays or not call.kernel.is_mapped else place_axes(result, self.out_axes)
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         """Bind as a method where a class has a compiled function as attribute, as functions do."""
@@ -189,7 +242,15 @@ class Jitted:
             function = self._f
         except Exception:  # a lambda, a function of the session: its graphs travel without it
             function = None
-        options = (function, self.in_axes, self.reduce, self.threads, self.max_kernels)
+        options = (
+            function,
+            self.in_axes,
+            self.reduce,
+            self.threads,
+            self.max_kernels,
+            self.out_axes,
+            self.static_argnums,
+        )
         # What a function captures is where it lands another Value: it is traced there once more.
         kernels = [
             (key, kernel.source)
@@ -216,10 +277,13 @@ class Jitted:
         v1 = add(x0, x0)
         return v1
         """
-        if kwargs:
-            args = self._bind(args, kwargs)
+        args = self._arrange(args, kwargs)
         key: list[Any] = []
-        if not collect(args, key, []):
+        try:
+            is_compiled = collect(args, key, [])
+        except NoNumber as error:
+            raise self._explained(error, args) from None
+        if not is_compiled:
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
         return Lowered(str(kernel.graph), str(kernel.program), kernel.code.text, dict(kernel.seconds))
@@ -232,46 +296,43 @@ class Jitted:
             )
         return self._f
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Put arguments that are given by name in their places."""
-        signature = inspect.signature(self._function())
-        bound = signature.bind(*args, **kwargs)
-        last = max(map(list(signature.parameters).index, bound.arguments))
-        bound.apply_defaults()
-        without = [name for name in kwargs if name in bound.kwargs]
-        if without:
-            raise TypeError(f"jit takes arguments that have a place, and {', '.join(without)} has none")
-        return bound.args[: max(len(args), last + 1)]
+    def _arrange(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Put arguments that are given by name in their places, and mark those that are static."""
+        arranged = list(bind(self._function(), args, kwargs) if kwargs else args)
+        for place in self._static:
+            if -len(arranged) <= place < len(arranged):
+                arranged[place] = check_static(arranged[place], f"argument {place % len(arranged)}")
+        return tuple(arranged)
+
+    def _explained(self, error: NoNumber, args: Sequence[Any]) -> TypeError:
+        """Say what to do with an argument that is no number."""
+        name = getattr(self, "__name__", "")
+        method = getattr(type(args[0]), name, None) if name else None
+        if method is self and str(error).startswith("argument 0 "):
+            return TypeError(
+                f"{error}; it is the method's self: write jit(self.{name}) of the method without @jit, or jit a "
+                "function of the parameters"
+            )
+        return TypeError(f"{error}; static_argnums names arguments that are strings, None, counts or other objects")
 
     def _on_graph(self, args: Sequence[Any]) -> Any:
         """Compute what the compiled function does, with Values, as part of a graph that is being recorded."""
         if not is_tracing():
             for argument in args:
-                for leaf in list_leaves(argument, "an argument")[0]:
-                    if isinstance(leaf, Operand):
-                        leaf.refuse_outside()
+                for number in flatten(argument, "an argument")[0]:
+                    if isinstance(number, Operand):
+                        number.refuse_outside()
         examples = self._examples(args)
         batch = examples.batch
         if batch is None:
-            return self._function()(*args)
-        if batch == 0:  # no number of the result depends on any Value
-            structures = [list_leaves(argument, "an argument")[1] for argument in args]
-            with tracing(None):
-                return self(*[unflatten(structure, [0.0] * structure.size) for structure in structures])
-        rows: list[list[Any]] = []
-        for i in range(batch):
-            result = self._function()(*examples.example(i))
-            row, structure = flatten(result, "the function's result")
-            rows.append(row)
-        if self.reduce:
-            totals = [sum_of(column) for column in zip(*rows)]
-            return unflatten(structure, [total / batch for total in totals] if self.reduce == "mean" else totals)
-        columns = iter(zip(*rows))
-        return structure.nest(
-            lambda part: make_array(
-                [x for row in zip(*[next(columns) for _ in range(part.size)]) for x in row], (batch, *part.keys)
-            )
-        )
+            return self._function()(*[x.value if type(x) is Static else x for x in args])
+        if not self.reduce:
+            return map_examples(self._function(), examples, self.out_axes)
+        rows, structure = run_examples(self._function(), examples)
+        totals = [sum_of(column) for column in (zip(*rows) if rows else [()] * structure.size)]
+        if self.reduce == "mean":
+            totals = [total / batch if batch else math.nan for total in totals]
+        return unflatten(structure, totals)
 
     def _examples(self, args: Sequence[Any]) -> Examples:
         examples = Examples(args, self.in_axes)
@@ -289,19 +350,19 @@ class Jitted:
         # The user's function runs under this lock: it may wait for threads that compile other functions.
         with self._lock, _no_collection():
             examples = self._examples(args)
-            own = (examples.structures, tuple(examples.blocks), is_guarded)
+            blocks = blocks_of(examples)
+            own = (examples.structures, blocks, is_guarded)
             kernel = self._kernels.get(own)
             if kernel is None:
-                kernel = compile_function(
-                    self._function(), examples.structures, examples.blocks, self.reduce, is_guarded
-                )
+                kernel = compile_function(self._function(), examples.structures, blocks, self.reduce, is_guarded)
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
                 self._kernels[own] = kernel
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
-            call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), examples.moved)
+            moved = [(i, axis) for i, axis in enumerate(examples.axes) if axis]
+            call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), moved)
             return call
 
 

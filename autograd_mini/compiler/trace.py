@@ -49,8 +49,8 @@ def trace(function: Callable[..., Any], structures: Sequence[Structure], is_guar
 
 def _record(function: Callable[..., Any], structures: Sequence[Structure], tracer: Tracer) -> Trace:
     arguments = iter([tracer.number(node) for node in range(tracer.graph.arguments)])
-    nested = [unflatten(structure, [next(arguments) for _ in range(structure.size)]) for structure in structures]
     with modes.tracing(tracer), modes.recording():
+        nested = [unflatten(structure, [next(arguments) for _ in range(structure.size)]) for structure in structures]
         try:
             roots, structure = flatten(function(*nested), "the function's result")
         except Exception:

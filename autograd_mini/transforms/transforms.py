@@ -20,7 +20,7 @@ from autograd_mini.engine.checks import describe
 from autograd_mini.engine.derivatives import gradient, pullback, pushforward, slopes
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.transforms.trees import Structure, flatten, make_array, unflatten
+from autograd_mini.transforms.trees import Structure, flatten, make_array, parts_of, unflatten
 
 ArgNums = int | tuple[int, ...]
 
@@ -102,6 +102,8 @@ def value_and_grad(
             if not (isinstance(root, tuple) and len(root) == 2):
                 raise TypeError(f"with has_aux=True the function gives a pair (number, anything), not {describe(root)}")
             root, aux = root
+        if isinstance(root, np.ndarray) and root.size == 1:
+            root = root.item()
         if not isinstance(root, (Scalar, Real)):
             raise TypeError(f"grad needs a function that gives one number, but got {describe(root)}; see jacobian")
         value = call.finish(root)
@@ -392,13 +394,19 @@ def is_differentiated(number: Any) -> bool:
 
 
 def _holds_value(argument: Any) -> bool:
-    if isinstance(argument, dict):
-        return any(map(_holds_value, argument.values()))
-    if isinstance(argument, (list, tuple)):
-        return any(map(_holds_value, argument))
-    if isinstance(argument, np.ndarray) and argument.dtype == object:
-        return any(isinstance(x, Scalar) for x in argument.flat)
-    return isinstance(argument, Scalar)
+    """Say whether there is a Value in an argument, which may be nested as it will, and contain itself."""
+    waiting, seen = [argument], set()
+    while waiting:
+        tree = waiting.pop()
+        if type(tree) is float:
+            continue
+        if isinstance(tree, Scalar):
+            return True
+        parts = parts_of(tree)
+        if parts and id(tree) not in seen:
+            seen.add(id(tree))
+            waiting.extend(parts)
+    return False
 
 
 def _outer(outer: Structure, inner: Structure, rows: Sequence[Sequence[Any]]) -> Any:

@@ -171,8 +171,6 @@ def _nester(structure: Structure, batched: bool, place: int = 0) -> Callable[[Ar
         return lambda numbers, batch: tuple([part(numbers, batch) for part in parts])
 
     def nest(numbers: Array, batch: int) -> Any:
-        remaining = iter(parts)
-        shallow = Structure(kind, structure.keys, (NUMBER,) * len(parts))
-        return shallow.nest(lambda leaf: next(remaining)(numbers, batch))
+        return structure.make([part(numbers, batch) for part in parts])
 
     return nest

@@ -1,0 +1,3 @@
+# C types of arguments.py, read by Cython alone.
+
+cdef object _collect(object tree, list key, list leaves, object depth)
