@@ -251,6 +251,12 @@ def operation(
     -------
     Operation
 
+    Notes
+    -----
+    A function or rule must not keep a Value that the operation has computed, not by what it takes from around it
+    either: the Value leads back to the operation, and the collector of cycles does not look into Values, so neither
+    would ever be freed. Keep the number, `value.data`.
+
     Raises
     ------
     ValueError

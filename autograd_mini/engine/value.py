@@ -14,7 +14,7 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.anomaly import check_backward, check_forward
 from autograd_mini.engine.arithmetic import Scalar, is_real, refuse_masked
 from autograd_mini.engine.checks import as_float, describe
-from autograd_mini.engine.choices import gradients
+from autograd_mini.engine.choices import gradients, is_chosen
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.history import History
@@ -216,6 +216,12 @@ class Value(Node):
         leaf = constant(self._data)
         leaf.label = self.label
         return leaf
+
+    def _backward(self) -> None:
+        """Add what this node's gradient contributes to its operands' gradients: a step of backward(), by hand."""
+        for operand, local in zip(self.operands, self.local_derivatives):
+            if is_chosen(origin_of(self), local):
+                operand.grad += self._grad * local
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
         if _blocks.open:

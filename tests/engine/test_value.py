@@ -388,3 +388,16 @@ def test_a_node_that_is_initialised_again_is_a_leaf() -> None:
     assert (y.data, y.operands, y.op, y.is_leaf) == (3.0, (), None, True)
     y.backward()
     assert (x.grad, y.grad) == (0.0, 1.0)
+
+
+def test_a_step_of_backward_by_hand_as_in_micrograd_s_lecture() -> None:
+    """The neuron of the lecture, whose gradients are known: x1 -1.5, w1 1, x2 0.5, w2 0."""
+    x1, x2, w1, w2, b = (Value(number) for number in (2.0, 0.0, -3.0, 1.0, 6.8813735870195432))
+    x1w1, x2w2 = x1 * w1, x2 * w2
+    total = x1w1 + x2w2
+    n = total + b
+    o = n.tanh()
+    o.grad = 1.0
+    for node in (o, n, b, total, x2w2, x1w1):
+        node._backward()
+    assert [p.grad for p in (x1, w1, x2, w2)] == pytest.approx([-1.5, 1.0, 0.5, 0.0], rel=1e-12)
