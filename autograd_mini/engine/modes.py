@@ -62,6 +62,8 @@ class Blocks:
     def leave(self, key: int) -> None:
         with counting:
             self._guards.pop(key, None)
+            # Blocks that are gone, but whose closing Ctrl-C has cut short, count no more.
+            self._guards = {other: guard for other, guard in self._guards.items() if guard() is not None}
             self.open = len(self._guards)
 
 

@@ -75,6 +75,8 @@ while time.monotonic() < end:
         caught += 1
     except BaseException as error:
         others_caught.append(repr(error))
+with no_grad():  # which forgets blocks that are gone
+    pass
 held = [name for name, lock in (("walking", walking),) if lock.locked()]
 state = [modes.BLOCKS.open, bool(modes.recorded.get()), bool(modes.checked.get()), modes.tracer.get()]
 print(json.dumps([caught, others_caught[:3], held, state, torn[:3]]))
