@@ -7,7 +7,7 @@ operands, nor with that of users' operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from autograd_mini.compiler.backends.lowering import Number, Target, run_lowering
 from autograd_mini.compiler.graph import Graph, Node
@@ -18,11 +18,11 @@ from autograd_mini.engine.operations import TABLE, detach, identity
 
 
 def expand(graph: Graph) -> Graph:
-    """Write a simplified graph anew, with the nodes of a lowering in place of each operation that is to be written out."""
+    """Write a simplified graph anew: some operations as their lowerings say. A graph without these is given back."""
     if not any(operation is not None and _is_written_out(operation) for operation in set(graph.operations)):
         return graph
     nodes = _Nodes(Builder(graph.arguments))
-    numbers = {node: nodes.number(node) for node in range(graph.arguments)}
+    numbers: dict[Node, Number] = {node: nodes.number(node) for node in range(graph.arguments)}
     for node in graph.live():
         operation = graph.operations[node]
         if operation is not None:
@@ -58,7 +58,7 @@ class _Nodes(Target):
         if operation is identity or operation is detach:
             return operands[0]
         if _is_written_out(operation):
-            return run_lowering(operation, operation.lowering or operation.function, operands)
+            return run_lowering(operation, operands)
         return self.number(self.builder.add(operation, tuple([operand.value for operand in operands])))
 
     def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number:

@@ -73,7 +73,8 @@ class _Chooser:
             self._add_dot(node)
         exact = ExactSum(part.kind)
         for node in part.nodes:
-            if graph.operations[node].lowering == "fsum":
+            operation = graph.operations[node]
+            if operation is not None and operation.lowering == "fsum":
                 elsewhere.add(node)
                 self.steps.append(Step(exact, node, [self._of_kind(term) for term in graph.operands[node]]))
         self._add_expressions([node for node in part.nodes if node not in elsewhere])

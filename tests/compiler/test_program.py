@@ -117,7 +117,8 @@ def test_native_code_computes_what_numpy_computes(drawn: Any, reduce: Any, rando
     blocks = [Block((mapped,), True)] * (mapped > 0) + [Block((), False)] * (6 - mapped)
     structure = Structure(list, (), (NUMBER,) * len(graph.results))
     kernels = [
-        compile_graph(graph, [], blocks, reduce if mapped else None, structure, backend=name) for name in ("llvm", "numpy")
+        compile_graph(graph, [], blocks, reduce if mapped else None, structure, backend=name)
+        for name in ("llvm", "numpy")
     ]
     check(kernels[0].program)
     for batch in (0, 1, 7, 19):
@@ -133,7 +134,9 @@ def test_both_add_up_examples_in_one_order() -> None:
     rows = np.random.default_rng(0).normal(size=(1000, 2)) * 10.0 ** np.arange(-8, 8).repeat(125)[:1000, None][::-1]
     graph = graph_of(2, ("mul", 0, 1), results=[2, 0])
     structure = Structure(list, (), (NUMBER, NUMBER))
-    kernels = [compile_graph(graph, [], [Block((2,), True)], "sum", structure, backend=name) for name in ("llvm", "numpy")]
+    kernels = [
+        compile_graph(graph, [], [Block((2,), True)], "sum", structure, backend=name) for name in ("llvm", "numpy")
+    ]
     if kernels[0].code.step == kernels[1].code.step:
         first, second = (kernel([rows], kernel.cut(1000), 1) for kernel in kernels)
         assert bits(first) == bits(second)

@@ -129,7 +129,7 @@ def test_the_graph_of_the_gradient_has_the_gradient_as_its_value(recipe: Recipe)
 @given(choices)
 def test_what_was_not_chosen_contributes_nothing_to_first_and_second_derivatives(recipe: Recipe) -> None:
     right = Calculus(recipe)
-    assume(right.results is not None)
+    assume(right.results)
     leaves = list(recipe.leaves)
     count = len(leaves)
     value, slopes = right.results[0], right.results[1 : count + 1]

@@ -27,7 +27,7 @@ class Jet:
 
     random: Random | None = None  # shakes each derivative if there is one
 
-    def __init__(self, value: float, slopes: dict[int, float], bends: dict[tuple[int, int], float], exact: bool) -> None:
+    def __init__(self, value: float, slopes: dict[int, float], bends: dict[Any, float], exact: bool) -> None:
         self.value, self.exact = value, exact
         self.slopes = {i: self.shaken(slope) for i, slope in slopes.items()}
         self.bends = {pair: self.shaken(bend) for pair, bend in bends.items()}

@@ -192,11 +192,11 @@ choices = st.integers(0, 2**32).map(lambda seed: random_choices(Random(seed)))
 class Calculus:
     """What calculus says of random choices: the number, its gradient and Hessian, and how far rounding may be off.
 
-    `results` is None where rounding decides, or a result is not finite.
+    `results` is empty where rounding decides, or a result is not finite.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.results: list[float] | None = None
+        self.results: list[float] = []
         self.errors: list[float] = []
         try:
             plain, *shaken = [self._evaluate(recipe, random) for random in (None, Random(1), Random(2), Random(3))]

@@ -6,7 +6,7 @@ A row names a function that the target knows, or is a function itself: that is r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from autograd_mini.compiler.program import Shape
@@ -103,7 +103,7 @@ def lower(operation: Operation, operands: Sequence[Number]) -> Number:
     """Compute one operation on numbers of one target, at least one, as its row of the table says."""
     lowering = _OPERATORS.get(operation, operation.lowering)
     if not isinstance(lowering, str):
-        return run_lowering(operation, lowering or operation.function, operands)
+        return run_lowering(operation, operands)
     result = operands[0].target.call(lowering, operation, operands)
     if isinstance(result, Number):
         return result
@@ -114,8 +114,9 @@ def lower(operation: Operation, operands: Sequence[Number]) -> Number:
     )
 
 
-def run_lowering(operation: Operation, function: Callable[..., Any], operands: Sequence[Number]) -> Number:
-    """Compute what a function of floats does when numbers come in their place."""
+def run_lowering(operation: Operation, operands: Sequence[Number]) -> Number:
+    """Compute what the lowering of an operation, or else its function, does when numbers come in place of floats."""
+    function = operation.lowering if callable(operation.lowering) else operation.function
     target = operands[0].target
     refusals = len(target.refusals)
     try:
