@@ -16,10 +16,13 @@ from autograd_mini.compiler.sums import CHAINS
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE, detach, identity
 
+# Of so many operands, an operation of the table is as quick as it can be within an expression.
+FEW = 4
+
 
 def expand(graph: Graph) -> Graph:
     """Write a simplified graph anew: some operations as their lowerings say. A graph without these is given back."""
-    if not any(operation is not None and _is_written_out(operation) for operation in set(graph.operations)):
+    if not any(map(_is_written_out, graph.operations, graph.operands)):
         return graph
     nodes = _Nodes(Builder(graph.arguments))
     numbers: dict[Node, Number] = {node: nodes.number(node) for node in range(graph.arguments)}
@@ -34,11 +37,11 @@ def expand(graph: Graph) -> Graph:
     return expanded
 
 
-def _is_written_out(operation: Operation) -> bool:
-    """Say whether an operation is a user's, or takes any number of operands, and has a function as its lowering."""
-    if isinstance(operation.lowering, str) or operation in CHAINS:
+def _is_written_out(operation: Operation | None, operands: Sequence[Any]) -> bool:
+    """Say whether an operation is a user's, or of many operands, and has a function as its lowering."""
+    if operation is None or isinstance(operation.lowering, str) or operation in CHAINS:
         return False
-    return operation.is_variadic or TABLE.get(operation.name) is not operation
+    return (operation.is_variadic and len(operands) > FEW) or TABLE.get(operation.name) is not operation
 
 
 class _Nodes(Target):
@@ -57,7 +60,7 @@ class _Nodes(Target):
     def compute(self, operation: Operation, operands: Sequence[Number]) -> Number:
         if operation is identity or operation is detach:
             return operands[0]
-        if _is_written_out(operation):
+        if _is_written_out(operation, operands):
             return run_lowering(operation, operands)
         return self.number(self.builder.add(operation, tuple([operand.value for operand in operands])))
 
