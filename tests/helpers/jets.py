@@ -144,6 +144,8 @@ def maximum(x: Any, y: Any) -> Jet:
     if math.isnan(x.value) or math.isnan(y.value):
         return _linear(x, math.nan, y, math.nan, math.nan)
     if x.value == y.value and x.exact and y.exact:
+        if math.copysign(1.0, x.value) != math.copysign(1.0, y.value):
+            raise Unclear  # which zero is the larger one is nobody's law
         return _linear(x, 0.5, y, 0.5, x.value)
     return where(greater(x, y), x, y)
 
