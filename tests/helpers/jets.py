@@ -58,8 +58,8 @@ class Jet:
         _check_edge(self)
         x = np.float64(self.value)
         with np.errstate(all="ignore"):
-            bend = p * (p - 1.0) * np.power(x, p - 2.0) if p != 1.0 else 0.0
-            return _unary(self, np.power(x, p), p * np.power(x, p - 1.0), bend, exact=False)
+            bend = p * (p - 1.0) * _power(x, p - 2.0) if p != 1.0 else 0.0
+            return _unary(self, _power(x, p), p * _power(x, p - 1.0), bend, exact=False)
 
     def __neg__(self) -> Jet:
         return self * -1.0
@@ -102,6 +102,11 @@ def _linear(x: Jet, p: float, y: Jet, q: float, value: float) -> Jet:
     for pair, a in y.bends.items():
         bends[pair] = bends.get(pair, 0.0) + float(q * a)
     return Jet(value, slopes, bends, x.exact and y.exact)
+
+
+def _power(x: Any, p: float) -> Any:
+    """Give x ** p as C's pow does: NumPy has nan for the square root of -inf."""
+    return math.pow(x, p) if x == -math.inf else np.power(x, p)
 
 
 def _check_edge(x: Jet) -> None:
