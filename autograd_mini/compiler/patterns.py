@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Part
-from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Shape, Store
+from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Outer, Pattern, Shape, Store
 from autograd_mini.compiler.sums import Sums
 from autograd_mini.engine.operations import identity, mul
 
@@ -64,13 +64,19 @@ class _Chooser:
         self.patterns: dict[Any, Pattern] = {}  # one of each
 
     def choose(self) -> list[Step]:
-        part = self.part
+        graph, part = self.graph, self.part
         elsewhere = {*self.sums.found, *self.sums.inside}
         stored = [self._of_kind(node) for node in part.stored]
         products, folds = self._divide_totals()
         elsewhere.update([part.totals[i] for i, _, _ in products])
         for node in self.sums.found:
             self._add_dot(node)
+        exact = ExactSum(part.kind)
+        for node in part.nodes:
+            operation = graph.operations[node]
+            if operation is not None and operation.lowering == "fsum":
+                elsewhere.add(node)
+                self.steps.append(Step(exact, node, [self._of_kind(term) for term in graph.operands[node]]))
         self._add_expressions([node for node in part.nodes if node not in elsewhere])
         store, fold = Store(), Fold()
         self.steps += [Step(store, None, (node,), places=(i,)) for i, node in enumerate(stored)]

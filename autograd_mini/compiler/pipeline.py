@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.backends.choice import choose_backend
+from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.parts import split
 from autograd_mini.compiler.patterns import choose_patterns
@@ -69,13 +70,14 @@ def compile_graph(
     """
     with compiling:
         timed = _Clock()
-        parts = timed(split, graph, blocks, reduce is not None, name="split")
+        expanded = timed(expand, graph, name="expand")
+        parts = timed(split, expanded, blocks, reduce is not None, name="split")
         schedules = []
         for part in parts.computed:
-            sums = timed(find_sums, graph, part, name="sums")
-            steps = timed(choose_patterns, graph, part, sums, name="patterns")
+            sums = timed(find_sums, expanded, part, name="sums")
+            steps = timed(choose_patterns, expanded, part, sums, name="patterns")
             schedules.append(timed(schedule, steps, name="schedule"))
-        program = timed(assign_slots, graph, parts, schedules, structure, name="slots")
+        program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")
         code = choose_backend(backend)(program)  # which times itself
         return Kernel(
             (graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds

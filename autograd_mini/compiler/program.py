@@ -1,6 +1,6 @@
 """The program of a kernel: what is between planning and code. Knows neither graphs nor targets.
 
-A program is a list of runs. A run is a pattern, an expression of bounded size or a sum of products of any
+A program is a list of runs. A run is a pattern, an expression of bounded size or a sum of any
 length, and named columns that say for each row of the run where operands and result are. So code, and the
 time to compile it, grow with the number of different patterns.
 
@@ -60,6 +60,14 @@ class Dot:
 
 
 @dataclass(frozen=True)
+class ExactSum:
+    """A sum of numbers of the run's own kind, rounded once."""
+
+    columns: ClassVar = {"result": "r", "terms": "rt"}
+    kind: str
+
+
+@dataclass(frozen=True)
 class Outer:
     """The product of each left and each right factor, added up over all lanes."""
 
@@ -84,7 +92,7 @@ class Store:
 
 
 # The `columns` of a pattern name those of its runs, and the axes of each by a letter: the rows, for instance, are r.
-Pattern = Load | Expression | Dot | Outer | Fold | Store
+Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store
 
 
 class Run(NamedTuple):
@@ -105,6 +113,8 @@ class Run(NamedTuple):
                 if pattern.shared:
                     left = left[:, None] + int(columns["stride"]) * np.arange(len(columns["right"]), dtype=np.int32)
                 return [*start, (pattern.left, left), (pattern.right, np.atleast_2d(columns["right"]))]
+            case ExactSum(kind=kind):
+                return [(kind, columns["terms"])]
             case Outer():
                 return [("s", columns["left"][:, None]), ("s", columns["right"][:, None])]
             case Fold() | Store():
@@ -158,6 +168,9 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
                     np.broadcast_to(right, left.shape),
                 )
             ]
+        case ExactSum():
+            results, terms = columns.values()
+            rows = [f"{kind}{result} = fsum {_slots(kind, row)}" for result, row in zip(results, terms)]
         case Outer():
             left, right, total = (column.ravel() for column in columns.values())
             rows = [f"{_slots('total', total)} += {_slots('s', left)} x {_slots('s', right)}"]

@@ -12,7 +12,7 @@ import numpy as np
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
-from autograd_mini.compiler.program import Dot, Fold, Load, Outer, Program, Run, Store, Table, distance
+from autograd_mini.compiler.program import Dot, ExactSum, Fold, Load, Outer, Program, Run, Store, Table, distance
 from autograd_mini.transforms.trees import Structure
 
 # So many ranges of free slots are looked at for one that is large enough.
@@ -128,6 +128,11 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
     match pattern:
         case Dot():
             return _dot_runs(pattern, batch, places)
+        case ExactSum():
+            lengths: dict[int, list[Step]] = {}
+            for step in batch:
+                lengths.setdefault(len(step.operands), []).append(step)
+            return [_operands_run(steps, "terms", places) for steps in lengths.values()]
         case Fold():
             return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
         case Store():
@@ -135,8 +140,13 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]
+    return [_operands_run(batch, "operands", places)]
+
+
+def _operands_run(batch: Sequence[Step], name: str, places: Mapping[Node, int]) -> Run:
+    """Write the columns of steps that have as many operands each."""
     operands = [[places[operand] for operand in step.operands] for step in batch]
-    return [Run(pattern, {"result": _results(batch, places), "operands": _table(operands)})]
+    return Run(batch[0].pattern, {"result": _results(batch, places), name: _table(operands)})
 
 
 def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:

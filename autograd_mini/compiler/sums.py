@@ -18,7 +18,8 @@ from autograd_mini.engine.operations import sum as sum_of
 # Fewer terms than this are as quick one by one.
 SHORTEST = 4
 
-_CHAINS = {add, dot, sum_of}
+# What makes partial sums.
+CHAINS = {add, dot, sum_of}
 
 
 class Sum(NamedTuple):
@@ -53,7 +54,7 @@ def find_sums(graph: Graph, part: Part) -> Sums:
     found: dict[Node, Sum] = {}
     inside: set[Node] = set()
     for node in reversed(part.nodes):
-        if graph.operations[node] in _CHAINS and node not in inside:
+        if graph.operations[node] in CHAINS and node not in inside:
             total, parts = _collect(graph, node, part.uses, part.own, one)
             if len(total.left) >= SHORTEST:
                 found[node] = total
@@ -81,9 +82,9 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one
 
     while operations[node] is add:
         x, y = operands[node]
-        if operations[x] in _CHAINS and uses[x] == 1 and own[x]:
+        if operations[x] in CHAINS and uses[x] == 1 and own[x]:
             term, node = y, x
-        elif operations[y] in _CHAINS and uses[y] == 1 and own[y]:
+        elif operations[y] in CHAINS and uses[y] == 1 and own[y]:
             term, node = x, y
         else:
             append(y)

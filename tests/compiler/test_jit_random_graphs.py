@@ -12,9 +12,21 @@ import pytest
 from agreement import bits
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from recipes import BOUNDED, KINDS, Recipe, is_well_conditioned, magnitudes, recipes
+from recipes import (
+    BOUNDED,
+    EDGES,
+    KINDS,
+    Calculus,
+    Recipe,
+    choices,
+    compute_choices,
+    is_well_conditioned,
+    magnitudes,
+    recipes,
+)
 
-from autograd_mini import Value, jit, topological_order, value_and_grad
+import autograd_mini
+from autograd_mini import Value, hessian, jit, topological_order, value_and_grad
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -145,3 +157,57 @@ def test_exactly_rounded_graphs_and_their_gradients_are_the_same_to_the_last_bit
     value, slope = compiled([np.array(column) for column in zip(*rows, strict=True)])
     for results, right in zip(np.column_stack([value, *slope]), expected, strict=True):
         assert bits(numbers_of(results)) == bits(right)
+
+
+# Choices, against calculus: what was not chosen contributes nothing, though it be infinite.
+
+
+def assert_right(results: Sequence[Any], right: Calculus) -> None:
+    """Compare a value, and the derivatives that there are, with what calculus says."""
+    found = np.concatenate([np.ravel(part) for part in results])
+    count = len(found)
+    assert np.all(np.abs(found - right.results[:count]) <= right.errors[:count])
+
+
+@few
+@given(choices, st.randoms(use_true_random=False))
+def test_choices_and_their_first_and_second_derivatives_are_right(recipe: Recipe, random: Random) -> None:
+    def function(xs: Sequence[Any]) -> Any:
+        return compute_choices(autograd_mini, recipe.steps, xs)
+
+    def derive(xs: Sequence[Any]) -> Any:
+        return *value_and_grad(function)(xs), hessian(function)(xs)
+
+    rows = [recipe.leaves, *(tuple(random.choice(EDGES) for _ in recipe.leaves) for _ in range(20))]
+    rights = [(row, Calculus(Recipe(row, recipe.steps))) for row in rows]
+    known = [(row, right) for row, right in rights if right.results]
+    assume(known)
+    compiled = jit(derive, in_axes=0)
+    for row, right in known[:3]:
+        assert_right(compiled(list(row)), right)
+    columns = [np.array(column) for column in zip(*[row for row, _ in known], strict=True)]
+    value, slopes, bends = compiled(columns)
+    for i, (_, right) in enumerate(known):
+        assert_right([value[i], [slope[i] for slope in slopes], [[b[i] for b in row] for row in bends]], right)
+
+
+@few
+@given(choices, st.randoms(use_true_random=False))
+def test_captured_values_are_read_in_each_call(recipe: Recipe, random: Random) -> None:
+    captured = {i: Value(x) for i, x in enumerate(recipe.leaves) if i % 2}
+
+    def function(xs: Sequence[Any]) -> Any:
+        leaves = [captured.get(i, xs[i // 2]) for i in range(len(recipe.leaves))]
+        return compute_choices(autograd_mini, recipe.steps, leaves)
+
+    compiled = jit(value_and_grad(function))
+    for _ in range(4):
+        right = Calculus(recipe)
+        if right.results:
+            value, slopes = compiled(list(recipe.leaves[::2]))
+            expected = [right.results[0], *right.results[1 : len(recipe.leaves) + 1 : 2]]
+            errors = [right.errors[0], *right.errors[1 : len(recipe.leaves) + 1 : 2]]
+            assert np.all(np.abs(np.subtract([value, *slopes], expected)) <= errors)
+        recipe = Recipe(tuple(random.choice(EDGES) for _ in recipe.leaves), recipe.steps)
+        for i, leaf in captured.items():
+            leaf.data = recipe.leaves[i]

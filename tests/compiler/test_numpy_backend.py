@@ -17,7 +17,7 @@ from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 
 
-@pytest.mark.parametrize("op", TABLE.values(), ids=TABLE.keys())
+@pytest.mark.parametrize("op", [op for op in TABLE.values() if op.lowering != "fsum"], ids=lambda op: op.name)
 def test_arrays_agree_with_the_engine(op: Operation) -> None:
     reference = REFERENCES[op.name]
     rng = Random(op.name)

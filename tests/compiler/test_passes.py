@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from graphs import graph_of
 
+from autograd_mini import operation
 from autograd_mini.compiler.arguments import Block
+from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.parts import Parts, split
 from autograd_mini.compiler.patterns import choose_patterns
@@ -16,6 +19,7 @@ from autograd_mini.compiler.program import check
 from autograd_mini.compiler.schedule import schedule
 from autograd_mini.compiler.slots import assign_slots
 from autograd_mini.compiler.sums import find_sums
+from autograd_mini.engine.operation import Operation
 from autograd_mini.transforms.trees import NUMBER, Structure
 
 
@@ -38,6 +42,64 @@ def forms(graph: Graph, mapped: int = 0, folded: bool = False) -> tuple[list[str
     assert ["\n".join(map(str, each)) for each in steps] == before
     check(program)
     return before, ordered, str(program)
+
+
+# Lowerings written out.
+
+
+def test_a_length_is_written_out_and_its_operands_are_shared() -> None:
+    graph = graph_of(6, ("hypot", 0, 1, 2, 3, 4, 5), ("hypot", 1, 2, 3, 4, 5), ("add", 6, 7), results=[8])
+    before = str(graph)
+    lines = str(expand(graph)).splitlines()
+    assert str(graph) == before
+    assert sum("= abs(" in line for line in lines) == 6
+    assert not any("hypot" in line for line in lines)
+
+
+def test_a_graph_without_such_operations_stays_as_it_is() -> None:
+    graph = graph_of(2, ("dot", 0, 1, 0), ("fsum", 0, 1, 2), ("hypot", 0, 3), results=[4])
+    assert expand(graph) is graph
+
+
+def test_operations_of_users_may_contain_each_other() -> None:
+    square = operation("square(x)", lambda x: x * x, lambda out, x: 2.0 * x)
+    more = operation("more(x)", lambda x: x * x + 1.0, lambda out, x: 2.0 * x, lowering=lambda x: square(x) + 1.0)
+    graph = graph_of(1, results=[1])
+    graph.append(more, (0,))
+    assert str(expand(graph)) == "v1 = mul(x0, x0)\nv2 = add(v1, 1.0)\nreturn v2"
+
+
+@pytest.mark.parametrize("name", ["logsumexp", "hypot", "fsum", "sum"])
+def test_code_does_not_grow_with_the_numbers_of_operands(name: str) -> None:
+    pytest.importorskip("llvmlite", reason="native code needs the extra jit: llvmlite")
+
+    def code(most: int) -> str:
+        counts = range(1, most + 1)
+        graph = graph_of(most, *[(name, *range(n)) for n in counts], results=[most + n - 1 for n in counts])
+        structure = Structure(list, (), (NUMBER,) * most)
+        return compile_graph(graph, [], [Block((most,), False)], None, structure, backend="llvm").code.text
+
+    assert len(code(120)) < 2 * len(code(20))
+
+
+def test_code_does_not_grow_with_the_number_of_operations_of_users_nor_with_their_length() -> None:
+    pytest.importorskip("llvmlite", reason="native code needs the extra jit: llvmlite")
+
+    def polynomial(n: int) -> Operation:
+        return operation("p(x)", lambda x: sum([x * float(k) for k in range(n)]), lambda out, x: 1.0)
+
+    def code(operations: list[Operation]) -> str:
+        graph = graph_of(1, results=range(1, len(operations) + 1))
+        for op in operations:
+            graph.append(op, (0,))
+        structure = Structure(list, (), (NUMBER,) * len(operations))
+        return compile_graph(graph, [], [Block((), False)], None, structure, backend="llvm").code.text
+
+    assert len(code([polynomial(10_000)])) < 2 * len(code([polynomial(100)]))
+    assert len(code([polynomial(n) for n in range(10, 300)])) < 2 * len(code([polynomial(n) for n in range(10, 30)]))
+
+
+# Parts, and what follows.
 
 
 def test_what_is_the_same_for_all_examples_is_computed_once() -> None:
@@ -134,4 +196,4 @@ def test_each_pass_is_timed() -> None:
     kernel = compile_graph(
         layer(2, 4), [], [Block((4,), True), Block((8,), False)], None, Structure(list, (), (NUMBER,) * 2)
     )
-    assert {"split", "sums", "patterns", "schedule", "slots", "write"} <= set(kernel.seconds)
+    assert {"expand", "split", "sums", "patterns", "schedule", "slots", "write"} <= set(kernel.seconds)

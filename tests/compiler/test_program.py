@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.pipeline import compile_graph
-from autograd_mini.compiler.program import Expression, Fold, Load, Outer, Program, Run, check
+from autograd_mini.compiler.program import ExactSum, Expression, Fold, Load, Outer, Program, Run, check
 from autograd_mini.engine.operations import TABLE
 from autograd_mini.transforms.trees import NUMBER, Structure
 
@@ -27,9 +27,10 @@ def table(*rows: Any) -> Any:
 LOAD = Run(Load(), {"result": table(0, 1), "array": table(0, 0), "place": table(0, 1)})
 PRODUCT = Expression((TABLE["mul"], (0, (TABLE["sin"], (1,)))), "us")
 EXPRESSION = Run(PRODUCT, {"result": table(2, 3), "operands": table([0, 1], [1, 2])})
-FOLD = Run(Fold(), {"total": table(0), "operand": table(3)})
+EXACT = Run(ExactSum("s"), {"result": table(4), "terms": table([0, 1, 3, 3])})
+FOLD = Run(Fold(), {"total": table(0), "operand": table(4)})
 OUTER = Run(Outer(), {"left": table(2), "right": table(0, 1), "total": table([1, 2])})
-PROGRAM = Program(1, {1: 0.25}, {"u": 2, "s": 4, "total": 3}, [], [LOAD, EXPRESSION, FOLD, OUTER], table())
+PROGRAM = Program(1, {1: 0.25}, {"u": 2, "s": 5, "total": 3}, [], [LOAD, EXPRESSION, EXACT, FOLD, OUTER], table())
 
 
 def test_a_program_reads_like_a_listing() -> None:
@@ -37,15 +38,17 @@ def test_a_program_reads_like_a_listing() -> None:
     assert str(PROGRAM).splitlines() == [
         "u0 = arguments",
         "u1 = 0.25",
-        "for each example, in 4 slots:",
+        "for each example, in 5 slots:",
         "load",
         "    s0 = array0[0]",
         "    s1 = array0[1]",
         "expression",
         "    s2 = mul(u0, sin(s1))",
         "    s3 = mul(u1, sin(s2))",
+        "exactsum",
+        "    s4 = fsum s0 s1 s3 s3",
         "fold",
-        "    total0 += s3",
+        "    total0 += s4",
         "outer",
         "    total1 total2 += s2 x s0 s1",
     ]
@@ -56,7 +59,8 @@ def test_a_program_reads_like_a_listing() -> None:
     [
         ([EXPRESSION], r"each\[0\], Expression: s1 is read before it is written"),
         ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([0, 2])})], "s2 is read before"),
-        ([LOAD, Run(PRODUCT, {"result": table(4), "operands": table([0, 1])})], "there is no s4: there are 4"),
+        ([LOAD, Run(PRODUCT, {"result": table(5), "operands": table([0, 1])})], "there is no s5: there are 5"),
+        ([LOAD, Run(ExactSum("s"), {"result": table(2), "terms": table([0, 3])})], "s3 is read before"),
         ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([2, 1])})], "there is no u2: there are 2"),
         ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([0])})], r"'operands' has the shape \(1, 1\)"),
         ([LOAD, Run(PRODUCT, {"result": table(2, 3), "operands": table([0, 1])})], "'operands' has the shape"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import operator
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -139,6 +141,63 @@ def test_factors_may_be_numbers_of_the_batch_and_of_an_example() -> None:
     ws, examples = rng.normal(size=5), rng.normal(size=(7, 5))
     found = jit(mixed, in_axes=(None, 0))(ws.tolist(), examples)
     assert found == pytest.approx([mixed(ws, row) for row in examples], rel=1e-13)
+
+
+# Exactly rounded sums.
+
+HUGE = sys.float_info.max
+
+
+def exact_sums(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Sum each row by itself, and all of them as a batch; the two must agree to the last bit."""
+    total = jit(autograd_mini.fsum)
+    one_by_one = [total(list(row)) for row in rows[:40]]
+    batch = jit(autograd_mini.fsum, in_axes=0)([np.array(column) for column in zip(*rows, strict=True)])
+    assert bits(np.array(one_by_one)) == bits(batch[: len(one_by_one)])
+    return batch.tolist()
+
+
+def test_sum_is_exactly_rounded() -> None:
+    rng = Random(0)
+    rows = []
+    for _ in range(60):
+        terms = [rng.choice((-1.0, 1.0)) * math.ldexp(rng.random(), rng.randint(-1080, 1020)) for _ in range(7)]
+        near = [x * (1.0 + rng.choice((0.0, 2.0**-52, 2.0**-40))) for x in terms[:4]]
+        rows.append([*terms, *(-x for x in near), math.ldexp(1.0, rng.randint(-1074, 1000))])
+    halves = [1.0, 2.0**-53, 2.0**-53, 2.0**-107, -(2.0**-107), -(2.0**-53), 1e16, 1.0, 1e-16, -1e16, 0.0, -0.0]
+    rows += [rng.sample(halves, len(halves)) for _ in range(60)]
+    assert exact_sums(rows) == [math.fsum(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        ([1e308, 1e308, -1e308, -1e308, 5e-324], 5e-324),
+        ([HUGE, HUGE, -HUGE, 1.0, 0.0], HUGE),
+        ([HUGE, 2.0**970, -5e-324, 0.0, 0.0], HUGE),
+        ([HUGE, 2.0**969, 2.0**969, 0.0, 0.0], math.inf),
+        ([HUGE, 2.0**969, 2.0**968, 0.0, 0.0], HUGE),
+        ([-HUGE, -HUGE, -HUGE, HUGE, 1e300], -math.inf),
+        ([math.inf, HUGE, HUGE, 0.0, 0.0], math.inf),
+        ([math.inf, HUGE, HUGE, -math.inf, 0.0], math.nan),
+        ([-0.0, -0.0, -0.0, -0.0, -0.0], 0.0),
+    ],
+)
+def test_exact_sum_overflows_only_if_the_sum_does(terms: list[float], expected: float) -> None:
+    sums = exact_sums(list(permutations(terms)))
+    assert set(map(repr, sums)) == {repr(expected)}
+
+
+def test_exact_sum_of_numbers_of_all_lanes_and_of_each() -> None:
+    xs = np.array([1e16, -1e16, 1.0, 0.1, 3.0])
+    total = jit(lambda x, y, z: autograd_mini.fsum([x, y, 0.25, x, z, 1e-3]), in_axes=(0, None, 0))
+    expected = [math.fsum([x, 1e16, 0.25, x, -x * x, 1e-3]) for x in xs.tolist()]
+    assert total(xs, 1e16, -xs * xs).tolist() == expected
+
+
+def test_exact_sum_has_as_many_partials_as_it_needs() -> None:
+    bits_apart = [math.ldexp(1.0, 2 * i) for i in range(-537, 500)]
+    assert exact_sums([bits_apart, bits_apart[::-1]]) == [math.fsum(bits_apart)] * 2
 
 
 # The pass.

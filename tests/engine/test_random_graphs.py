@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from recipes import SMOOTH, Recipe, is_well_conditioned, magnitudes, recipes
+from recipes import SMOOTH, Calculus, Recipe, choices, compute_choices, is_well_conditioned, magnitudes, recipes
 
 import autograd_mini
 from autograd_mini import Value, topological_order
@@ -119,6 +120,38 @@ def test_the_graph_of_the_gradient_has_the_gradient_as_its_value(recipe: Recipe)
     sizes = magnitudes(order)
     for graph, leaf in zip(graphs, values, strict=False):
         assert abs(graph.data - leaf.grad) <= 1e-12 * sizes.get(leaf, 0.0)
+
+
+# Choices, against calculus.
+
+
+@random_graphs
+@given(choices)
+def test_what_was_not_chosen_contributes_nothing_to_first_and_second_derivatives(recipe: Recipe) -> None:
+    right = Calculus(recipe)
+    assume(right.results)
+    leaves = list(recipe.leaves)
+    count = len(leaves)
+    value, slopes = right.results[0], right.results[1 : count + 1]
+    bends = np.reshape(right.results[count + 1 :], (count, count))
+    slope_errors = right.errors[1 : count + 1]
+    bend_errors = np.reshape(right.errors[count + 1 :], (count, count))
+
+    def function(xs: Sequence[Any]) -> Any:
+        return compute_choices(autograd_mini, recipe.steps, xs)
+
+    values = [Value(x) for x in leaves]
+    root = function(values)
+    root.backward()
+    assert abs(root.data - value) <= right.errors[0]
+    assert np.all(np.abs(np.subtract([v.grad for v in values], slopes)) <= slope_errors)
+    assert np.all(np.abs(np.subtract(autograd_mini.grad(function)(leaves), slopes)) <= slope_errors)
+    for i in range(count):
+        _, tangent = autograd_mini.jvp(function, (leaves,), ([float(i == j) for j in range(count)],))
+        assert abs(tangent - slopes[i]) <= slope_errors[i]
+    assert np.all(np.abs(np.subtract(autograd_mini.hessian(function)(leaves), bends)) <= bend_errors)
+    twice = autograd_mini.grad(lambda xs: autograd_mini.sum(autograd_mini.grad(function)(xs)))(leaves)
+    assert np.all(np.abs(np.subtract(twice, bends.sum(axis=0))) <= bend_errors.sum(axis=0))
 
 
 # Properties of backward().

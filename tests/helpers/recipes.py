@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import jets
 from hypothesis import strategies as st
 
 import autograd_mini
@@ -126,6 +127,93 @@ def recipes(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS), largest: int =
         back = [min(position, 1 + int(random.expovariate(0.15))) for _ in range(KINDS[name].arity)]
         steps.append((name, tuple(position - b for b in back)))
     return Recipe(tuple(leaves), tuple(steps))
+
+
+# Choices, of which the branch that is not taken may be infinite. `m` has the functions: autograd_mini, or jets.
+
+CHOICES: dict[str, tuple[Callable[..., Any], int]] = {
+    "add": (lambda m, x, y: x + y, 2),
+    "sub": (lambda m, x, y: x - y, 2),
+    "mul": (lambda m, x, y: x * y, 2),
+    "div": (lambda m, x, y: x / y, 2),
+    "half": (lambda m, x: x * 0.5 - 1.0, 1),
+    "square": (lambda m, x: x**2.0, 1),
+    "root": (lambda m, x: x**0.5, 1),
+    "cube root of the square": (lambda m, x: x**1.5, 1),
+    "inverse": (lambda m, x: x**-1.0, 1),
+    "one": (lambda m, x: x**0.0, 1),
+    "sqrt": (lambda m, x: m.sqrt(x), 1),
+    "log": (lambda m, x: m.log(x), 1),
+    "exp": (lambda m, x: m.exp(x), 1),
+    "sin": (lambda m, x: m.sin(x), 1),
+    "tanh": (lambda m, x: m.tanh(x), 1),
+    "relu": (lambda m, x: m.relu(x), 1),
+    "maximum": (lambda m, x, y: m.maximum(x, y), 2),
+    "minimum": (lambda m, x, y: m.minimum(x, y), 2),
+    "clip": (lambda m, x: m.clip(x, -0.5, 1.0), 1),
+    "clip between": (lambda m, x, y, z: m.clip(x, y, z), 3),
+    "where": (lambda m, x, y, z: m.where(m.greater(x, 0.0), y, z), 3),
+    "where greater": (lambda m, x, y: m.where(m.greater(x, y), x, y * 2.0), 2),
+    "guarded sqrt": (lambda m, x: m.where(m.greater(x, 0.0), m.sqrt(x), x), 1),
+    "guarded log": (lambda m, x: m.where(m.greater(x, 0.0), m.log(x), x * 2.0), 1),
+    "guarded power": (lambda m, x: m.where(m.greater(x, 0.0), x**0.5, 1.0), 1),
+    "guarded quotient": (lambda m, x, y: m.where(m.greater(y * y, 0.0), x / y, x), 2),
+    "sqrt above a floor": (lambda m, x: m.maximum(m.sqrt(x), 0.5), 1),
+    "log above a floor": (lambda m, x: m.maximum(m.log(x), -2.0), 1),
+    "clipped log": (lambda m, x: m.clip(m.log(x), -1.0, 1.0), 1),
+    "relu of log": (lambda m, x: m.relu(m.log(x)), 1),
+    "quotient below a ceiling": (lambda m, x, y: m.minimum(x / y, 2.0), 2),
+}
+EDGES = [0.0, 1.0, -1.0, 0.5, 2.0, -0.5, 0.25, 4.0]
+
+
+def compute_choices(m: Any, steps: Sequence[Step], leaves: Sequence[Any]) -> Any:
+    """Compute the last node of random choices, with the functions of `m`."""
+    nodes = list(leaves)
+    for name, operands in steps:
+        nodes.append(CHOICES[name][0](m, *[nodes[i] for i in operands]))
+    return nodes[-1]
+
+
+def random_choices(random: Random) -> Recipe:
+    """Draw a small graph of choices, whose leaves are at and around the edges of domains."""
+    leaves = [random.choice(EDGES) for _ in range(random.randint(1, 4))]
+    steps: list[Step] = []
+    for position in range(len(leaves), len(leaves) + random.randint(2, 9)):
+        name = random.choice(list(CHOICES))
+        back = [min(position, 1 + int(random.expovariate(0.4))) for _ in range(CHOICES[name][1])]
+        steps.append((name, tuple(position - b for b in back)))
+    return Recipe(tuple(leaves), tuple(steps))
+
+
+choices = st.integers(0, 2**32).map(lambda seed: random_choices(Random(seed)))
+
+
+class Calculus:
+    """What calculus says of random choices: the number, its gradient and Hessian, and how far rounding may be off.
+
+    `results` is empty where rounding decides, or a result is not finite.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.results: list[float] = []
+        self.errors: list[float] = []
+        try:
+            plain, *shaken = [self._evaluate(recipe, random) for random in (None, Random(1), Random(2), Random(3))]
+        except jets.Unclear:
+            return
+        if all(map(math.isfinite, plain)) and max(map(abs, plain)) < 1e100:
+            self.results = plain
+            off = [max(abs(x - y) for y in others) for x, *others in zip(plain, *shaken, strict=True)]
+            self.errors = [1e-12 * max(1.0, abs(x)) + 10.0 * error for x, error in zip(plain, off, strict=True)]
+
+    def _evaluate(self, recipe: Recipe, random: Random | None) -> list[float]:
+        jets.Jet.random = random
+        root = compute_choices(jets, recipe.steps, [jets.leaf(i, x) for i, x in enumerate(recipe.leaves)])
+        jets.Jet.random = None
+        places = range(len(recipe.leaves))
+        slopes = [root.slopes.get(i, 0.0) for i in places]
+        return [root.value, *slopes, *[root.bends.get((i, j), 0.0) for i in places for j in places]]
 
 
 def magnitudes(order: Sequence[Value], seed: float = 1.0) -> dict[Value, float]:

@@ -7,45 +7,40 @@ are taken out first and counted; a sum near to overflow, or beyond it, is rounde
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
 from autograd_mini.compiler.backends.index import LONG, Index, Variable, up_to
+from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
 from autograd_mini.compiler.backends.lowering import Number
 from autograd_mini.engine.operations import where
 
-DOUBLE = ir.DoubleType()
+# There are no more partials than bits that doubles have: each begins at least a bit beyond the one before.
+PARTIALS = 2200
 
 
-def exact_sum(module: ir.Module, scalars: Callable[[ir.IRBuilder], Any]) -> ir.Function:
-    """Give a module's function of (terms, n, stride), which overwrites the terms.
-
-    It needs room for n + 2 terms, and n below 2**21. `scalars` gives the target that computes doubles.
-    """
-    if "autograd_mini.fsum" not in module.globals:
-        add, round_, total = (
-            _Body(module, name, result, others, scalars)
-            for name, result, others in (("add", LONG, [DOUBLE]), ("round", DOUBLE, []), ("fsum", DOUBLE, []))
-        )
-        add.write_add()
-        round_.write_round()
-        total.write_sum(add.function, round_.function)
-    return module.globals["autograd_mini.fsum"]
+def exact_sum(module: ir.Module) -> ir.Function:
+    """Write a module's function of (numbers, slots, n, distance): adds up n numbers, whose slots are so far apart."""
+    doubles, slots = DOUBLE.as_pointer(), ir.IntType(32).as_pointer()
+    add = _Body(module, "add", LONG, [doubles, LONG, DOUBLE])
+    round_ = _Body(module, "round", DOUBLE, [doubles, LONG])
+    total = _Body(module, "fsum", DOUBLE, [doubles, slots, LONG, LONG])
+    add.write_add()
+    round_.write_round()
+    total.write_sum(add.function, round_.function)
+    return total.function
 
 
 class _Body:
-    """A function of n terms or partials of an array, while it is written."""
+    """A function of numbers or partials, while it is written."""
 
-    def __init__(self, module: ir.Module, name: str, result: ir.Type, others: list[ir.Type], scalars: Any) -> None:
-        kind = ir.FunctionType(result, [DOUBLE.as_pointer(), LONG, LONG, *others])
-        self.function = ir.Function(module, kind, f"autograd_mini.{name}")
+    def __init__(self, module: ir.Module, name: str, result: ir.Type, arguments: list[ir.Type]) -> None:
+        self.function = ir.Function(module, ir.FunctionType(result, arguments), f"autograd_mini.{name}")
         self.function.linkage = "internal"
         self.builder = ir.IRBuilder(self.function.append_basic_block())
-        self.scalars = scalars(self.builder)
-        self.array, *numbers = self.function.args
-        self.n, self.stride, *self.others = map(self.taken, numbers)
+        self.scalars = Lanes(self.builder, 1)
+        self.partials = self.function.args[0]
         self.zero = self.scalars.constant(0.0)
 
     def taken(self, value: ir.Value) -> Any:
@@ -55,13 +50,13 @@ class _Body:
         return Variable(self.builder, start)
 
     def element(self, index: Index) -> Any:
-        return self.taken(self.builder.load((index * self.stride).at(self.array)))
+        return self.taken(self.builder.load(index.at(self.partials)))
 
     def store(self, x: Number, index: Index) -> None:
-        self.builder.store(x.value, (index * self.stride).at(self.array))
+        self.builder.store(x.value, index.at(self.partials))
 
     def call(self, function: ir.Function, *operands: Any) -> Any:
-        return self.taken(self.builder.call(function, [self.array, *[operand.value for operand in operands]]))
+        return self.taken(self.builder.call(function, [self.partials, *[operand.value for operand in operands]]))
 
     def two_sum(self, x: Number, y: Number) -> tuple[Number, Number]:
         """Give x + y rounded, and the rounding error (Knuth)."""
@@ -71,8 +66,9 @@ class _Body:
 
     def write_add(self) -> None:
         """Write the function that adds a term to n partials, in place, and gives their new number."""
-        kept, x = self.variable(self.n.constant(0)), self.variable(self.others[0])
-        with up_to(self.n) as index:
+        n, term = map(self.taken, self.function.args[1:])
+        kept, x = self.variable(n.constant(0)), self.variable(term)
+        with up_to(n) as index:
             total, error = self.two_sum(x.get(), self.element(index))
             x.set(total)
             with self.builder.if_then((error != 0.0).mask):
@@ -83,7 +79,7 @@ class _Body:
 
     def write_round(self) -> None:
         """Write the function that rounds the sum of n partials, n > 0, to a double."""
-        b, last = self.builder, self.n - 1
+        b, last = self.builder, self.taken(self.function.args[1]) - 1
         left, high, low = self.variable(last), self.variable(self.element(last)), self.variable(self.zero)
         test, body, after = (self.function.append_basic_block() for _ in range(3))
         b.branch(test)
@@ -106,14 +102,17 @@ class _Body:
         b.ret(b.select(b.and_(more, half), moved.value, high.get().value))
 
     def write_sum(self, add: ir.Function, round_: ir.Function) -> None:
+        numbers, slots = self.function.args[:2]
+        n, distance = map(self.taken, self.function.args[2:])
+        self.partials = self.builder.alloca(DOUBLE, PARTIALS)
         endless, multiples = self.variable(self.zero), self.variable(self.zero)
-        partials = self.variable(self.n.constant(0))
+        partials = self.variable(n.constant(0))
 
         def include(term: Number) -> None:
-            partials.set(self.call(add, partials.get(), self.stride, term))
+            partials.set(self.call(add, partials.get(), term))
 
-        with up_to(self.n) as index:
-            term = self.element(index)
+        with up_to(n) as index:
+            term = self.taken(self.builder.load((index.load(slots) * distance).at(numbers)))
             is_finite = term - term == 0.0
             finite = where(is_finite, term, 0.0)
             endless.add(where(is_finite, 0.0, term))
@@ -126,7 +125,7 @@ class _Body:
         with self.builder.if_then(is_near_overflow.mask):
             include(self.scaled(partials.get(), down))
         include(multiples.get() * (down * 2.0**1000))
-        total = self.call(round_, partials.get(), self.stride) * up
+        total = self.call(round_, partials.get()) * up
         self.builder.ret(where(endless.get() == 0.0, total, endless.get()).value)
 
     def scaled(self, n: Index, factor: Number) -> Number:

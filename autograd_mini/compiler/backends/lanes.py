@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from llvmlite import ir
 
 from autograd_mini.compiler.backends import machine
-from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target
 from autograd_mini.engine.operation import Operation
 
 DOUBLE = ir.DoubleType()
-INDEX, COUNT = ir.IntType(32), ir.IntType(64)
+INDEX = ir.IntType(32)
 
 
 class Lanes(Target):
@@ -39,14 +38,13 @@ class Lanes(Target):
         if (name, len(values)) in _INTRINSICS:
             intrinsic = f"llvm.{name}.{_suffix(self)}"
             return Number(self, _call(self, intrinsic, self.type, values))
-        if name == "fsum":
-            return _exact_sum(operands)
         if name == "where" and len(values) == 3:
             return _select(*operands)
         return _library_call(self, name, values) if LIBRARY.get(name) == len(values) else None
 
-    def compare(self, sign: str, x: Number, y: Number) -> Number:
+    def compare(self, operation: Operation, x: Number, y: Number) -> Number:
         """Emit a comparison, which nan makes false, or true of !=."""
+        sign = _SIGNS[operation.name]
         compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
         mask = compare(sign, x.value, y.value)
         return Number(self, self.builder.select(mask, self.constant(1.0).value, self.constant(0.0).value), mask)
@@ -125,20 +123,6 @@ def _select(condition: Number, x: Number, y: Number) -> Number:
     return Number(lanes, lanes.builder.select(mask, x.value, y.value))
 
 
-def _exact_sum(operands: Sequence[Number]) -> Number:
-    """Store all lanes of the first term, of the second, ..., and sum each lane by itself."""
-    lanes, count = operands[0].target, len(operands)
-    builder, function = lanes.builder, exact_sum(lanes.builder.module, lambda builder: Lanes(builder, 1))
-    with builder.goto_entry_block():
-        memory = builder.alloca(DOUBLE, COUNT((count + 2) * lanes.width))
-    for index, operand in enumerate(operands):
-        place = builder.gep(memory, [COUNT(index * lanes.width)])
-        builder.store(operand.value, builder.bitcast(place, lanes.type.as_pointer()), align=8)
-    return lanes.gather(
-        builder.call(function, [builder.gep(memory, [COUNT(lane)]), COUNT(count), COUNT(lanes.width)])
-        for lane in range(lanes.width)
-    )
-
-
+_SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 _INSTRUCTIONS = {("add", 2): "fadd", ("sub", 2): "fsub", ("mul", 2): "fmul", ("div", 2): "fdiv", ("neg", 1): "fneg"}
 _INTRINSICS = {("ceil", 1), ("copysign", 2), ("fabs", 1), ("floor", 1), ("sqrt", 1), ("trunc", 1)}

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 import numpy as np
 from llvmlite import ir
 
+from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, up_to
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
 from autograd_mini.compiler.backends.lowering import Number, evaluate
-from autograd_mini.compiler.program import Dot, Expression, Fold, Outer, Pattern, Run, Table, distance
+from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Outer, Pattern, Run, Table, distance
 
 INT = ir.IntType(32)
 NUMBERS = DOUBLE.as_pointer()
@@ -59,7 +60,8 @@ def pack(run: Run) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
             table = np.concatenate([head, rows.ravel()])
             return (pattern, stride is not None), table, len(rows), len(right), int(columns["stride"])
     rows = np.column_stack(tuple(columns.values()))
-    return (pattern, False), rows.ravel(), len(rows), columns["left"].shape[1] if isinstance(pattern, Dot) else 0, 0
+    terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
+    return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
 
 
 def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int) -> str:
@@ -121,6 +123,8 @@ class _PatternCode:
             case Dot():
                 with up_to(self.count) as row:
                     self._write_dots(pattern, False, row, 1)
+            case ExactSum():
+                self._write_exact_sums(pattern.kind)
             case Outer():
                 self._write_outer()
             case Fold():
@@ -236,6 +240,16 @@ class _PatternCode:
         first = self.address(pattern.right, self.entry(self.zero))
         stride = self.stride(pattern.right, self.entry(self.zero.constant(1)))
         return left, lambda i: (i * stride).at(first)
+
+    def _write_exact_sums(self, kind: str) -> None:
+        memory, distance = (self.u, self.zero.constant(1)) if kind == "u" else (self.s, self.lane_count)
+        function = exact_sum(self.function.module)
+        with up_to(self.count) as row:
+            first = row * (self.p + 1)
+            result, slots = self.address(kind, self.entry(first)), (first + 1).at(self.table)
+            with up_to(distance) as lane:
+                operands = [lane.at(memory), slots, self.p.value, distance.value]
+                self.builder.store(self.builder.call(function, operands), lane.at(result))
 
     def _write_outer(self) -> None:
         """Go through a rectangle of results by blocks, so that each factor loaded is used several times."""

@@ -6,7 +6,7 @@ A row names a function that the target knows, or is a function itself: that is r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from autograd_mini.compiler.program import Shape
@@ -46,12 +46,12 @@ class Target(ABC):
     def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number | None:
         """Compute the function of a name, which is what an operation does; None if there is none of so many operands.
 
-        The names are those of `LIBRARY`, `"where"`, `"fsum"`, and of operations as simple as `"add"`.
+        The names are those of `LIBRARY`, `"where"`, and of operations as simple as `"add"`.
         """
 
     @abstractmethod
-    def compare(self, sign: str, x: Number, y: Number) -> Number:
-        """Give 1.0 where x < y, or whatever the sign says, and else 0.0."""
+    def compare(self, operation: Operation, x: Number, y: Number) -> Number:
+        """Give 1.0 where a comparison such as `less` is true, and else 0.0."""
 
 
 class Number(Scalar):
@@ -78,7 +78,7 @@ class Number(Scalar):
     def _compare(self, operation: Operation, other: Any) -> Any:
         if not (isinstance(other, Number) or is_real(other)):
             return NotImplemented
-        return self.target.compare(_SIGNS[operation.name], self, self._alike(other, operation))
+        return self.target.compare(operation, self, self._alike(other, operation))
 
     def _refuse(self, what: str) -> NoReturn:
         message = f"a number that compiled code computes has no {what}: write where(condition, a, b), not a branch"
@@ -97,14 +97,13 @@ class Number(Scalar):
 
 # What operators do, which the functions of these rows are written with.
 _OPERATORS = {TABLE[name]: name for name in ("add", "sub", "mul", "div", "neg")}
-_SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 
 
 def lower(operation: Operation, operands: Sequence[Number]) -> Number:
     """Compute one operation on numbers of one target, at least one, as its row of the table says."""
     lowering = _OPERATORS.get(operation, operation.lowering)
     if not isinstance(lowering, str):
-        return _traced(operation, lowering or operation.function, operands)
+        return run_lowering(operation, operands)
     result = operands[0].target.call(lowering, operation, operands)
     if isinstance(result, Number):
         return result
@@ -115,8 +114,9 @@ def lower(operation: Operation, operands: Sequence[Number]) -> Number:
     )
 
 
-def _traced(operation: Operation, function: Callable[..., Any], operands: Sequence[Number]) -> Number:
-    """Compute what a function of floats does when numbers come in their place."""
+def run_lowering(operation: Operation, operands: Sequence[Number]) -> Number:
+    """Compute what the lowering of an operation, or else its function, does when numbers come in place of floats."""
+    function = operation.lowering if callable(operation.lowering) else operation.function
     target = operands[0].target
     refusals = len(target.refusals)
     try:

@@ -13,8 +13,9 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
-from autograd_mini.compiler.program import Dot, Expression, Fold, Load, Outer, Program, Run, Store
+from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
+from autograd_mini.engine.ieee import fsum
 from autograd_mini.engine.operation import Operation
 
 # Totals are added up as by vectors of so many lanes: as native code does on most processors.
@@ -29,8 +30,8 @@ _NAMES = {
 }
 _UFUNCS: dict[str, Any] = {lowering: getattr(np, name) for lowering, name in _NAMES.items()}
 _COMPARISONS = {
-    **{"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal},
-    **{"==": np.equal, "!=": np.not_equal},
+    **{"less": np.less, "less_equal": np.less_equal, "greater": np.greater, "greater_equal": np.greater_equal},
+    **{"equal": np.equal, "not_equal": np.not_equal},
 }
 
 
@@ -50,13 +51,13 @@ class Arrays(Target):
         if name == "where" and len(values) == 3:
             mask = operands[0].mask
             return Number(self, np.where(values[0] != 0.0 if mask is None else mask, *values[1:]))
-        if name == "fsum" or LIBRARY.get(name) == len(values):
+        if LIBRARY.get(name) == len(values):
             return Number(self, np.asarray(np.frompyfunc(operation.function, len(values), 1)(*values), np.float64))
         return None
 
-    def compare(self, sign: str, x: Number, y: Number) -> Number:
+    def compare(self, operation: Operation, x: Number, y: Number) -> Number:
         """Compare number by number."""
-        mask = _COMPARISONS[sign](x.value, y.value)
+        mask = _COMPARISONS[operation.name](x.value, y.value)
         return Number(self, np.where(mask, 1.0, 0.0), mask)
 
 
@@ -166,6 +167,9 @@ class _Tile:
                 for x, y in zip(left.T, right.T):
                     totals = totals + of[pattern.left][x] * of[pattern.right][y]
                 of[kind][columns["result"]] = totals
+            case ExactSum():
+                terms = of[kind][columns["terms"]]
+                of[kind][columns["result"]] = [[fsum(*lane) for lane in row.T.tolist()] for row in terms]
             case Outer():
                 for factor, at in zip(s[columns["left"]], columns["total"]):
                     self.totals[at] += _over_lanes(factor * s[columns["right"]])

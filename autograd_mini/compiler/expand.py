@@ -1,0 +1,80 @@
+"""Lowerings written out in a graph: those of operations of any number of operands, and of users' operations.
+
+So the passes see what they are made of, and code grows with the number of different patterns: not with the number of
+operands, nor with that of users' operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autograd_mini.compiler.backends.lowering import Number, Target, run_lowering
+from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.simplify import Builder
+from autograd_mini.compiler.sums import CHAINS
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import TABLE, detach, identity
+
+# Of so many operands, an operation of the table is as quick as it can be within an expression.
+FEW = 4
+
+
+def expand(graph: Graph) -> Graph:
+    """Write a simplified graph anew: some operations as their lowerings say. A graph without these is given back."""
+    if not any(map(_is_written_out, graph.operations, graph.operands)):
+        return graph
+    nodes = _Nodes(Builder(graph.arguments))
+    numbers: dict[Node, Number] = {node: nodes.number(node) for node in range(graph.arguments)}
+    for node in graph.live():
+        operation = graph.operations[node]
+        if operation is not None:
+            numbers[node] = nodes.compute(operation, [numbers[operand] for operand in graph.operands[node]])
+        elif node in graph.constants:
+            numbers[node] = nodes.constant(graph.constants[node])
+    expanded = nodes.builder.graph
+    expanded.results = [numbers[node].value for node in graph.results]
+    return expanded
+
+
+def _is_written_out(operation: Operation | None, operands: Sequence[Any]) -> bool:
+    """Say whether an operation is a user's, or of many operands, and has a function as its lowering."""
+    if operation is None or isinstance(operation.lowering, str) or operation in CHAINS:
+        return False
+    return (operation.is_variadic and len(operands) > FEW) or TABLE.get(operation.name) is not operation
+
+
+class _Nodes(Target):
+    """Computes numbers as nodes of a graph."""
+
+    def __init__(self, builder: Builder) -> None:
+        super().__init__()
+        self.builder = builder
+
+    def number(self, node: Node) -> _Number:
+        return _Number(self, node)
+
+    def constant(self, x: float) -> _Number:
+        return self.number(self.builder.constant(x))
+
+    def compute(self, operation: Operation, operands: Sequence[Number]) -> Number:
+        if operation is identity or operation is detach:
+            return operands[0]
+        if _is_written_out(operation, operands):
+            return run_lowering(operation, operands)
+        return self.number(self.builder.add(operation, tuple([operand.value for operand in operands])))
+
+    def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number:
+        return self.compute(operation, operands)
+
+    def compare(self, operation: Operation, x: Number, y: Number) -> Number:
+        return self.compute(operation, (x, y))
+
+
+class _Number(Number):
+    """The number of a node."""
+
+    __slots__ = ()
+
+    def _apply(self, operation: Operation, operands: Sequence[Any]) -> Number:
+        return self.target.compute(operation, [self._alike(operand, operation) for operand in operands])
