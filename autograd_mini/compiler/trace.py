@@ -15,7 +15,7 @@ from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import detach, identity
-from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, line, refuse
+from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, TRANSFORMS, TracingError, refuse, user_line
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import Structure, flatten, unflatten
 
@@ -52,7 +52,7 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
 @cython.final
 @cython.cclass
 class Tracer:
-    """Writes down what is computed while it is in charge, as rows of a graph."""
+    """Records what is computed while it is the tracer, as rows of a graph."""
 
     def __init__(self, arguments: int) -> None:
         self.graph: Graph = Graph(arguments)
@@ -106,7 +106,7 @@ class Tracer:
             return bool(operation.function(*numbers))
         if not modes.in_rules.get():
             refuse("comparing", BRANCHES)
-        # A rule's comparison is no node but a bool where nothing is traced, and so no gradient flows through it.
+        # Outside of a trace a rule's comparison is a bool: no gradient flows through it, so here neither.
         return self.record(detach, (self.record(operation, (left, right)),))
 
     def _number_of(self, operand: Any, operation: Operation) -> float | None:
@@ -117,7 +117,7 @@ class Tracer:
 
 
 def _refusal(what: str, remedy: str) -> Callable[..., NoReturn]:
-    """Make a method that refuses to give what it is asked for."""
+    """Make a method that only raises: see `refuse`."""
 
     def refused(*args: Any, **kwargs: Any) -> NoReturn:
         refuse(what, remedy)
@@ -179,7 +179,7 @@ class Traced(Scalar):
         return self.tracer.compare(operation, self, other)
 
     def _history(self, inputs: Sequence[Any]) -> tuple[list[Any], list[list[int]], list[int]]:
-        """Give what this number was computed from, where the operands of each are, and where some inputs are, or -1."""
+        """List what this number is computed from, the places of each node's operands, those of the inputs or -1."""
         graph: Graph = self.tracer.graph
         nodes: list[int] = graph.ordered(self.node)
         place: list[int] = [-1] * len(graph.operands)
@@ -219,4 +219,4 @@ class Traced(Scalar):
 
 
 def _refuse_outside() -> NoReturn:
-    raise TracingError(f"a value that jit traced is used outside of the function that was traced{line()}")
+    raise TracingError(f"a value that jit traced is used outside of the function that was traced{user_line()}")

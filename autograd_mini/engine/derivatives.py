@@ -63,7 +63,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
 
 
 def derivative_graph(root: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Write the derivatives of `root` for `inputs` down: backpropagation that can be differentiated.
+    """Compute the derivatives of `root` for `inputs` as graphs: backpropagation that can be differentiated.
 
     Examples
     --------
@@ -77,16 +77,16 @@ def derivative_graph(root: Any, inputs: Sequence[Any]) -> list[Any]:
     order: list[Any]
     places: list[Any]
     ends: list[int]
-    order, places, ends = root._history(inputs)
+    order, places, ends = root._history(inputs)  # `places` of each node's operands in the order, `ends` of the inputs
     wanted = _depends(order, places, ends)
-    is_end = set(ends)
+    inputs_at = set(ends)
     upstream: list[Any] = [None] * len(order)
     upstream[-1] = 1.0
     i: cython.Py_ssize_t
     place: cython.Py_ssize_t
     for i in range(len(order) - 1, -1, -1):
         arriving: Any = upstream[i]
-        if arriving is None or i in is_end or not wanted[i]:
+        if arriving is None or i in inputs_at or not wanted[i]:
             continue
         upstream[i] = None
         operands: list[Any] = [order[place] for place in places[i]]
@@ -99,7 +99,7 @@ def derivative_graph(root: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _depends(order: list[Any], places: list[Any], ends: list[int]) -> list[bool]:
-    """Say for each node whether a gradient that reaches it goes on to one of the ends."""
+    """Say for each node whether a gradient that reaches it goes on to one of the inputs."""
     place: cython.Py_ssize_t
     depends: list[bool] = [False] * len(order)
     for place in ends:

@@ -23,7 +23,7 @@ except ImportError:  # needed only to compile
 
 
 class Tracer(Protocol):
-    """Who records the operations of a function that is traced, in place of computing them."""
+    """Records the operations of a function that is traced, instead of computing them."""
 
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         """Record an operation on Values or traced numbers."""
@@ -32,10 +32,10 @@ class Tracer(Protocol):
         """Compare two Values."""
 
     def variable(self, number: float) -> Any:
-        """Give a number as one to be differentiated for."""
+        """Record a node of its own for a number that is to be differentiated for."""
 
     def note_birth(self, leaf: Any) -> None:
-        """Take note of a Value that the function makes itself, whose number is no argument's."""
+        """Note that the function itself has made a Value: its data is a constant of the trace."""
 
     def is_traced(self, node: Any) -> bool:
         """Say whether a Value has other data in each call."""
@@ -145,14 +145,14 @@ class detect_anomaly(_Block):
 
 
 class unchecked(_Block):
-    """Compute local derivatives: detect_anomaly judges them when gradient flows through them."""
+    """Suspend `detect_anomaly`: it judges local derivatives only when gradient flows through them."""
 
     _variable = checked
     _setting = False
 
 
 class tracing(_Block):
-    """Let a tracer record what is computed here; None computes with numbers for a while.
+    """Let a tracer record what is computed here; with None for a tracer, compute with numbers again.
 
     Values made before stand for the numbers that they have when the compiled code is called.
     """
@@ -165,7 +165,7 @@ class tracing(_Block):
 
 
 class rules(_Block):
-    """Let traced numbers be compared, as derivative rules do it: the result is 0 or 1, and a node."""
+    """Let derivative rules compare traced numbers: the result, 0 or 1, is a traced number too."""
 
     _variable = in_rules
     _setting = True

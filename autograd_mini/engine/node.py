@@ -24,13 +24,13 @@ _blocks = modes.BLOCKS
 # Stands in a leaf for the operation that made it, where no gradient is wanted of that leaf.
 CONSTANT = object()
 
-# Nodes that await deallocation because the chain that led to them was long.
+# How many nodes are being freed, each by the one before it; and those that wait, since there are too many for that.
 _depth = 0
 _condemned: list[Any] = []
 
 
 class _Labelled:
-    """Where a node with a label comes from, in the place of the operation alone. Most nodes have none."""
+    """What stands in `_origin` of a node with a label: its origin and the label. Most nodes have no label."""
 
     __slots__ = ("label", "origin")
 
@@ -56,7 +56,7 @@ class Node(Scalar):
     _right: Any
     _local_left: cython.double
     _local_right: cython.double
-    _mark: cython.longlong  # of the last walk that came by
+    _mark: cython.longlong  # left by the last walk that met this node
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
         """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
@@ -90,7 +90,7 @@ class Node(Scalar):
 
     @property
     def grad(self) -> float:
-        """The derivative of the last root for this node. A leaf's accumulates from call to call until set to zero."""
+        """The derivative of the last root for this node. In a leaf it accumulates until it is set to zero."""
         return self._grad
 
     @grad.setter
@@ -200,7 +200,7 @@ def origin_of(node: Node) -> Any:
 
 
 def fan_of(node: Node) -> Fan:
-    """Give the operands of a node that has more than two, or none at all."""
+    """Give the `Fan` of a node that has one: a node of more than two operands, or of an operation called with none."""
     if cython.compiled:
         return cython.cast(Fan, node._right)
     else:
@@ -208,6 +208,7 @@ def fan_of(node: Node) -> Fan:
 
 
 def set_fan(node: Node, fan: Fan) -> None:
+    """Put a `Fan` where `fan_of` finds it."""
     if cython.compiled:
         node._right = cython.cast(Node, fan)  # nothing reads it as a Node where `_left` is None
     else:

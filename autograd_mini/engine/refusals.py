@@ -27,11 +27,13 @@ class TracingError(TypeError):
 
 def refuse(what: str, remedy: str) -> NoReturn:
     """Say what would freeze a traced number, where, and what to write instead."""
-    raise TracingError(f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{line()}")
+    raise TracingError(
+        f"{what} a value that jit traces would freeze one call's number for all calls{remedy}{user_line()}"
+    )
 
 
-def line() -> str:
-    """Name the line of code that is being run outside this package, NumPy and Python's own library."""
+def user_line() -> str:
+    """Name the innermost running line that is not of this package, NumPy or Python's own library."""
     frame = sys._getframe()
     while frame is not None:
         module = str(frame.f_globals.get("__name__")).partition(".")[0]

@@ -226,7 +226,7 @@ class _Call:
             return derivative_graph(root, self.inputs)
 
     def finish(self, root: Any) -> Any:
-        """Give one number of the result as this level's caller wants it."""
+        """Give one number of the result: a Value if the caller may differentiate further, else a float."""
         if isinstance(root, Scalar) and self.stays_on_graph(root):
             return root
         return root.data if isinstance(root, Value) else float(root)

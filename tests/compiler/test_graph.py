@@ -60,9 +60,9 @@ def test_what_a_row_is_computed_from_is_listed_depth_first_as_the_engine_lists_i
 
 def test_operations_that_no_example_of_a_batch_changes_are_told_apart() -> None:
     graph = example()
-    assert graph.split([1]) == ([2, 5], [6])
-    assert graph.split([0]) == ([], [2, 5, 6])
-    assert graph.split([]) == ([2, 5, 6], [])
+    assert graph.partition([1]) == ([2, 5], [6])
+    assert graph.partition([0]) == ([], [2, 5, 6])
+    assert graph.partition([]) == ([2, 5, 6], [])
 
 
 def test_uses_are_counted_by_operand_and_by_result() -> None:

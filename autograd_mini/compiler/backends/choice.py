@@ -25,7 +25,7 @@ def backend_name(name: str | None = None) -> str:
 
 
 def choose_backend(name: str | None = None) -> Any:
-    """Give the class of code of the target: see `backend_name`.
+    """Give the class that makes code of a program for the target: see `backend_name`.
 
     The code of a program has a `text`, `seconds`, how long it took to `write` and to `compile` it, and `step`: a tile
     has a multiple of so many lanes. `code.frame(widths)` is memory for one call at a time, whose mapped arrays have

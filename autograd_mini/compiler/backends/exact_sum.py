@@ -106,7 +106,8 @@ class _Body:
         b.ret(b.select(b.and_(more, half), moved.value, high.get().value))
 
     def write_sum(self, add: ir.Function, round_: ir.Function) -> None:
-        endless, multiples = self.variable(self.zero), self.variable(self.zero)
+        """Write the function that sums n terms exactly; `special` is the sum of infs and nans."""
+        special, multiples = self.variable(self.zero), self.variable(self.zero)
         partials = self.variable(self.n.constant(0))
 
         def include(term: Number) -> None:
@@ -116,7 +117,7 @@ class _Body:
             term = self.element(index)
             is_finite = term - term == 0.0
             finite = where(is_finite, term, 0.0)
-            endless.add(where(is_finite, 0.0, term))
+            special.add(where(is_finite, 0.0, term))
             whole = self.builder.fptosi((finite * 2.0**-1000).value, LONG)
             multiple = self.taken(self.builder.sitofp(whole, DOUBLE))
             multiples.add(multiple)
@@ -127,7 +128,7 @@ class _Body:
             include(self.scaled(partials.get(), down))
         include(multiples.get() * (down * 2.0**1000))
         total = self.call(round_, partials.get(), self.stride) * up
-        self.builder.ret(where(endless.get() == 0.0, total, endless.get()).value)
+        self.builder.ret(where(special.get() == 0.0, total, special.get()).value)
 
     def scaled(self, n: Index, factor: Number) -> Number:
         """Scale the partials of a huge sum; of those too small for it, take out the sign, all its rounding needs."""

@@ -55,7 +55,7 @@ def _vector_library() -> ctypes.CDLL | None:
 
 @cache
 def _initialise() -> None:
-    """Prepare LLVM, once: this processor's code, and where the functions are that code calls."""
+    """Prepare LLVM, once: for this processor, and with the addresses of the functions that code calls."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     library = ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else ctypes.util.find_library("m"))
@@ -69,7 +69,7 @@ def describe_processor() -> Any:
     """Describe this processor to LLVM; by default no instruction of it fuses a product and a sum."""
     _initialise()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+        cpu=llvm.get_host_cpu_name(), features=_features().flatten(), opt=2, jit=True
     )
 
 
@@ -97,9 +97,9 @@ def optimise(text: str, target: Any) -> Any:
     return module
 
 
-# Code that nothing refers to any more, to be freed at the next compilation: the engine, then its module with the
-# context behind that, an order of which the garbage collector knows nothing; and not by whichever thread let go of it,
-# which may be in the midst of llvmlite's lock when another one forks.
+# Code that nothing refers to any more, to be freed at the next compilation: first the engine, then its module with its
+# context, an order that the garbage collector does not keep. The thread that let go of the code may not free it: it
+# would take llvmlite's lock, perhaps while another thread forks.
 _to_free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
 
 

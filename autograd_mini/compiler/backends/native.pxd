@@ -6,13 +6,13 @@ cdef class Frame:
     cdef readonly list arrays
     cdef object _code
     cdef object _inputs
-    cdef object _before
-    cdef object _work
+    cdef object _once_work
+    cdef object _each_work
     cdef object _cut
     cdef object _tile
     cdef object _once
     cdef object _each
-    cdef object _before_address
-    cdef object _work_address
+    cdef object _once_address
+    cdef object _each_address
 
     cpdef object begin(self, object sources, object cut, double divisor)

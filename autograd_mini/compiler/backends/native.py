@@ -54,7 +54,7 @@ class NativeCode:
 
 
 class _Stage:
-    """Some runs of a program: what the native functions need to do them."""
+    """Some runs of a program as native code, with the tables that the code reads."""
 
     def __init__(self, runs: Sequence[Run], width: int, seconds: dict[str, float], totals: int = 0) -> None:
         patterns: dict[tuple[Pattern, bool], int] = {}
@@ -83,7 +83,7 @@ class _Stage:
         self._counts = (sum(map(len, loads)), sum(map(len, stores)), totals)
 
     def work(self, u: int, inputs: int = 0) -> Work:
-        """Say what there is to do, but for which examples: with numbers of all lanes at some address."""
+        """Describe these runs to `process`, all but the examples; `u` and `inputs` are addresses."""
         return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, *self._counts, inputs)
 
 
@@ -98,17 +98,17 @@ class Frame:
         for i, width in enumerate(widths):
             self._inputs[2 * i + 1] = width
         address = address_of(self.u)
-        self._before = code.once.work(address) if code.once else Work()
-        self._before_address = ctypes.addressof(self._before)
-        self._work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
-        self._work_address = ctypes.addressof(self._work)
+        self._once_work = code.once.work(address) if code.once else Work()
+        self._once_address = ctypes.addressof(self._once_work)
+        self._each_work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
+        self._each_address = ctypes.addressof(self._each_work)
         self._once = code.once.process if code.once else None
         self._each = code.each.process if code.each else None
         self._cut: Cut | None = None
         self._tile: _Tile | None = None
 
     def once(self) -> None:
-        self._once(self._before_address)  # type: ignore[misc]
+        self._once(self._once_address)  # type: ignore[misc]
 
     def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
         for i, source in enumerate(sources):
@@ -116,18 +116,18 @@ class Frame:
         if self._cut is not cut:
             if self._tile is None or self._tile.lanes < cut.lanes:
                 self._tile = _Tile(self._code.slots, cut.lanes)
-            work = self._work
+            work = self._each_work
             work.s, work.lanes, work.begin, work.end = self._tile.address, cut.lanes, 0, cut.batch
             work.batch, work.divisor = cut.batch, divisor
             self._cut = cut
 
     def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
         self.begin(sources, cut, divisor)
-        self._work.results = address_of(numbers)
-        self._each(self._work_address)  # type: ignore[misc]
+        self._each_work.results = address_of(numbers)
+        self._each(self._each_address)  # type: ignore[misc]
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
-        work, tiles = Work.from_buffer_copy(self._work), self._code.tiles
+        work, tiles = Work.from_buffer_copy(self._each_work), self._code.tiles
         tile = tiles.pop() if tiles else _Tile(self._code.slots, work.lanes)
         if tile.lanes < work.lanes:
             tile = _Tile(self._code.slots, work.lanes)
@@ -146,16 +146,16 @@ class _Tile:
 
 
 def address_of(array: Array) -> int:
-    """Give the address of an array's numbers; where NumPy keeps it, if that is where it did at the start."""
+    """Give the address of an array's numbers, read straight from the array object."""
     if cython.compiled:
         address: int = cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[2]
         return address
     return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
 
 
-_DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
+_DATA = object.__basicsize__  # an array begins as any object does, with 16 bytes; then comes that address
 
-_probe = np.zeros(1)
+_probe = np.zeros(1)  # does it, here?
 if sys.implementation.name != "cpython" or address_of(_probe) != _probe.ctypes.data:
 
     def address_of(array: Array) -> int:
