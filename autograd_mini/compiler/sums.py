@@ -55,14 +55,14 @@ def find_sums(graph: Graph, part: Part) -> Sums:
     inside: set[Node] = set()
     for node in reversed(part.nodes):
         if graph.operations[node] in _CHAINS and node not in inside:
-            total, parts = _collect(graph, node, alone, one)
+            total, parts = _follow_chain(graph, node, alone, one)
             if len(total.left) >= SHORTEST:
                 found[node] = total
                 inside.update(parts)
     return Sums(found, inside, one)
 
 
-def _collect(graph: Graph, node: Node, alone: Sequence[bool], one: Node) -> tuple[Sum, list[Node]]:
+def _follow_chain(graph: Graph, node: Node, alone: Sequence[bool], one: Node) -> tuple[Sum, list[Node]]:
     """Follow a chain of partial sums back to its beginning; also list what is computed inside of it.
 
     A node is `alone` if one operand of one node needs it: only then it may be inside.

@@ -185,21 +185,13 @@ class _Call:
     """One call of a function, with Values in place of the numbers to differentiate for."""
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: ArgNums) -> None:
-        places = argnums if isinstance(argnums, tuple) else (argnums,)
-        for place in places:
-            if not isinstance(place, int):
-                raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
-            if not -len(args) <= place < len(args):
-                raise TypeError(f"argnums={argnums} names positional argument {place}, but only {len(args)} were given")
-        if len({place % len(args) for place in places}) < len(places):
-            raise ValueError(f"argnums={argnums} names an argument twice")
+        places = _check_argnums(argnums, len(args))
         flat = [flatten(args[place], f"argument {place}") for place in places]
         structures = tuple(structure for _, structure in flat)
         self.structure = Structure(tuple, (), structures) if isinstance(argnums, tuple) else structures[0]
         numbers = [number for numbers, _ in flat for number in numbers]
         self.given_values = any(_holds_value(argument) for argument in (*args, *kwargs.values()))
         with modes.recording():
-            # A Value gets a node of its own here, so that no other use of it counts as this argument.
             self.inputs = list(map(_variable, numbers))
             remaining = iter(self.inputs)
             replaced = list(args)
@@ -230,6 +222,19 @@ class _Call:
         if isinstance(root, Scalar) and self.stays_on_graph(root):
             return root
         return root.data if isinstance(root, Value) else float(root)
+
+
+def _check_argnums(argnums: ArgNums, count: int) -> tuple[int, ...]:
+    """List the positional arguments that `argnums` names, of as many as there are."""
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    for place in places:
+        if not isinstance(place, int):
+            raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
+        if not -count <= place < count:
+            raise TypeError(f"argnums={argnums} names positional argument {place}, but only {count} were given")
+    if len({place % count for place in places}) < len(places):
+        raise ValueError(f"argnums={argnums} names an argument twice")
+    return places
 
 
 def _variable(number: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
+from scipy.optimize import rosen, rosen_der, rosen_hess, rosen_hess_prod
 
 import autograd_mini
 from autograd_mini import (
@@ -41,14 +41,6 @@ def test_derivatives_of_rosenbrock_are_scipys() -> None:
     np.testing.assert_allclose(hessian(rosenbrock)(POINT), rosen_hess(POINT), rtol=1e-12)
     vector = np.arange(5.0)
     np.testing.assert_allclose(hvp(rosenbrock)(POINT, vector), rosen_hess_prod(POINT, vector), rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "curvature", [{"hess": hessian(rosenbrock)}, {"hessp": hvp(rosenbrock)}], ids=["hess", "hessp"]
-)
-def test_scipy_minimises_with_the_transforms_as_they_stand(curvature: dict[str, Any]) -> None:
-    found = minimize(value_and_grad(rosenbrock), POINT, jac=True, method="trust-ncg", tol=1e-10, **curvature)
-    np.testing.assert_allclose(found.x, np.ones(5), atol=1e-8)
 
 
 def test_results_have_the_arguments_structure() -> None:
