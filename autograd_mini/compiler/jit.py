@@ -135,7 +135,7 @@ class Jitted:
         self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
         self._threads = min(threads or cpu_count(), sys.maxsize)
         self._f = f
-        self._kernels: dict[Any, Kernel] = {}
+        self._kernels: dict[Any, Kernel] = {}  # by the structures and blocks of the arguments
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
         if f is not None:
             update_wrapper(self, f, updated=())
@@ -267,14 +267,14 @@ class Jitted:
         """Find the kernel for arguments of some shapes, or compile it."""
         with _compiling, _no_collection():
             examples = self._examples(args)
-            own = (examples.structures, tuple(examples.blocks))
-            kernel = self._kernels.get(own)
+            kind = (examples.structures, tuple(examples.blocks))
+            kernel = self._kernels.get(kind)
             if kernel is None:
                 kernel = compile_function(self._function(), examples.structures, examples.blocks, self.reduce)
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
-                self._kernels[own] = kernel
+                self._kernels[kind] = kernel
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
             call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), examples.moved)
@@ -286,7 +286,7 @@ def _is_count(n: Any) -> bool:
 
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:
-    """Do what detect_anomaly promises as far as compiled code can."""
+    """Keep the promise of detect_anomaly as far as compiled code can: it knows only arguments and results."""
     results = [np.asarray(leaf) for leaf in list_leaves(result, "the result")[0]]
     if all(np.isfinite(numbers).all() for numbers in given) and not all(np.isfinite(r).all() for r in results):
         raise FloatingPointError(

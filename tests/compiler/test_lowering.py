@@ -45,8 +45,6 @@ inf, nan = math.inf, math.nan
 every_operation = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE.keys())
 every_width = pytest.mark.parametrize("width", WIDTHS, ids=lambda width: f"width{width}")
 
-Kernel = Callable[[Sequence[Sequence[float]]], list[float]]
-
 
 def module_of(function: Callable[..., Any], arity: int, width: int) -> ir.Module:
     """Write f(in, out), where `in` has a vector for each operand."""
@@ -68,27 +66,18 @@ def module_of(function: Callable[..., Any], arity: int, width: int) -> ir.Module
     return module
 
 
-def compile_for(function: Callable[..., Any], arity: int, width: int) -> Kernel:
-    code = machine.Code(str(module_of(function, arity, width)))
-    f = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(code.address("f"))
-
-    def run(rows: Sequence[Sequence[float]]) -> list[float]:
-        """Compute each row, as many at a time as there are lanes; what is missing in the end repeats the last row."""
-        assert code is not None
-        out = np.empty(width)
-        results: list[float] = []
-        for start in range(0, len(rows), width):
-            some = list(rows[start : start + width])
-            columns = np.ascontiguousarray(np.array(some + [some[-1]] * (width - len(some))).T)
-            f(columns.ctypes.data, out.ctypes.data)
-            results += out[: len(some)].tolist()
-        return results
-
-    return run
-
-
 def compute(function: Callable[..., Any], rows: Sequence[Sequence[float]], width: int) -> list[float]:
-    return compile_for(function, len(rows[0]), width)(rows)
+    """Compute each row, as many at a time as there are lanes; what is missing in the end repeats the last row."""
+    code = machine.Code(str(module_of(function, len(rows[0]), width)))
+    f = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(code.address("f"))
+    out = np.empty(width)
+    results: list[float] = []
+    for start in range(0, len(rows), width):
+        some = list(rows[start : start + width])
+        columns = np.ascontiguousarray(np.array(some + [some[-1]] * (width - len(some))).T)
+        f(columns.ctypes.data, out.ctypes.data)
+        results += out[: len(some)].tolist()
+    return results
 
 
 def assert_same(op: Operation, rows: Sequence[Sequence[float]], results: Sequence[float]) -> None:

@@ -45,23 +45,23 @@ class _Body:
         self.builder = ir.IRBuilder(self.function.append_basic_block())
         self.scalars = scalars(self.builder)
         self.array, *numbers = self.function.args
-        self.n, self.stride, *self.others = map(self.taken, numbers)
+        self.n, self.stride, *self.others = map(self.wrap, numbers)
         self.zero = self.scalars.constant(0.0)
 
-    def taken(self, value: ir.Value) -> Any:
+    def wrap(self, value: ir.Value) -> Any:
         return Index(self.builder, value) if value.type == LONG else Number(self.scalars, value)
 
     def variable(self, start: Number | Index) -> Variable:
         return Variable(self.builder, start)
 
     def element(self, index: Index) -> Any:
-        return self.taken(self.builder.load((index * self.stride).at(self.array)))
+        return self.wrap(self.builder.load((index * self.stride).at(self.array)))
 
     def store(self, x: Number, index: Index) -> None:
         self.builder.store(x.value, (index * self.stride).at(self.array))
 
     def call(self, function: ir.Function, *operands: Any) -> Any:
-        return self.taken(self.builder.call(function, [self.array, *[operand.value for operand in operands]]))
+        return self.wrap(self.builder.call(function, [self.array, *[operand.value for operand in operands]]))
 
     def two_sum(self, x: Number, y: Number) -> tuple[Number, Number]:
         """Give x + y rounded, and the rounding error (Knuth)."""
@@ -119,7 +119,7 @@ class _Body:
             finite = where(is_finite, term, 0.0)
             special.add(where(is_finite, 0.0, term))
             whole = self.builder.fptosi((finite * 2.0**-1000).value, LONG)
-            multiple = self.taken(self.builder.sitofp(whole, DOUBLE))
+            multiple = self.wrap(self.builder.sitofp(whole, DOUBLE))
             multiples.add(multiple)
             include(finite - multiple * 2.0**1000)
         is_near_overflow = _size(multiples.get()) > 2.0**22
@@ -131,7 +131,7 @@ class _Body:
         self.builder.ret(where(special.get() == 0.0, total, special.get()).value)
 
     def scaled(self, n: Index, factor: Number) -> Number:
-        """Scale the partials of a huge sum; of those too small for it, take out the sign, all its rounding needs."""
+        """Scale the partials of a huge sum; of partials too small for it give the sign, which rounding needs."""
         rest = self.variable(self.zero)
         with up_to(n) as index:
             partial = self.element(index)

@@ -37,7 +37,8 @@ class Lanes(Target):
         if (name, len(values)) in _INSTRUCTIONS:
             return Number(self, getattr(self.builder, _INSTRUCTIONS[name, len(values)])(*values))
         if (name, len(values)) in _INTRINSICS:
-            intrinsic = f"llvm.{_INTRINSICS[name, len(values)]}.{_suffix(self)}"
+            suffix = "f64" if self.width == 1 else f"v{self.width}f64"
+            intrinsic = f"llvm.{_INTRINSICS[name, len(values)]}.{suffix}"
             return Number(self, _call(self, intrinsic, self.type, values))
         if name == "fsum":
             return _exact_sum(operands)
@@ -72,10 +73,6 @@ class Lanes(Target):
         return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(INDEX, len(lanes)), list(lanes)))
 
 
-def _suffix(lanes: Lanes) -> str:
-    return "f64" if lanes.width == 1 else f"v{lanes.width}f64"
-
-
 def _call(lanes: Lanes, name: str, kind: ir.Type, arguments: Sequence[ir.Value]) -> ir.Value:
     """Call a function without side effects, declared in the module at its first call."""
     module = lanes.builder.module
@@ -83,7 +80,7 @@ def _call(lanes: Lanes, name: str, kind: ir.Type, arguments: Sequence[ir.Value])
     if function is None:
         function = ir.Function(module, ir.FunctionType(kind, [kind] * len(arguments)), name)
         function.attributes.add("nounwind")
-        function.attributes.add("readnone")  # errno is nothing to the compiled code
+        function.attributes.add("readnone")  # compiled code does not read errno
         if not name.startswith("llvm."):
             function.attributes.add("nobuiltin")  # pow(x, 0.5) stays what the engine computes
     return lanes.builder.call(function, arguments)

@@ -24,12 +24,12 @@ except ImportError:  # needed only to compile
 # In bytes. Vectors that lie across two lines take longer to read: up to a tenth of a call.
 CACHE_LINE = 64
 
-# So much code is kept for another kernel.
+# How many modules of code are kept. Kernels with the same patterns share code, such as those of a model that is trained
+# once more.
 KEPT = 64
 
 _PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-# Code is the same for all kernels that have the same patterns, such as those of a model that is trained once more.
 _written = lru_cache(KEPT)(write_code)
 _compiled = lru_cache(KEPT)(Code)
 
