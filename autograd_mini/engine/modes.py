@@ -77,7 +77,8 @@ class _Block(ContextDecorator):
         return type(self)()  # as a decorator: a block of its own for each call
 
     def __call__(self, function: Any) -> Any:
-        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        if any(is_kind(function) for is_kind in kinds):
             raise TypeError(f"{type(self).__name__} can't decorate a generator or coroutine; use `with` inside it")
         return super().__call__(function)
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import islice
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from autograd_mini.engine import modes
-from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.derivatives import derivative_graph, gradient
 from autograd_mini.engine.operations import identity
@@ -91,7 +90,7 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[...,
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _Call(f, args, kwargs, argnums)
         root = call.result
-        if not isinstance(root, (Scalar, Real)):
+        if not (isinstance(root, Scalar) or is_real(root)):
             raise TypeError(f"grad needs a function that gives one number, but got {describe(root)}; see jacobian")
         return call.finish(root), unflatten(call.structure, call.derivatives(root))
 

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.checks import as_float, describe
 
 
@@ -91,7 +90,7 @@ def flatten(
         return [tree], NUMBER
     if isinstance(tree, np.ndarray):
         return list_array(tree, role)
-    if isinstance(tree, Real):
+    if is_real(tree):
         return [as_float(tree, role)], NUMBER
     if isinstance(tree, dict):
         keys, children = tuple(tree), list(tree.values())

@@ -37,6 +37,7 @@ def square(request: Any) -> Any:
         (True, 1.0),
         (10**20, 1e40),
         (Fraction(1, 2), 0.25),
+        (np.bool_(True), 1.0),
         (np.float64(3.0), 9.0),
         (np.float32(1.5), 2.25),
         (np.float16(1.5), 2.25),

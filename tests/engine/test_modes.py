@@ -7,7 +7,7 @@ import contextvars
 import copy
 import gc
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -145,7 +145,10 @@ def test_no_grad_refuses_to_decorate_what_runs_after_the_call() -> None:
     def generator() -> Iterator[int]:
         yield 1
 
-    for function in (coroutine, generator):
+    async def asynchronous_generator() -> AsyncIterator[int]:
+        yield 1
+
+    for function in (coroutine, generator, asynchronous_generator):
         with pytest.raises(TypeError, match="generator or coroutine"):
             no_grad()(function)
 
