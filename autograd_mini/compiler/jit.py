@@ -21,7 +21,7 @@ from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
-from autograd_mini.engine.checks import describe
+from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.modes import is_checking, is_tracing, tracing
 from autograd_mini.engine.operations import sum as sum_of
 from autograd_mini.transforms.transforms import is_differentiated
@@ -127,13 +127,11 @@ class Jitted:
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
-        if not (threads is None or _is_count(threads)):
-            raise ValueError(f"threads must be an integer, 1 or more, or None for all, not {describe(threads)}")
-        if not _is_count(max_kernels):
-            raise ValueError(f"max_kernels must be an integer, 1 or more, not {describe(max_kernels)}")
         check_axes(in_axes)
-        self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
-        self._threads = min(threads or cpu_count(), sys.maxsize)
+        self.in_axes, self.reduce = in_axes, reduce
+        self.threads = None if threads is None else check_count(threads, "threads")
+        self.max_kernels = check_count(max_kernels, "max_kernels")
+        self._threads = min(self.threads or cpu_count(), sys.maxsize)
         self._f = f
         self._kernels: dict[Any, Kernel] = {}  # by the structures and blocks of the arguments
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
@@ -279,10 +277,6 @@ class Jitted:
                 self._calls.clear()
             call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), examples.moved)
             return call
-
-
-def _is_count(n: Any) -> bool:
-    return isinstance(n, int) and not isinstance(n, bool) and n >= 1
 
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:

@@ -70,7 +70,9 @@ class _Block(ContextDecorator):
     _variable: ContextVar[Any]
     _setting: Any
 
-    def __init__(self) -> None:
+    def __init__(self, *misplaced: object) -> None:
+        if misplaced:
+            raise TypeError(f"{type(self).__name__} takes no argument; as a decorator write @{type(self).__name__}()")
         self._token: Token[Any] | None = None
 
     def _recreate_cm(self) -> _Block:

@@ -378,10 +378,11 @@ def gather_factors(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> lis
     return listed
 
 
-def _gather_points(p: Sequence[Any], q: Sequence[Any]) -> list[Any]:
-    if len(p) != len(q):
-        raise ValueError(f"dist needs points of one dimension, but got {len(p)} and {len(q)} coordinates")
-    return [*p, *q]
+def _gather_points(p: Iterable[Any], q: Iterable[Any]) -> list[Any]:
+    ps, qs = list(p), list(q)
+    if len(ps) != len(qs):
+        raise ValueError(f"dist needs points of one dimension, but got {len(ps)} and {len(qs)} coordinates")
+    return ps + qs
 
 
 sum = _row("sum(*terms)", "Sum of all terms, left to right, where the built-in `sum` makes a node for each term.",
@@ -403,7 +404,7 @@ dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; 
     lambda out, *operands: _dist_derivatives(out, operands),
     notation="points",
     lowering=lambda *operands: _length([*map(sub, operands[: len(operands) // 2], operands[len(operands) // 2 :])]),
-    gather=_gather_points, parameters="p, q : sequences of Value or real number, of one length",
+    gather=_gather_points, parameters="p, q : iterables of Value or real number, of one length",
     raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
 logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
     ieee.logsumexp, lambda out, *terms: _shares(out, terms),

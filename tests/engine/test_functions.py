@@ -178,6 +178,7 @@ def test_iterators_serve_as_sequences() -> None:
     assert fsum(x for x in (1.0, 2.0)) == 3.0
     assert prod(iter([2.0, 3.0])) == 6.0
     assert sumprod(iter([1.0, 2.0]), iter([3.0, 4.0])) == 11.0
+    assert dist(iter([1.0]), iter([4.0])) == 3.0
     assert logsumexp(iter([0.0])) == 0.0
     assert softmax(iter([0.0])) == [1.0]
     assert sum(np.array([1.0, 2.0])) == 3.0

@@ -151,6 +151,8 @@ def test_no_grad_refuses_to_decorate_what_runs_after_the_call() -> None:
     for function in (coroutine, generator, asynchronous_generator):
         with pytest.raises(TypeError, match="generator or coroutine"):
             no_grad()(function)
+    with pytest.raises(TypeError, match=r"as a decorator write @no_grad\(\)"):
+        no_grad(generator)
 
 
 def test_a_block_that_the_collector_closes_during_backward_does_not_block_it() -> None:
