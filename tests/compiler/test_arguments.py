@@ -12,8 +12,6 @@ import pytest
 
 from autograd_mini import grad, jit
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
-
 Point = namedtuple("Point", "x y")
 
 

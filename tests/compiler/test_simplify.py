@@ -18,8 +18,6 @@ from autograd_mini.compiler.simplify import simplify
 from autograd_mini.compiler.trace import trace
 from autograd_mini.transforms.trees import NUMBER
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
-
 inf, nan = math.inf, math.nan
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.5, 5e-324, -1e308, inf, -inf, nan]
 

@@ -29,8 +29,6 @@ from autograd_mini import (
 from autograd_mini.compiler.trace import Trace, trace
 from autograd_mini.transforms.trees import NUMBER, Structure, flatten
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
-
 BRANCHING = r"where\(autograd_mini\.greater\(x, y\), a, b\), maximum, minimum, clip or relu"
 MATH = r"call autograd_mini\.exp\(v\)"
 
