@@ -106,11 +106,11 @@ class Graph:
                 order.append(node)
         return order
 
-    def split(self, examples: Iterable[Node]) -> tuple[list[Node], list[Node]]:
-        """List the operations that are the same for all examples, then the others: some arguments differ by example."""
+    def partition(self, mapped: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+        """List the operations that give one number for all examples, then those that depend on mapped arguments."""
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
-        varies: list[bool] = self.marks(examples)
+        varies: list[bool] = self.marks(mapped)
         uniform: list[Node] = []
         varying: list[Node] = []
         for node in self.live():
@@ -132,7 +132,7 @@ class Graph:
         return marks
 
     def use_counts(self, nodes: Sequence[Node], wanted: Sequence[Node]) -> list[int]:
-        """Count how often each node is an operand of one of some nodes, or wanted besides."""
+        """Count how often each node is an operand of some nodes; each wanted node counts once more."""
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
         counts = [0] * len(self.operations)

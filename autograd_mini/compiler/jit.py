@@ -21,7 +21,7 @@ from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
-from autograd_mini.engine.checks import describe
+from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.engine.operation import Operand
 from autograd_mini.engine.operations import sum as sum_of
@@ -169,10 +169,6 @@ class Jitted:
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
-        if not (threads is None or _is_count(threads)):
-            raise ValueError(f"threads must be an integer, 1 or more, or None for all, not {describe(threads)}")
-        if not _is_count(max_kernels):
-            raise ValueError(f"max_kernels must be an integer, 1 or more, not {describe(max_kernels)}")
         check_axes(in_axes, "in_axes")
         check_axes(out_axes, "out_axes")
         if reduce and out_axes != 0:
@@ -180,13 +176,14 @@ class Jitted:
         self._static = static_argnums if isinstance(static_argnums, tuple) else (static_argnums,)
         if not all(isinstance(place, int) and not isinstance(place, bool) for place in self._static):
             raise TypeError(f"static_argnums must be an integer or a tuple of integers, not {describe(static_argnums)}")
-        self.in_axes, self.reduce, self.threads, self.max_kernels = in_axes, reduce, threads, max_kernels
-        self.out_axes, self.static_argnums = out_axes, static_argnums
+        self.in_axes, self.reduce, self.out_axes, self.static_argnums = in_axes, reduce, out_axes, static_argnums
+        self.threads = None if threads is None else check_count(threads, "threads")
+        self.max_kernels = check_count(max_kernels, "max_kernels")
         self._stays = type(out_axes) is int and out_axes == 0
-        self._threads = min(threads or cpu_count(), sys.maxsize)
+        self._threads = min(self.threads or cpu_count(), sys.maxsize)
         self._f = f
         self._lock, self._process = threading.RLock(), os.getpid()
-        self._kernels: dict[Any, Kernel] = {}
+        self._kernels: dict[Any, Kernel] = {}  # by the structures and blocks of the arguments
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
         if f is not None:
             update_wrapper(self, f, updated=())
@@ -351,14 +348,14 @@ class Jitted:
         with self._lock, _no_collection():
             examples = self._examples(args)
             blocks = blocks_of(examples)
-            own = (examples.structures, blocks, is_guarded)
-            kernel = self._kernels.get(own)
+            kind = (examples.structures, blocks, is_guarded)
+            kernel = self._kernels.get(kind)
             if kernel is None:
                 kernel = compile_function(self._function(), examples.structures, blocks, self.reduce, is_guarded)
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
-                self._kernels[own] = kernel
+                self._kernels[kind] = kernel
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
             moved = [(i, axis) for i, axis in enumerate(examples.axes) if axis]
@@ -366,12 +363,8 @@ class Jitted:
             return call
 
 
-def _is_count(n: Any) -> bool:
-    return isinstance(n, int) and not isinstance(n, bool) and n >= 1
-
-
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:
-    """Do what detect_anomaly promises as far as compiled code can."""
+    """Keep the promise of detect_anomaly as far as compiled code can: it knows only arguments and results."""
     results = [np.asarray(leaf) for leaf in list_leaves(result, "the result")[0]]
     if all(np.isfinite(numbers).all() for numbers in given) and not all(np.isfinite(r).all() for r in results):
         raise FloatingPointError(

@@ -16,7 +16,7 @@ class Part(NamedTuple):
     kind: str  # of their results: "u", one number for all lanes, or "s", one for each lane, which is an example
     nodes: list[Node]  # operations, operands before results
     own: list[bool]  # says for each node of the graph whether its number is of this kind, as an operand of these nodes
-    uses: list[int]  # how often each node is needed, once more than that if it must be there in the end
+    uses: list[int]  # how often each node is needed: as an operand of these nodes, as a result, or by another part
     stored: list[Node]  # the results of each lane
     totals: list[Node]  # the results when added up over all lanes
 
@@ -43,14 +43,13 @@ def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
         else:
             shared += nodes
     shared += range(end, graph.arguments)
-    uniform, varying = graph.split(inputs)
+    uniform, varying = graph.partition(inputs)
     needed = graph.use_counts(varying, graph.results)
     kept = [node for node in uniform if needed[node]]
     own = [*graph.marks([*uniform, *shared, *graph.constants]), False]
-    computed = [Part("u", uniform, own, graph.use_counts(uniform, [*kept, *kept]), [], [])]
+    computed = [Part("u", uniform, own, graph.use_counts(uniform, kept), [], [])]
     if arrays:
         stored, totals = ([], graph.results) if folded else (graph.results, [])
         own = [*graph.marks([*varying, *inputs]), False]
-        uses = graph.use_counts(varying, [*stored, *stored, *totals])
-        computed.append(Part("s", varying, own, uses, stored, totals))
+        computed.append(Part("s", varying, own, needed, stored, totals))
     return Parts(shared, {node: place for node, place in inputs.items() if needed[node]}, computed)

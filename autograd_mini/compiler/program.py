@@ -26,7 +26,7 @@ Shape = tuple[Operation, tuple["Shape | int | str", ...]]
 
 @dataclass(frozen=True)
 class Load:
-    """An input of each example: `array` says which of those that are mapped, `place` where in the example's row."""
+    """An input of each example: the number at `place` in the example's row of a mapped `array`."""
 
     columns: ClassVar = {"result": "r", "array": "r", "place": "r"}
 
@@ -45,7 +45,7 @@ class Dot:
     """A sum of products.
 
     If `shared`, all rows have the same right factors, and the left factors of a row are in slots at one distance:
-    `left` has the first of them, and `stride` that distance.
+    `left` has the first slot, and `stride` the distance.
     """
 
     start: str  # "" for none, "0", or its kind
@@ -83,15 +83,16 @@ class Fold:
 
 @dataclass(frozen=True)
 class Store:
-    """A result of each example.
+    """A result of each example: at `place` in its row of an array.
 
-    It is at `place` in the example's row of an array of `width` columns, and `before` columns of arrays are before it.
+    The array has `width` columns; the arrays before it have `before` columns in all.
     """
 
     columns: ClassVar = {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
 
-# The `columns` of a pattern name those of its runs, and the axes of each by a letter: the rows, for instance, are r.
+# The `columns` of a pattern are the names of its runs' columns, each with a letter for each axis: r for rows, l for
+# leaves, t for terms, x and y for left and right factors.
 Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store
 
 

@@ -9,7 +9,7 @@ from autograd_mini.compiler.program import Expression, Outer, Store
 
 
 def schedule(steps: Sequence[Step]) -> list[list[Step]]:
-    """Order steps so that each is behind what it needs, and put those of one pattern together."""
+    """Order steps so that each follows the steps it needs, and put steps of one pattern together."""
     producers = {step.result: i for i, step in enumerate(steps) if step.result is not None}
     waiting = [0] * len(steps)
     consumers: list[list[int]] = [[] for _ in steps]
@@ -18,7 +18,7 @@ def schedule(steps: Sequence[Step]) -> list[list[Step]]:
             waiting[i] += 1
             consumers[producer].append(i)
     kinds = [id(step.pattern) for step in steps]
-    # Outer products at once: they are the last to read much. Results in the end.
+    # Outer products as soon as possible, since they are the last readers of many slots; stores at the end.
     ranks = {id(step.pattern): isinstance(step.pattern, Outer) - isinstance(step.pattern, Store) for step in steps}
     ready: dict[int, list[int]] = {}
     for i, kind in enumerate(kinds):

@@ -25,7 +25,7 @@ _INFINITE = math.inf
 
 
 def simplify(graph: Graph) -> Graph:
-    """Write a traced graph anew, without what it can do without.
+    """Write a traced graph anew, in its simplest form.
 
     Rows that are neither operations nor constants are given in each call: they become arguments, in their order.
     """
@@ -55,9 +55,9 @@ class Builder:
 
     def __init__(self, arguments: int) -> None:
         self.graph: Graph = Graph(arguments)
-        # By the operation, then by its operands: of two of them as one integer.
+        # The nodes by their operation, then by their operands; two operands are one integer.
         self._found: dict[Operation, dict[Any, Node]] = {}
-        # What constants, comparisons and their like can't exceed, whatever the arguments.
+        # For each node what its size can't exceed, whatever the arguments: finite for constants and comparisons.
         self._bounds: list[float] = [math.inf] * arguments
 
     def constant(self, number: float) -> Node:
@@ -114,7 +114,7 @@ class Builder:
         )
 
 
-# What is simpler, and the same number in every case, signed zeros, inf and nan included.
+# Simpler forms that give the same number in every case, signed zeros, inf and nan included; None if there is none.
 
 
 def _mul(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
@@ -181,6 +181,11 @@ def _where(builder: Builder, condition: Node, x: Node, y: Node) -> Node | None:
 
 
 _SIMPLER: dict[Operation, Callable[..., Node | None]] = {
-    **{mul: _mul, div: _div, add: _add, sub: _sub, neg: _neg},
-    **{operations.pow: _pow, where: _where},
+    mul: _mul,
+    div: _div,
+    add: _add,
+    sub: _sub,
+    neg: _neg,
+    operations.pow: _pow,
+    where: _where,
 }

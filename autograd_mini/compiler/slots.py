@@ -90,22 +90,22 @@ def assign_slots(
     graph: Graph, parts: Parts, schedules: Sequence[Sequence[Sequence[Step]]], structure: Structure
 ) -> Program:
     """Assign a slot to each number, and write the program: each part is computed by batches of one pattern."""
-    once, *of_examples = schedules
+    once, *of_examples = schedules  # of none or one, if there is a batch
     places: dict[Node, int] = {}
-    same, lanes = _Slots(places), _Slots(places)
-    same.take(parts.shared)
+    uniform, lanes = _Slots(places), _Slots(places)
+    uniform.take(parts.shared)
     constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
-    same.take(list(constants))
-    first = same.runs(once, [()] * len(once), structure)
-    runs: list[Run] = []
+    uniform.take(list(constants))
+    once_runs = uniform.runs(once, [()] * len(once), structure)
+    each_runs: list[Run] = []
     for each in of_examples:
         lanes.take(list(parts.inputs))
         load = _run(Load(), [(places[node], *place) for node, place in parts.inputs.items()])
-        runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
+        each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
     results = _table([] if of_examples else [places[node] for node in graph.results])
-    sizes = {"u": same.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
+    sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
     numbers = {places[node]: number for node, number in constants.items()}
-    return Program(len(parts.shared), numbers, sizes, first, runs, results)
+    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results)
 
 
 def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int]]:
@@ -150,7 +150,7 @@ def _operands_run(batch: Sequence[Step], name: str, places: Mapping[Node, int]) 
 
 
 def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
-    """Write the columns of sums: apart for those that share their right factors and have left ones at one distance."""
+    """Write the columns of sums; those of one right side, with left factors at one distance, make a run."""
     starts = int(pattern.start in ("u", "s"))
     shared: dict[tuple[tuple[Node, ...], int], list[tuple[Step, int]]] = {}
     others: dict[int, list[tuple[Step, list[int]]]] = {}

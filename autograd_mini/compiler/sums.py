@@ -51,19 +51,23 @@ class Sums(NamedTuple):
 def find_sums(graph: Graph, part: Part) -> Sums:
     """Find the sums of products among the nodes of a part."""
     one = next((node for node, number in graph.constants.items() if number == 1.0), len(graph.operations))
+    alone = [count == 1 and is_own for count, is_own in zip(part.uses, part.own)]
     found: dict[Node, Sum] = {}
     inside: set[Node] = set()
     for node in reversed(part.nodes):
         if graph.operations[node] in CHAINS and node not in inside:
-            total, parts = _collect(graph, node, part.uses, part.own, one)
+            total, parts = _follow_chain(graph, node, alone, one)
             if len(total.left) >= SHORTEST:
                 found[node] = total
                 inside.update(parts)
     return Sums(found, inside, one)
 
 
-def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one: Node) -> tuple[Sum, list[Node]]:
-    """Follow a chain of partial sums back to its beginning; also list what is computed inside of it."""
+def _follow_chain(graph: Graph, node: Node, alone: Sequence[bool], one: Node) -> tuple[Sum, list[Node]]:
+    """Follow a chain of partial sums back to its beginning; also list what is computed inside of it.
+
+    A node is `alone` if one operand of one node needs it: only then it may be inside.
+    """
     operations, operands = graph.operations, graph.operands
     start: Node | float | None = None
     left: list[Node] = []
@@ -71,7 +75,7 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one
     inside: list[Node] = []
 
     def append(term: Node) -> None:
-        if operations[term] is mul and uses[term] == 1 and own[term]:
+        if operations[term] is mul and alone[term]:
             inside.append(term)
             x, y = operands[term]
             left.append(x)
@@ -82,13 +86,13 @@ def _collect(graph: Graph, node: Node, uses: Sequence[int], own: list[bool], one
 
     while operations[node] is add:
         x, y = operands[node]
-        if operations[x] in CHAINS and uses[x] == 1 and own[x]:
+        if operations[x] in CHAINS and alone[x]:
             term, node = y, x
-        elif operations[y] in CHAINS and uses[y] == 1 and own[y]:
+        elif operations[y] in CHAINS and alone[y]:
             term, node = x, y
         else:
             append(y)
-            if operations[x] is mul and uses[x] == 1 and own[x]:
+            if operations[x] is mul and alone[x]:
                 append(x)
             else:
                 number = graph.constants.get(x)

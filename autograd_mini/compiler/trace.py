@@ -71,7 +71,7 @@ _tracer, _recorded = modes.tracer, modes.recorded
 @cython.final
 @cython.cclass
 class Tracer:
-    """Writes down what is computed while it is in charge, as rows of a graph."""
+    """Records what is computed while it is the tracer, as rows of a graph."""
 
     def __init__(self, arguments: int, is_guarded: bool) -> None:
         self.is_guarded = is_guarded
@@ -137,7 +137,7 @@ class Tracer:
             return bool(operation.function(*numbers))
         if not modes.in_rules.get():
             refuse("comparing", BRANCHES)
-        # A rule's comparison is no node but a bool where nothing is traced, and so no gradient flows through it.
+        # Outside of a trace a rule's comparison is a bool: no gradient flows through it, so here neither.
         return self.record(detach, (self.record(operation, (left, right)),))
 
     def _number_of(self, operand: Any, operation: Operation) -> float | None:
@@ -148,7 +148,7 @@ class Tracer:
 
 
 def _refusal(what: str, remedy: str) -> Callable[..., NoReturn]:
-    """Make a method that refuses to give what it is asked for."""
+    """Make a method that only raises: see `refuse`."""
 
     def refused(*args: Any, **kwargs: Any) -> NoReturn:
         refuse(what, remedy)

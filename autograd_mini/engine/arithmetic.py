@@ -26,9 +26,9 @@ except ImportError:  # needed only to compile
 class Scalar(Operand):
     """Base class of `Value` and of the numbers that `jit` traces.
 
-    A subclass defines `_apply(operation, operands)`, which computes or records an operation on
-    operands of which one is its own, and `_compare(operation, other)`, which answers < <= > >= == !=.
-    Every operation of the table is a method, under its own name and those of NumPy.
+    A subclass defines `_apply(operation, operands)`, which computes or records an operation on operands of which one
+    is its own, and `_compare(operation, other)`, which answers < <= > >= == !=. One that can be differentiated defines
+    `_history(inputs)`, the graph behind it. Every operation of the table is a method, under its own name and NumPy's.
     """
 
     __slots__ = ()
@@ -127,7 +127,7 @@ class Scalar(Operand):
         return self._hash()
 
     def _hash(self) -> int:
-        """Tell numbers apart by identity: sets and dicts of them are sets of nodes."""
+        """Hash by identity: sets and dicts of numbers are sets of nodes."""
         return id(self) >> 4
 
     def _compare(self, operation: Operation, other: Any) -> Any:

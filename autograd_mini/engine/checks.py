@@ -71,7 +71,7 @@ def check_count(number: Any, role: str) -> int:
     Raises
     ------
     TypeError
-        If `number` is no integer.
+        If `number` is no integer, but 1.5, None or True for example.
     ValueError
         If it is less than 1.
 
@@ -87,7 +87,9 @@ def check_count(number: Any, role: str) -> int:
     try:
         n = operator.index(number)
     except TypeError:
-        raise TypeError(f"{role} must be an integer, not {describe(number)}") from None
+        n = None
+    if n is None or isinstance(number, bool):
+        raise TypeError(f"{role} must be an integer, not {describe(number)}")
     if n < 1:
         raise ValueError(f"{role} must be at least 1, not {n}")
     return n

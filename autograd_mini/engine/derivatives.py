@@ -45,7 +45,7 @@ def gradient(root: Value, inputs: Sequence[Value]) -> list[float]:
         if modes.is_checking():
             check_backward(order, 1.0)
         node = order[0]
-        first: cython.longlong = node._mark
+        first: cython.longlong = node._mark  # then `ordered` has marked the others: first + 1, first + 2, ...
         grads: Fan = make_fan(tuple(order))
         for i in range(len(order)):
             grads.local[i] = 0.0

@@ -13,12 +13,12 @@ from autograd_mini.engine import operations
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.arrays import elementwise, has_array, packed
 from autograd_mini.engine.checks import describe
-from autograd_mini.engine.operation import as_operand
+from autograd_mini.engine.operation import Operand, as_operand
 
 
 def _operands(function: str, things: Iterable[Any]) -> list[Any]:
     """List Values and floats, refusing anything else in the name of the function that was called."""
-    return [thing if hasattr(thing, "_apply") else as_operand(thing, function) for thing in things]
+    return [thing if isinstance(thing, Operand) else as_operand(thing, function) for thing in things]
 
 
 def prod(factors: Iterable[Any], start: Any = 1.0) -> Any:
@@ -45,7 +45,7 @@ def prod(factors: Iterable[Any], start: Any = 1.0) -> Any:
     Value(data=24.0, grad=0.0)
     """
     product, *others = _operands("prod", [start, *factors])
-    if isinstance(product, float) and product == 1.0 and others:
+    if isinstance(product, float) and product == 1.0 and others:  # 1 * x is x, without a node
         product, *others = others
     for factor in others:
         product = operations.mul(product, factor)

@@ -134,9 +134,9 @@ def fsum(*xs: float) -> float:
     except ValueError:  # inf - inf
         return math.nan
     except OverflowError:  # of a partial sum, perhaps not of the sum
-        endless = [x for x in xs if not math.isfinite(x)]
-        if endless:
-            return sum(endless)
+        special = [x for x in xs if not math.isfinite(x)]
+        if special:
+            return sum(special)
         total = sum(map(Fraction, xs))
         try:
             return float(total)

@@ -24,7 +24,7 @@ except ImportError:  # needed only to compile
 
 
 class Tracer(Protocol):
-    """Who records the operations of a function that is traced, in place of computing them."""
+    """Records the operations of a function that is traced, instead of computing them."""
 
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         """Record an operation on Values or traced numbers."""
@@ -33,10 +33,10 @@ class Tracer(Protocol):
         """Compare two Values."""
 
     def variable(self, number: float) -> Any:
-        """Give a number as one to be differentiated for."""
+        """Record a node of its own for a number that is to be differentiated for."""
 
     def note_birth(self, leaf: Any) -> None:
-        """Take note of a Value that the function makes itself, whose number is no argument's."""
+        """Note that the function itself has made a Value: its data is a constant of the trace."""
 
     def note_refusal(self, error: Exception) -> None:
         """Take note of an error that must not be lost, though the function that is traced may catch it."""
@@ -100,11 +100,16 @@ class _Block(ContextDecorator):
     _holds: bool
     _is_open = False
 
+    def __init__(self, *misplaced: object) -> None:
+        if misplaced:
+            raise TypeError(f"{type(self).__name__} takes no argument; as a decorator write @{type(self).__name__}()")
+
     def _recreate_cm(self) -> _Block:
         return type(self)()  # as a decorator: a block of its own for each call
 
     def __call__(self, function: Any) -> Any:
-        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        if any(is_kind(function) for is_kind in kinds):
             raise TypeError(f"{type(self).__name__} can't decorate a generator or coroutine; use `with` inside it")
         return super().__call__(function)
 
@@ -190,14 +195,14 @@ class detect_anomaly(_Block):
 
 
 class unchecked(_Block):
-    """Compute local derivatives: detect_anomaly judges them when gradient flows through them."""
+    """Suspend `detect_anomaly`: it judges local derivatives only when gradient flows through them."""
 
     _variable = checked
     _holds = False
 
 
 class tracing(_Block):
-    """Let a tracer record what is computed here; None computes with numbers for a while.
+    """Let a tracer record what is computed here; with None for a tracer, compute with numbers again.
 
     Values made before stand for the numbers that they have when the compiled code is called.
     """
@@ -205,6 +210,7 @@ class tracing(_Block):
     _variable = tracer
 
     def __init__(self, tracer: Tracer | None) -> None:
+        super().__init__()
         self._tracer = tracer
 
     def _make_setting(self, before: Any) -> Any:
@@ -212,7 +218,7 @@ class tracing(_Block):
 
 
 class rules(_Block):
-    """Let traced numbers be compared, as derivative rules do it: the result is 0 or 1, and a node."""
+    """Let derivative rules compare traced numbers: the result, 0 or 1, is a traced number too."""
 
     _variable = in_rules
     _holds = True

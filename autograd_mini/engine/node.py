@@ -24,13 +24,13 @@ _blocks = modes.BLOCKS
 # Stands in a leaf for the operation that made it, where no gradient is wanted of that leaf.
 CONSTANT = object()
 
-# Nodes that await deallocation because the chain that led to them was long.
+# How many nodes are being freed, each by the one before it; and those that wait, since there are too many for that.
 _depth = 0
 _condemned: list[Any] = []
 
 
 class _Labelled:
-    """Where a node with a label comes from, in the place of the operation alone. Most nodes have none."""
+    """What stands in `_origin` of a node with a label: its origin and the label. Most nodes have no label."""
 
     __slots__ = ("label", "origin")
 
@@ -56,7 +56,7 @@ class Node(Scalar):
     _right: Any
     _local_left: cython.double
     _local_right: cython.double
-    _mark: cython.longlong  # of the last walk that came by
+    _mark: cython.longlong  # left by the last walk that met this node
 
     def __init__(self) -> None:
         raise TypeError("a node is made by Value(data) or by an operation")
@@ -93,7 +93,7 @@ class Node(Scalar):
 
     @property
     def grad(self) -> float:
-        """The derivative of the last root for this node. A leaf's accumulates from call to call until set to zero."""
+        """The derivative of the last root for this node. In a leaf it accumulates until it is set to zero."""
         if _blocks.open and self.is_traced:
             refuse("reading .grad of", TRANSFORMS)
         return self._grad
@@ -209,7 +209,7 @@ def origin_of(node: Node) -> Any:
 
 
 def fan_of(node: Node) -> Fan:
-    """Give the operands of a node that has more than two, or none at all."""
+    """Give the `Fan` of a node that has one: a node of more than two operands, or of an operation called with none."""
     if cython.compiled:
         if node is None or node._left is not None or node._right is None:
             raise TypeError("only a node of more than two operands keeps them in a fan")
@@ -219,6 +219,7 @@ def fan_of(node: Node) -> Fan:
 
 
 def set_fan(node: Node, fan: Fan) -> None:
+    """Put a `Fan` where `fan_of` finds it."""
     if cython.compiled:
         if node is None or fan is None:
             raise TypeError("a node keeps its operands in a fan")

@@ -82,34 +82,33 @@ class Operation:
         gather: Callable[..., list[Any]] | None = None,
         chooses: bool = False,
     ) -> None:
-        self.name, self.__signature__ = _parse_signature(signature)
-        self.__name__ = self.__qualname__ = self.name
-        self.__module__ = getattr(rules[0] if rules else function, "__module__", None) or "__main__"
-        self.__doc__ = doc or f"User-defined operation {signature}."
-        self.symbol = symbol or self.name
+        self.name, parsed = _parse_signature(signature)
+        names = tuple(parsed.parameters)
+        self.is_variadic = parsed.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
+        if not (lowering is None or isinstance(lowering, str) or callable(lowering)):
+            raise TypeError(f"the lowering of {signature} must be a function or a name, not {describe(lowering)}")
+        for part in (function, *rules):
+            if not callable(part):
+                raise TypeError(f"{signature} needs functions: what it computes, then its rules, not {describe(part)}")
+        if self.is_variadic and len(rules) != 1:
+            raise ValueError(f"{signature} needs one rule, for the derivatives of all operands, but got {len(rules)}")
+        if not self.is_variadic and len(rules) != len(names):
+            raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
+        self.parameters = () if self.is_variadic else names
+        self.arity = len(self.parameters)
         self.function = function
         self.rules = rules
         self.lowering = lowering
         self.bound = bound
         self.gather = gather
         self.chooses = chooses
-        if not (lowering is None or isinstance(lowering, str) or callable(lowering)):
-            raise TypeError(f"the lowering of {signature} must be a function or a name, not {describe(lowering)}")
-        for part in (function, *rules):
-            if not callable(part):
-                raise TypeError(f"{signature} needs functions: what it computes, then its rules, not {describe(part)}")
-        names = tuple(self.__signature__.parameters)
-        self.is_variadic = self.__signature__.parameters[names[0]].kind is inspect.Parameter.VAR_POSITIONAL
-        self.parameters = () if self.is_variadic else names
-        self.arity = len(self.parameters)
+        self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")
-        if self.is_variadic and len(rules) != 1:
-            raise ValueError(f"{signature} needs one rule, for the derivatives of all operands, but got {len(rules)}")
-        if not self.is_variadic and len(rules) != len(names):
-            raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
-        if gather is not None:
-            self.__signature__ = inspect.signature(gather)
+        self.__name__ = self.__qualname__ = self.name
+        self.__module__ = getattr(rules[0], "__module__", None) or "__main__"
+        self.__doc__ = doc or f"User-defined operation {signature}."
+        self.__signature__ = parsed if gather is None else inspect.signature(gather)
 
     def local_derivatives(self, out: Any, operands: Sequence[Any], wanted: Sequence[bool] = ()) -> Sequence[Any]:
         """Give the local derivative for each operand, as the rules say, in the operands' own kind.

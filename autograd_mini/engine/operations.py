@@ -2,8 +2,8 @@
 
 A row is the whole truth about its operation. The left of its two functions works on floats; the
 derivative rules at its right are written with operators and other rows of the table, so that they
-work on floats (local derivatives), on `Value`s (the derivative of a graph is a graph) and on
-whatever else answers to `_apply`. This module knows nothing of `Value` itself.
+work on floats (local derivatives), on `Value`s (the derivative of a graph is a graph) and on the
+numbers that jit traces and compiles. This module knows nothing of `Value` itself.
 
 A rule gets the result first, then the operands, and gives the local derivative for one operand.
 It may compare operands, for use as 0 or 1. Rules avoid differences of nearly equal numbers where an
@@ -25,8 +25,6 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.engine import ieee
-
-# fmt: off
 from autograd_mini.engine.elementary import (
     add_,
     add_d,
@@ -43,8 +41,6 @@ from autograd_mini.engine.elementary import (
     sub_,
     sub_dy,
 )
-
-# fmt: on
 from autograd_mini.engine.ieee import FloatFunction
 from autograd_mini.engine.operation import Lowering, Operation, Rule
 
@@ -126,7 +122,7 @@ Examples
 
 
 def _for_objects(function: Any) -> Any:
-    """Choose, of a function compiled for C doubles and for objects, the latter; else take it as it is."""
+    """Give the version for objects of a function that Cython compiles for C doubles too; else the function."""
     return getattr(function, "__signatures__", {}).get("object", function)
 
 
@@ -154,12 +150,6 @@ relu = _row("relu(x)",
     "Rectified linear unit, max(0, x), with relu'(0) = 0 (From Logistic Regression to Neural Network, eq. 2).",
     relu_, relu_dx,
     symbol="ReLU", chooses=True, lowering=lambda x: where(x <= 0.0, 0.0, x), example="relu(-2.0) -> 0.0")
-
-
-def _pow_base(x: Any, y: Any) -> Any:
-    """Give x, but 1 where y is 0 and x is nan or so small that 1 / x, and so 0 / x, is not finite to high order."""
-    return where((y == 0.0) * (1.0 - (x > 1e-100) - (x < -1e-100)), 1.0, x)
-
 
 # Powers, exponentials and logarithms. At the edges of pow, sqrt and log: PyTorch's float64 gradients.
 
@@ -260,13 +250,6 @@ degrees = _row("degrees(x)", "Angle x from radians to degrees.",
 radians = _row("radians(x)", "Angle x from degrees to radians.",
     math.radians, lambda out, x: math.pi / 180.0,
     lowering=lambda x: x * (math.pi / 180.0), aliases="deg2rad", example="radians(180.0) -> 3.141592653589793")
-
-
-def _radius(y: Any, x: Any) -> Any:
-    """Give the distance from the origin, but 1 at the origin itself."""
-    r = hypot(x, y)
-    return r + (r == 0.0)
-
 
 # Error function and the activations of the lecture notes that are built on the above.
 
@@ -389,7 +372,7 @@ floor_divide = _row("floor_divide(x, y)", "x / y rounded down, Python's x // y."
     ieee.floor_divide, lambda out, x, y: 0.0, lambda out, x, y: 0.0,
     symbol="//", lowering=lambda x, y: _floor_divide(x, y), example="floor_divide(-5.0, 3.0) -> -2.0")
 
-# Comparisons as numbers, 1.0 for true: conditions for `where` that keep no secret from a graph.
+# Comparisons as numbers, 1.0 for true: conditions for `where` that are nodes of the graph.
 
 
 def _comparison(name: str, compare: Callable[[Any, Any], Any], symbol: str, example: str) -> Operation:
@@ -458,10 +441,11 @@ def gather_factors(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> lis
     return listed
 
 
-def _gather_points(p: Sequence[Any], q: Sequence[Any]) -> list[Any]:
-    if len(p) != len(q):
-        raise ValueError(f"dist needs points of one dimension, but got {len(p)} and {len(q)} coordinates")
-    return [*p, *q]
+def _gather_points(p: Iterable[Any], q: Iterable[Any]) -> list[Any]:
+    ps, qs = list(p), list(q)
+    if len(ps) != len(qs):
+        raise ValueError(f"dist needs points of one dimension, but got {len(ps)} and {len(qs)} coordinates")
+    return ps + qs
 
 
 sum = _row("sum(*terms)", "Sum of all terms, left to right, where the built-in `sum` makes a node for each term.",
@@ -483,7 +467,7 @@ dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; 
     lambda out, *operands: _dist_derivatives(out, operands),
     notation="points",
     lowering=lambda *operands: _length([*map(sub, operands[: len(operands) // 2], operands[len(operands) // 2 :])]),
-    gather=_gather_points, parameters="p, q : sequences of Value or real number, of one length",
+    gather=_gather_points, parameters="p, q : iterables of Value or real number, of one length",
     raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
 logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
     ieee.logsumexp, lambda out, *terms: _shares(out, terms),
@@ -493,14 +477,28 @@ logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflo
 # fmt: on
 
 
+# Rules that take more than a line.
+
+
+def _pow_base(x: Any, y: Any) -> Any:
+    """Give x, but 1 where y is 0 and x is nan or so small that 1 / x, and so 0 / x, is not finite to high order."""
+    return where((y == 0.0) * (1.0 - (x > 1e-100) - (x < -1e-100)), 1.0, x)
+
+
+def _radius(y: Any, x: Any) -> Any:
+    """Give the distance from the origin, but 1 at the origin itself."""
+    r = hypot(x, y)
+    return r + (r == 0.0)
+
+
 def _dist_derivatives(out: Any, operands: Sequence[Any]) -> list[Any]:
     half = len(operands) // 2
-    toward_p = [(p - q) / (out + (out == 0.0)) for p, q in zip(operands[:half], operands[half:])]
-    return [*toward_p, *(-partial for partial in toward_p)]
+    by_p = [(p - q) / (out + (out == 0.0)) for p, q in zip(operands[:half], operands[half:])]
+    return [*by_p, *(-derivative for derivative in by_p)]
 
 
 def _shares(out: Any, terms: Sequence[Any]) -> list[Any]:
-    """Give e**x over the sum of all e**x for each term, also where the rounding of `out` is felt; 0 where all are 0."""
+    """Give e**x / (sum of all e**x) for each term x, 0 where the sum is 0; dividing undoes the rounding of `out`."""
     weights = [exp(term - where(out == -math.inf, 0.0, out)) for term in terms]
     total = where(out == math.inf, 1.0, sum(weights))
     return [weight / (total + (total == 0.0)) for weight in weights]

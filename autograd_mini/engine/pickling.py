@@ -17,7 +17,7 @@ from autograd_mini.engine.value import Value, constant, make_node, topological_o
 
 
 class _Handed(threading.local):
-    """The nodes that this thread has handed to pickle or copy, by id, to be taken one by one."""
+    """The ids of nodes that this thread has handed to pickle or copy, and that these have not reduced yet."""
 
     def __init__(self) -> None:
         self.ids: set[int] = set()

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from autograd_mini.engine.checks import describe
+from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.transforms import jacobian
 from autograd_mini.transforms.trees import flatten, unflatten
@@ -71,8 +71,7 @@ def check_grads(
     """
     if not isinstance(args, (list, tuple)):
         raise TypeError(f"args must be a list or tuple of arguments, not {describe(args)}")
-    if order < 1:
-        raise ValueError(f"order must be at least 1, not {order}")
+    check_count(order, "order")
     numbers, structure = flatten(tuple(args), "args")
     inputs = list(structure.paths("args"))
 

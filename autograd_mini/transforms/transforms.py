@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import islice
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from autograd_mini.engine import modes
-from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.derivatives import gradient, pullback, pushforward, slopes
 from autograd_mini.engine.operations import identity
@@ -104,7 +103,7 @@ def value_and_grad(
             root, aux = root
         if isinstance(root, np.ndarray) and root.size == 1:
             root = root.item()
-        if not isinstance(root, (Scalar, Real)):
+        if not (isinstance(root, Scalar) or is_real(root)):
             raise TypeError(f"grad needs a function that gives one number, but got {describe(root)}; see jacobian")
         value = call.finish(root)
         derivatives = unflatten(call.structure, call.row(root))
@@ -286,21 +285,13 @@ class _Call:
     """One call of a function, with Values in place of the numbers to differentiate for."""
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: ArgNums) -> None:
-        places = argnums if isinstance(argnums, tuple) else (argnums,)
-        for place in places:
-            if not isinstance(place, int):
-                raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
-            if not -len(args) <= place < len(args):
-                raise TypeError(f"argnums={argnums} names positional argument {place}, but only {len(args)} were given")
-        if len({place % len(args) for place in places}) < len(places):
-            raise ValueError(f"argnums={argnums} names an argument twice")
+        places = _check_argnums(argnums, len(args))
         flat = [flatten(args[place], f"argument {place}") for place in places]
         structures = tuple(structure for _, structure in flat)
         self.structure = Structure(tuple, (), structures) if isinstance(argnums, tuple) else structures[0]
         numbers = [number for numbers, _ in flat for number in numbers]
         self.given_values = any(_holds_value(argument) for argument in (*args, *kwargs.values()))
         with modes.recording():
-            # A Value gets a node of its own here, so that no other use of it counts as this argument.
             self.inputs = list(map(_variable, numbers))
             remaining = iter(self.inputs)
             replaced = list(args)
@@ -351,7 +342,7 @@ class _Call:
         return [next(found) if _is_computed(root) else 0.0 for root in roots]
 
     def finish(self, root: Any) -> Any:
-        """Give one number of the result as this level's caller wants it."""
+        """Give one number of the result: a Value if the caller may differentiate further, else a float."""
         if isinstance(root, Scalar) and self.stays_on_graph(root):
             return root
         return root.data if type(root) is Value else float(root)
@@ -376,6 +367,19 @@ def _is_scalar(number: Any) -> bool:
 def _is_computed(root: Any) -> bool:
     """Say whether a number may depend on another one; while jit traces, a Value was there before."""
     return isinstance(root, Scalar) and not (type(root) is Value and modes.is_tracing())
+
+
+def _check_argnums(argnums: ArgNums, count: int) -> tuple[int, ...]:
+    """List the positional arguments that `argnums` names, of as many as there are."""
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    for place in places:
+        if not isinstance(place, int):
+            raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
+        if not -count <= place < count:
+            raise TypeError(f"argnums={argnums} names positional argument {place}, but only {count} were given")
+    if len({place % count for place in places}) < len(places):
+        raise ValueError(f"argnums={argnums} names an argument twice")
+    return places
 
 
 def _variable(number: Any) -> Any:

@@ -7,12 +7,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arithmetic import Scalar, is_real
 from autograd_mini.engine.checks import as_float, describe
 
 # What is nested deeper contains itself, or is a mistake; recursion over what is nested ends here.
@@ -191,7 +190,7 @@ def _flatten_leaf(tree: Any, name: str, path: _Path, list_array: Any) -> tuple[l
     if isinstance(tree, np.ndarray):
         found: tuple[list[Any], Structure] = list_array(tree, role)
         return found
-    if isinstance(tree, (Real, np.bool_)):
+    if is_real(tree):
         return [as_float(tree, role)], NUMBER
     if hasattr(type(tree), "__array__") and not isinstance(tree, np.generic):  # of PyTorch, JAX, pandas
         raise TypeError(

@@ -14,8 +14,6 @@ import pytest
 
 from autograd_mini import Value, grad, hessian, jit, value_and_grad, vmap
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
-
 Point = namedtuple("Point", "x y")
 
 
@@ -39,6 +37,7 @@ def square(request: Any) -> Any:
         (True, 1.0),
         (10**20, 1e40),
         (Fraction(1, 2), 0.25),
+        (np.bool_(True), 1.0),
         (np.float64(3.0), 9.0),
         (np.float32(1.5), 2.25),
         (np.float16(1.5), 2.25),
@@ -185,13 +184,9 @@ def test_whole_arrays_in_nested_arguments_keep_their_shapes() -> None:
     assert found[1] == 3.0
 
 
-def test_dicts_of_another_order_of_keys_are_told_apart() -> None:
-    compiled = jit(lambda p: p["a"] - p["b"])
-    assert compiled({"a": 3.0, "b": 1.0}) == 2.0
-    assert compiled({"b": 1.0, "a": 3.0}) == 2.0
-
-
 def test_structures_that_differ_are_compiled_each() -> None:
+    difference = jit(lambda p: p["a"] - p["b"])
+    assert difference({"a": 3.0, "b": 1.0}) == difference({"b": 1.0, "a": 3.0}) == 2.0
     compiled = jit(lambda t: sum(t.values()) if isinstance(t, dict) else sum(t))
     assert [compiled(t) for t in ([1.0, 2.0], (3.0, 4.0, 5.0), {"a": 6.0}, [7.0])] == [3.0, 12.0, 6.0, 7.0]
 

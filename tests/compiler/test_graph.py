@@ -27,13 +27,6 @@ def test_a_graph_is_written_down_one_operation_a_line_without_what_no_result_nee
     assert str(Graph(3)) == "return "
 
 
-def test_rows_are_numbered_in_their_order_after_the_arguments() -> None:
-    graph = example()
-    assert graph.operations == [None, None, exp, sin, None, mul, add, None]
-    assert graph.operands == [(), (), (0,), (2,), (), (2, 4), (5, 1), ()]
-    assert graph.constants == {4: 3.0, 7: 2.5}
-
-
 def test_a_constant_has_one_row_and_zeros_of_different_sign_have_two() -> None:
     graph = Graph(0)
     zero, negative, infinite, unknown = (graph.constant(x) for x in (0.0, -0.0, math.inf, math.nan))
@@ -41,11 +34,6 @@ def test_a_constant_has_one_row_and_zeros_of_different_sign_have_two() -> None:
     assert len({zero, negative, infinite, unknown}) == len(graph.operations) == 4
     assert (graph.is_constant(zero, 0.0), graph.is_constant(zero, -0.0)) == (True, False)
     assert (graph.is_constant(negative, -0.0), graph.is_constant(unknown, 0.0)) == (True, False)
-
-
-def test_live_rows_are_those_behind_the_results_operands_first() -> None:
-    assert example().live() == [0, 1, 2, 4, 5, 6, 7]
-    assert Graph(3).live() == []
 
 
 def test_what_a_row_is_computed_from_is_listed_depth_first_as_the_engine_lists_it() -> None:
@@ -56,21 +44,6 @@ def test_what_a_row_is_computed_from_is_listed_depth_first_as_the_engine_lists_i
     x, y = Value(2.0, label="x"), Value(3.0, label="y")
     order = topological_order(exp(x) * 3.0 + y)
     assert [node.label or (node.op.name if node.op else "3") for node in order] == ["x", "exp", "3", "mul", "y", "add"]
-
-
-def test_operations_that_no_example_of_a_batch_changes_are_told_apart() -> None:
-    graph = example()
-    assert graph.split([1]) == ([2, 5], [6])
-    assert graph.split([0]) == ([], [2, 5, 6])
-    assert graph.split([]) == ([2, 5, 6], [])
-
-
-def test_uses_are_counted_by_operand_and_by_result() -> None:
-    graph = Graph(1)
-    square = graph.append(mul, (0, 0))
-    total = graph.append(add, (square, 0))
-    assert graph.use_counts([square, total], [total, total]) == [3, 1, 2]
-    assert graph.use_counts([total], []) == [1, 1, 0]
 
 
 def test_a_graph_travels_as_a_pickle() -> None:

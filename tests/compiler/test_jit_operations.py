@@ -7,13 +7,12 @@ operation alone is lowered is tested in test_lowering.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 from agreement import assert_agree
-from references import REFERENCES
+from references import REFERENCES, rows_of
 
 from autograd_mini import hessian, jit, value_and_grad
 from autograd_mini.engine.operation import Operation
@@ -25,23 +24,12 @@ SAMPLES = 20
 HESSIANS = 80  # rows; the engine is slow with them
 SIZES = [0, 1, 3, 4, 5, 7, 8, 9, 1000]
 
-Row = tuple[float, ...]
-
 every_operation = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE.keys())
 
 
 def of_operands(op: Operation) -> Callable[..., Any]:
     """Make the function of an operation's operands: `sum`, `dot` and others are called with sequences of them."""
     return lambda *operands: op.apply(operands)
-
-
-def rows_of(op: Operation) -> list[list[Row]]:
-    """List samples and edges in random order; those of each number of operands are a list of their own."""
-    reference = REFERENCES[op.name]
-    rng = Random(op.name)
-    rows = [reference.sample(rng) for _ in range(SAMPLES)] + list(reference.edges)
-    rng.shuffle(rows)
-    return [[row for row in rows if len(row) == length] for length in {len(row): None for row in rows}]
 
 
 def columns(rows: Sequence[Any]) -> Any:
@@ -60,7 +48,7 @@ def first(count: int, batch: Any) -> Any:
 
 @every_operation
 def test_value_and_gradient_agree_with_the_engine(op: Operation) -> None:
-    for rows in rows_of(op):
+    for rows in rows_of(op.name, SAMPLES):
         derive = value_and_grad(of_operands(op), argnums=tuple(range(len(rows[0]))))
         compiled = jit(derive, in_axes=0)
         expected = [derive(*row) for row in rows]
@@ -74,7 +62,7 @@ def test_value_and_gradient_agree_with_the_engine(op: Operation) -> None:
 @every_operation
 def test_hessian_agrees_with_the_engine(op: Operation) -> None:
     sign_changes = REFERENCES[op.name].sign_changes
-    for rows in rows_of(op):
+    for rows in rows_of(op.name, SAMPLES):
         second = hessian(of_operands(op), argnums=tuple(range(len(rows[0]))))
         compiled = jit(second, in_axes=0)
         for is_near, floor in ((True, 1e-15), (False, 0.0)):
@@ -99,17 +87,3 @@ def test_operands_may_be_numbers_of_the_batch_and_numbers_of_an_example(mapped: 
         rows = [(x, number) if mapped == 0 else (number, x) for x in numbers]
         expected = [columns(results) for results in zip(*[every_operation(*row) for row in rows], strict=True)]
         assert_agree(compiled(*arguments), expected)
-
-
-def test_a_number_of_all_examples_is_an_operand_of_every_operation() -> None:
-    """What depends on no mapped argument is computed once, by code without lanes."""
-    unary = [op for op in TABLE.values() if len(op.parameters) == 1]
-    numbers = [0.5, 2.0, -3.0, 0.0, np.inf]
-
-    def every_operation(x: Any, y: Any) -> list[Any]:
-        return [op(x) + y for op in unary]
-
-    compiled = jit(every_operation, in_axes=0)
-    for number in numbers:
-        expected = [np.array([op(number) + y for y in numbers]) for op in unary]
-        assert_agree(compiled(number, np.array(numbers)), expected)

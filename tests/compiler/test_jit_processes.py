@@ -8,9 +8,7 @@ import importlib
 import os
 import pickle
 import signal
-import subprocess
 import sys
-import threading
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement import bits
+from processes import run
 
 import autograd_mini
 from autograd_mini import Value, cos, exp, grad, greater, jit, sin, tanh, value_and_grad, where
@@ -26,19 +25,6 @@ pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite"
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform can't fork")
 XS = np.array([0.5, -1.5, 2.0])
-
-
-def run(program: str, *arguments: str) -> str:
-    """Run a program in a process of its own, which other tests have loaded no library into."""
-    finished = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", program, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
 
 
 # Pickling.
@@ -145,81 +131,46 @@ def test_what_captures_variables_of_its_module_uses_those_where_it_lands(
 # Forks.
 
 FORK_AFTER_COMPILING = """
-import os
 import numpy as np
 from autograd_mini import grad, jit, sin, value_and_grad
+from processes import check_in_children
 compiled = jit(value_and_grad(lambda x: sin(x) * x), in_axes=0, reduce="sum", threads=2)
 batch = np.linspace(0.0, 1.0, 300_000)
 expected = compiled(batch)  # starts threads, which a child does not have
-for _ in range(3):
-    child = os.fork()
-    if child == 0:
-        try:
-            right = compiled(batch) == expected
-            right = right and compiled(batch[:10])[0] > 0.0
-            right = right and jit(grad(lambda x: x * x * x))(2.0) == 12.0
-        except BaseException:
-            right = False
-        os._exit(0 if right else 1)
-    assert os.waitpid(child, 0)[1] == 0
+
+def is_right():
+    right = compiled(batch) == expected and compiled(batch[:10])[0] > 0.0
+    return right and jit(grad(lambda x: x * x * x))(2.0) == 12.0
+
+check_in_children(3, is_right)
 assert compiled(batch) == expected
 """
 
 FORK_WHILE_COMPILING = """
-import os, threading, time
+import time
+from itertools import count
 from autograd_mini import grad, jit, sin
+from processes import at_work, check_in_children
+numbers = count()
 
-def busy():
-    n = 0
-    while not stop.is_set():
-        jit(grad(lambda x: sin(x * n)))(0.5)
-        n += 1
-        time.sleep(0)  # let the main thread have the lock, too
+def compile_another():
+    n = next(numbers)
+    jit(grad(lambda x: sin(x * n)))(0.5)
+    time.sleep(0)  # let the main thread have the lock, too
 
-stop = threading.Event()
-threads = [threading.Thread(target=busy) for _ in range(2)]
-for thread in threads:
-    thread.start()
-try:
-    for _ in range(5):
-        child = os.fork()
-        if child == 0:
-            try:
-                right = jit(grad(lambda x: x * x * x))(2.0) == 12.0
-            except BaseException:
-                right = False
-            os._exit(0 if right else 1)
-        assert os.waitpid(child, 0)[1] == 0
-finally:
-    stop.set()
-    for thread in threads:
-        thread.join()
+with at_work(compile_another, 2):
+    check_in_children(5, lambda: jit(grad(lambda x: x * x * x))(2.0) == 12.0)
 """
 
 FORK_WHILE_A_BATCH_IS_COMPUTED = """
-import os, threading
 import numpy as np
 from autograd_mini import jit, sin
+from processes import at_work, check_in_children
 compiled = jit(lambda x: sin(sin(sin(x))), in_axes=0, reduce="sum", threads=2)
 batch = np.linspace(0.0, 1.0, 300_000)
 expected = compiled(batch)
-
-def busy():
-    while not stop.is_set():
-        assert compiled(batch) == expected
-
-stop = threading.Event()
-thread = threading.Thread(target=busy)
-thread.start()
-try:
-    for _ in range(8):
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if compiled(batch) == expected else 1)
-        assert os.waitpid(child, 0)[1] == 0
-finally:
-    stop.set()
-    thread.join()
+with at_work(lambda: compiled(batch)):
+    check_in_children(8, lambda: compiled(batch) == expected)
 """
 
 MULTIPROCESSING = """
@@ -268,30 +219,6 @@ def test_an_interrupt_while_tracing_leaves_nothing_half_done() -> None:
         assert jit(lambda x: x + 1.0)(1.0) == 2.0, "no lock is held"
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def test_interrupts_at_any_moment_leave_a_function_that_computes_the_same() -> None:
-    compiled = jit(value_and_grad(lambda w, x: tanh(w * x)), in_axes=(None, 0), reduce="sum", threads=2)
-    batch = np.linspace(-1.0, 1.0, 150_001)
-    expected = bits(compiled(0.5, batch))
-    main = threading.get_ident()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    interrupted = 0
-    try:
-        for _ in range(20):
-            sender = threading.Thread(target=signal.pthread_kill, args=(main, signal.SIGINT))
-            try:
-                sender.start()
-                for _ in range(3):
-                    assert bits(compiled(0.5, batch)) == expected
-                sender.join()
-            except KeyboardInterrupt:
-                interrupted += 1
-            sender.join()
-            assert bits(compiled(0.5, batch)) == expected
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert interrupted > 0
 
 
 MANY_INTERRUPTS = """

@@ -58,17 +58,6 @@ class Network:
         return self.compiled.lower(self.layers, *self.examples)
 
 
-@pytest.mark.parametrize("sizes", [(2, 16, 16, 1), (64, 32, 10)], ids=str)
-def test_gradients_of_a_network_agree_with_the_engine(sizes: tuple[int, ...]) -> None:
-    network = Network(*sizes)
-    loss, gradients = network.compiled(network.layers, *network.examples)
-    runs = [value_and_grad(mlp_loss)(network.layers, x, y) for x, y in zip(*network.examples, strict=True)]
-    assert loss == pytest.approx(np.mean([run[0] for run in runs]), rel=1e-12)
-    for layer, found in enumerate(gradients):
-        for part in (0, 1):
-            assert_close(found[part], np.mean([run[1][layer][part] for run in runs], axis=0))
-
-
 def test_the_code_of_a_wide_network_is_that_of_a_narrow_one_and_its_gradient_is_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     narrow, wide = Network(20, 12, 10).lower(), Network(784, 128, 10)

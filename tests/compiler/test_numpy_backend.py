@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from random import Random
 
 import numpy as np
 import pytest
 from agreement import assert_agree
-from references import REFERENCES
+from references import rows_of
 
 from autograd_mini import jit, operation
 from autograd_mini.compiler.backends.lowering import Number, lower
@@ -19,15 +18,11 @@ from autograd_mini.engine.operations import TABLE
 
 @pytest.mark.parametrize("op", [op for op in TABLE.values() if op.lowering != "fsum"], ids=lambda op: op.name)
 def test_arrays_agree_with_the_engine(op: Operation) -> None:
-    reference = REFERENCES[op.name]
-    rng = Random(op.name)
-    rows = [reference.sample(rng) for _ in range(40)] + list(reference.edges)
-    for length in {len(row) for row in rows}:
-        some = [row for row in rows if len(row) == length]
+    for rows in rows_of(op.name, 40):
         target = Arrays()
         with np.errstate(all="ignore"):
-            found = lower(op, [Number(target, np.array(column)) for column in zip(*some, strict=True)]).value
-        assert_agree(found, np.array([op.function(*row) for row in some]))
+            found = lower(op, [Number(target, np.array(column)) for column in zip(*rows, strict=True)]).value
+        assert_agree(found, np.array([op.function(*row) for row in rows]))
 
 
 def test_operation_of_users_may_name_a_function_that_numpy_has_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement import assert_agree, bits
+from threads import in_threads, switch_interval
 
 from autograd_mini import Value, exp, grad, jit, sin, tanh, value_and_grad
 from autograd_mini.compiler.runtime import parallel
@@ -30,27 +30,6 @@ def loss(w: Any, x: Any, y: Any) -> Any:
 def batch() -> tuple[Any, ...]:
     rng = np.random.default_rng(0)
     return rng.normal(size=9).tolist(), rng.normal(size=LARGE), rng.normal(size=LARGE)
-
-
-@pytest.fixture
-def many_switches() -> Iterator[None]:
-    """Let the interpreter change between threads as often as it can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-
-
-def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """Do some work in threads that begin at the same time."""
-    start = threading.Barrier(count)
-
-    def begin(i: int) -> Any:
-        start.wait(timeout=60)
-        return work(i)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(begin, range(count)))
 
 
 @pytest.mark.parametrize("reduce", [None, "sum", "mean"])
@@ -132,7 +111,6 @@ def test_a_large_sum_is_numpys(batch: tuple[Any, ...]) -> None:
     assert found == pytest.approx([np.dot(x, y), x.sum(), float(LARGE)], rel=1e-11)
 
 
-@pytest.mark.usefixtures("many_switches")
 def test_calls_at_the_same_time_do_not_disturb_each_other() -> None:
     compiled = jit(value_and_grad(lambda w, x: exp(w[0] * x) + w[1] * sin(x)), in_axes=(None, 0))
     arguments = [([0.1 * i, 1.0 - i], np.linspace(0.0, i, 5 + 40 * i)) for i in range(8)]
@@ -144,7 +122,6 @@ def test_calls_at_the_same_time_do_not_disturb_each_other() -> None:
     assert all(in_threads(8, work))
 
 
-@pytest.mark.usefixtures("many_switches")
 def test_large_calls_at_the_same_time_do_not_disturb_each_other(batch: tuple[Any, ...]) -> None:
     w, x, y = batch
     compiled = jit(value_and_grad(loss), in_axes=(None, 0, 0), reduce="mean", threads=2)
@@ -153,7 +130,6 @@ def test_large_calls_at_the_same_time_do_not_disturb_each_other(batch: tuple[Any
     assert all(each == expected[i] for i, results in enumerate(found) for each in results)
 
 
-@pytest.mark.usefixtures("many_switches")
 def test_first_calls_of_many_threads_compile_once() -> None:
     traced: list[int] = []
 
@@ -168,7 +144,6 @@ def test_first_calls_of_many_threads_compile_once() -> None:
     assert len(traced) == 1
 
 
-@pytest.mark.usefixtures("many_switches")
 def test_different_functions_are_compiled_by_many_threads() -> None:
     def work(i: int) -> list[float]:
         return [jit(grad(lambda x, n=n: sin(x * n) + i))(0.5) for n in range(3)]
@@ -177,9 +152,10 @@ def test_different_functions_are_compiled_by_many_threads() -> None:
     assert_agree(in_threads(6, work), expected)
 
 
-@pytest.mark.usefixtures("many_switches")
-def test_a_trace_in_one_thread_is_none_in_another() -> None:
+def test_while_one_thread_traces_another_computes_and_calls_what_is_compiled() -> None:
     inside, done = threading.Event(), threading.Event()
+    ready = jit(lambda x: x + 1.0)
+    assert ready(1.0) == 2.0
 
     def function(x: Any) -> Any:
         inside.set()
@@ -190,6 +166,7 @@ def test_a_trace_in_one_thread_is_none_in_another() -> None:
         call = pool.submit(jit(function), 3.0)
         assert inside.wait(timeout=60)
         try:
+            assert ready(2.0) == 3.0
             v = Value(2.0)
             assert v > 1.0
             assert (v * v).data == 4.0
@@ -197,25 +174,6 @@ def test_a_trace_in_one_thread_is_none_in_another() -> None:
         finally:
             done.set()
         assert call.result(timeout=60) == 9.0
-
-
-def test_a_kernel_that_is_compiled_can_be_called_while_another_is_traced() -> None:
-    ready, inside, done = jit(lambda x: x + 1.0), threading.Event(), threading.Event()
-    assert ready(1.0) == 2.0
-
-    def slow(x: Any) -> Any:
-        inside.set()
-        assert done.wait(timeout=60)
-        return x
-
-    with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(jit(slow), 3.0)
-        assert inside.wait(timeout=60)
-        try:
-            assert ready(2.0) == 3.0
-        finally:
-            done.set()
-        assert call.result(timeout=60) == 3.0
 
 
 def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
@@ -241,13 +199,10 @@ def test_the_interpreter_is_free_while_a_kernel_runs() -> None:
         compiled(batch)
         return steps - before
 
-    thread = threading.Thread(target=count)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1000.0)  # who has the interpreter keeps it, until letting go
-    try:
-        thread.start()
-        assert any(progress_meanwhile() for _ in range(100))
-    finally:
-        stop.set()
-        sys.setswitchinterval(interval)
-        thread.join()
+    # A thread that has the interpreter keeps it until it lets go.
+    with switch_interval(1000.0), ThreadPoolExecutor(1) as pool:
+        pool.submit(count)
+        try:
+            assert any(progress_meanwhile() for _ in range(100))
+        finally:
+            stop.set()

@@ -28,8 +28,6 @@ from autograd_mini import (
 from autograd_mini.compiler.trace import Trace, trace
 from autograd_mini.transforms.trees import NUMBER, Structure, flatten
 
-pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
-
 BRANCHING = r"where\(autograd_mini\.greater\(x, y\), a, b\), maximum, minimum, clip or relu"
 MATH = r"call autograd_mini\.exp\(v\)"
 
@@ -112,6 +110,10 @@ def test_what_lets_no_gradient_through_is_recorded_as_detached() -> None:
         (lambda x: 1.0 if x == 0.0 else 2.0, BRANCHING),
         (lambda x: 1.0 if np.int64(1) != x else 2.0, BRANCHING),
         (lambda x: 1.0 if x in (1, 2) else 2.0, BRANCHING),
+        (lambda x: 0.0 if x != x else x, BRANCHING),  # whether it is nan
+        (lambda x: x if x in [x * 1.0, x + 0.0] else -x, BRANCHING),
+        (lambda x: x if x * 2.0 in {1.0, 2.0} else -x, BRANCHING),
+        (lambda x: {1.0: 5.0}.get(x, 1.0), BRANCHING),
         (lambda x: max(x, 1.0), BRANCHING),
         (lambda x: min([x, 2.0 * x]), BRANCHING),
         (lambda x: sorted([x, 1.0, -x])[0], BRANCHING),
@@ -174,14 +176,11 @@ def test_a_number_that_was_traced_in_an_earlier_call_is_refused_or_known() -> No
         record(lambda x: x if kept[0] > 0.0 else -x)
 
 
-def test_a_captured_value_may_not_decide_either() -> None:
+@pytest.mark.parametrize("ask", [lambda v: v > 0.5, lambda v: v == 1.0, lambda v: v in [Value(1.0), Value(2.0)]])
+def test_a_captured_value_may_not_decide_either(ask: Callable[[Any], Any]) -> None:
     threshold = Value(1.0)
     with pytest.raises(TracingError, match=BRANCHING):
-        record(lambda x: x if threshold > 0.5 else -x)
-    with pytest.raises(TracingError, match=BRANCHING):
-        record(lambda x: x if threshold == 1.0 else -x)
-    with pytest.raises(TracingError, match=BRANCHING):
-        record(lambda x: x if threshold in [Value(1.0), Value(2.0)] else -x)
+        record(lambda x: x if ask(threshold) else -x)
     with pytest.raises(TracingError, match="compute with the Value itself"):
         record(lambda x: x * threshold.data)
 
@@ -236,22 +235,6 @@ def test_where_and_its_like_choose_anew_in_each_call() -> None:
         assert compiled(x) == pytest.approx(function(x), rel=1e-15, nan_ok=True)
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: x * {1.0: 5.0}.get(x, 1.0),
-        lambda x: x * (2.0 if x in {1.0, 2.0} else 3.0),
-        lambda x: x * (2.0 if x * 2.0 in {2.0} else 3.0),
-        lambda x: x * (2.0 if x in [x * 1.0, x + 0.0] else 3.0),
-        lambda x: x * (2.0 if x == x + 0.0 else 3.0),
-        lambda x: 0.0 if x != x else x,  # whether it is nan
-    ],
-)
-def test_what_is_the_same_for_numbers_alone_is_no_question_for_a_traced_value(function: Any) -> None:
-    with pytest.raises(TracingError, match=r"(comparing|looking up) .* write autograd_mini\.where.*\(line \d+ of"):
-        jit(function)(1.0)
-
-
 def test_values_from_outside_are_looked_up_as_themselves_also_while_a_function_is_traced() -> None:
     a, b = Value(2.0), Value(2.0)
     names = {a: 3.0, b: 5.0}
@@ -281,29 +264,13 @@ def test_numpy_works_on_arrays_of_traced_values() -> None:
 
 def test_captured_values_are_read_at_each_call() -> None:
     weight, bias = Value(2.0), Value(1.0)
-    compiled = jit(lambda x: weight * x + bias)
-    assert compiled(3.0) == 7.0
-    weight.data, bias.data = -1.0, 0.5
-    assert compiled(3.0) == -2.5
-    assert compiled(np.array([1.0, 2.0])).tolist() == [-0.5, -1.5]
-    assert (weight.grad, bias.grad) == (0.0, 0.0)
-
-
-def test_what_was_computed_outside_is_read_at_each_call() -> None:
-    weight = Value(2.0)
     square = weight * weight
-    compiled = jit(lambda x: square * x)
-    assert compiled(3.0) == 12.0
-    square.data = 5.0
-    assert compiled(3.0) == 15.0
-
-
-def test_a_captured_value_may_be_the_result() -> None:
-    weight = Value(2.0)
-    compiled = jit(lambda x: [weight, x, 4.0])
-    assert compiled(1.0) == [2.0, 1.0, 4.0]
-    weight.data = 3.0
-    assert compiled(1.0) == [3.0, 1.0, 4.0]
+    compiled = jit(lambda x: [weight * x + bias, square * x, weight])
+    assert compiled(3.0) == [7.0, 12.0, 2.0]
+    weight.data, bias.data, square.data = -1.0, 0.5, 5.0
+    assert compiled(3.0) == [-2.5, 15.0, -1.0]
+    assert compiled(np.array([1.0, 2.0]))[0].tolist() == [-0.5, -1.5]
+    assert (weight.grad, bias.grad) == (0.0, 0.0)
 
 
 def test_numbers_from_outside_are_those_of_the_first_call() -> None:
@@ -346,20 +313,11 @@ def test_contributions_to_a_derivative_are_added_in_the_engines_order() -> None:
         lambda x: x * (x * x).detach() + x.detach(),
         lambda x: autograd_mini.exp(x.detach()),
         lambda x: x.detach(),
+        lambda x: x * no_grad()(lambda: x * x + 1.0)(),
     ],
 )
-def test_no_gradient_flows_through_what_is_detached(function: Callable[[Any], Any]) -> None:
+def test_no_gradient_flows_through_what_is_detached_or_computed_in_no_grad(function: Callable[[Any], Any]) -> None:
     assert jit(value_and_grad(function))(1.5) == value_and_grad(function)(1.5)
-
-
-def test_no_gradient_flows_through_what_no_grad_computes() -> None:
-    def function(x: Any) -> Any:
-        with no_grad():
-            factor = x * x + 1.0
-        return factor * x
-
-    assert value_and_grad(function)(2.0) == (10.0, 5.0)
-    assert jit(value_and_grad(function))(2.0) == (10.0, 5.0)
 
 
 def test_no_grad_around_a_call_makes_no_difference() -> None:
@@ -376,18 +334,6 @@ def test_an_operation_without_a_lowering_is_compiled_as_its_function_says() -> N
     derive = value_and_grad(lambda x: cube(x) + cube(2.0 * x))
     assert jit(derive)(2.0) == derive(2.0) == (72.0, 108.0)
     assert jit(derive, in_axes=0)(np.array([2.0, 0.0]))[1].tolist() == [108.0, 0.0]
-
-
-def test_an_operation_is_compiled_as_its_lowering_says() -> None:
-    gaussian = operation(
-        "gaussian(x)",
-        lambda x: math.exp(-x * x),
-        lambda out, x: -2.0 * x * out,
-        lowering=lambda x: exp(-x * x),
-    )
-    derive = value_and_grad(gaussian)
-    assert jit(derive)(0.5) == pytest.approx(derive(0.5), rel=1e-15)
-    assert "gaussian(x0)" in jit(gaussian).lower(0.5).graph
 
 
 def test_an_operation_that_cannot_be_compiled_says_so_at_the_call() -> None:
@@ -449,14 +395,3 @@ def test_errors_of_the_function_itself_come_through() -> None:
         jit(lambda x: np.zeros(3)[7] + x)(np.ones(4))
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         jit(lambda x, y: x)(1.0)
-
-
-def test_recursion_of_the_function_unrolls() -> None:
-    def power(x: Any, n: int) -> Any:
-        return x * power(x, n - 1) if n else 1.0
-
-    assert jit(lambda x: power(x, 5))(2.0) == 32.0
-
-
-def test_dot_takes_arrays_of_traced_values() -> None:
-    assert jit(lambda w, x: dot(w, x))(np.array([1.0, 2.0]), np.array([3.0, 4.0])) == 11.0

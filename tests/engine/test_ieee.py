@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import identical
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special
@@ -70,11 +71,6 @@ MATH: dict[str, tuple[Callable[..., float], Callable[..., Any] | None]] = {
 }
 
 
-def identical(a: float, b: float) -> bool:
-    """Whether two floats are one number, zeros by their sign too, or both nan."""
-    return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
-
-
 def close(a: float, b: float) -> bool:
     return identical(a, b) or math.isclose(a, b, rel_tol=1e-14, abs_tol=1e-307)
 
@@ -105,13 +101,6 @@ def test_function_is_that_of_math_and_where_that_raises_of_numpy(name: str, data
         with np.errstate(all="ignore"):
             expected = nan if of_numpy is None else float(of_numpy(*map(np.float64, operands)))
     assert identical(result, expected)
-
-
-@quick
-@given(floats, floats)
-def test_divide_is_that_of_numpy(x: float, y: float) -> None:
-    with np.errstate(all="ignore"):
-        assert identical(ieee.divide(x, y), float(np.float64(x) / np.float64(y)))
 
 
 @quick
@@ -189,6 +178,7 @@ def test_fsum_is_that_of_math_and_where_that_raises_nan_or_the_rational_sum(xs: 
 
 @quick
 @given(st.lists(floats, max_size=6))
+@example([1e100, 1.0, -1e100])  # the built-in sum compensates from Python 3.12 on
 def test_sum_adds_one_after_the_other(xs: list[float]) -> None:
     with np.errstate(all="ignore"):
         expected = float(np.add.accumulate([0.0, *xs])[-1])

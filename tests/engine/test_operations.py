@@ -6,11 +6,13 @@ import doctest
 import math
 import pickle
 from collections.abc import Sequence
+from operator import attrgetter
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from agreement import same
 from mpmath import mp
 from references import REFERENCES, Deviation, Reference
 
@@ -30,18 +32,12 @@ UNDERFLOW = 1e-290
 DIGITS = 360
 
 inf, nan = math.inf, math.nan
+named = attrgetter("name")
 every_operation = pytest.mark.parametrize("op", TABLE.values(), ids=TABLE.keys())
 # detach is the one operation whose derivative is not that of its function.
-every_derivative = pytest.mark.parametrize(
-    "op", [row for name, row in TABLE.items() if name != "detach"], ids=lambda op: op.name
-)
-operations_of_pytorch = pytest.mark.parametrize("op", [n for n, r in REFERENCES.items() if r.torch], indirect=True)
-operations_of_jax = pytest.mark.parametrize("op", [n for n, r in REFERENCES.items() if r.jax], indirect=True)
-
-
-@pytest.fixture
-def op(request: pytest.FixtureRequest) -> Operation:
-    return TABLE[request.param]
+every_derivative = pytest.mark.parametrize("op", [op for op in TABLE.values() if op.name != "detach"], ids=named)
+operations_of_pytorch = pytest.mark.parametrize("op", [TABLE[n] for n, r in REFERENCES.items() if r.torch], ids=named)
+operations_of_jax = pytest.mark.parametrize("op", [TABLE[n] for n, r in REFERENCES.items() if r.jax], ids=named)
 
 
 def reference_of(op: Operation) -> Reference:
@@ -58,11 +54,6 @@ def samples_of(op: Operation) -> list[tuple[float, ...]]:
 def apply(op: Operation, operands: Sequence[float]) -> tuple[Value, list[Value]]:
     leaves = [Value(x) for x in operands]
     return op.apply(leaves), leaves
-
-
-def graph_derivatives(op: Operation, out: Value, leaves: list[Value]) -> list[Any]:
-    """The rules of an operation on Values: local derivatives as graphs, or numbers where they are constant."""
-    return list(op.local_derivatives(out, leaves))
 
 
 def gradients_of(derivative: Any, leaves: list[Value]) -> list[float]:
@@ -111,18 +102,7 @@ def assert_close(actual: float, exact: Any, tolerance: float, floor: float, what
     )
 
 
-def same(a: float, b: float, tolerance: float) -> bool:
-    """Whether two floats agree: exactly on inf and nan, relatively on the rest."""
-    if not (math.isfinite(a) and math.isfinite(b)):
-        return a == b or (math.isnan(a) and math.isnan(b))
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-305)
-
-
 # The systematic tests.
-
-
-def test_references_are_of_operations_in_the_table() -> None:
-    assert set(REFERENCES) - set(TABLE) == set()
 
 
 @every_derivative
@@ -135,7 +115,7 @@ def test_values_and_derivatives_agree_with_mpmath(op: Operation) -> None:
             call = f"{op.name}{xs}"
             assert_close(out.data, reference.mpmath(*map(mp.mpf, xs)), VALUE_TOLERANCE, 0.0, call)
             floor = 1e-15 if any(abs(xs[0] - place) < 0.5 for place in reference.sign_changes) else 0.0
-            for i, derivative in enumerate(graph_derivatives(op, out, leaves)):
+            for i, derivative in enumerate(op.local_derivatives(out, leaves)):
                 exact = exact_derivative(reference, xs, order_of(n, i))
                 what = f"derivative {i} of {call}"
                 assert_close(out.local_derivatives[i], exact, DERIVATIVE_TOLERANCE, floor, what)
@@ -148,7 +128,7 @@ def test_values_and_derivatives_agree_with_mpmath(op: Operation) -> None:
 def test_stored_local_derivatives_equal_those_of_the_graph(op: Operation) -> None:
     for xs in [*samples_of(op), *reference_of(op).edges]:
         out, leaves = apply(op, xs)
-        graph = [number(derivative) for derivative in graph_derivatives(op, out, leaves)]
+        graph = [number(derivative) for derivative in op.local_derivatives(out, leaves)]
         stored = list(out.local_derivatives)
         assert len(stored) == len(graph) == len(xs)
         assert all(same(a, b, GRAPH_TOLERANCE) for a, b in zip(stored, graph, strict=True)), (xs, stored, graph)
@@ -272,6 +252,7 @@ def agree(some: Sequence[float], others: Sequence[float]) -> bool:
         ("mod", (-5.0, 0.0), nan, (1.0, inf)),
         ("floor_divide", (-5.0, 0.0), -inf, (0.0, 0.0)),
         ("logsumexp", (-inf, 1.0, 1.0), 1.6931471805599454, (0.0, 0.5, 0.5)),
+        ("logsumexp", (-inf, -inf), -inf, (0.0, 0.0)),
     ],
 )
 def test_kinks_and_edges(name: str, operands: tuple[float, ...], value: float, partials: tuple[float, ...]) -> None:
@@ -284,14 +265,14 @@ def test_kinks_and_edges(name: str, operands: tuple[float, ...], value: float, p
 @pytest.mark.parametrize(("exponent", "second"), [(0.0, 0.0), (1.0, 0.0), (2.0, 2.0), (3.0, 0.0), (4.0, 0.0)])
 def test_second_derivative_of_a_power_at_zero(exponent: float, second: float) -> None:
     out, leaves = apply(TABLE["pow"], (0.0, exponent))
-    slope = graph_derivatives(TABLE["pow"], out, leaves)[0]
+    slope = TABLE["pow"].local_derivatives(out, leaves)[0]
     assert gradients_of(slope, leaves)[0] == second
 
 
 @pytest.mark.parametrize("x", [2.0, 0.25, 1e10])
 def test_mixed_derivative_of_a_power_at_exponent_zero(x: float) -> None:
     out, leaves = apply(TABLE["pow"], (x, 0.0))
-    by_x, by_y = graph_derivatives(TABLE["pow"], out, leaves)
+    by_x, by_y = TABLE["pow"].local_derivatives(out, leaves)
     # x**(y - 1) (1 + y log x) at y = 0
     assert gradients_of(by_x, leaves)[1] == pytest.approx(1.0 / x, rel=1e-15)
     assert gradients_of(by_y, leaves)[0] == pytest.approx(1.0 / x, rel=1e-15)
@@ -304,7 +285,7 @@ def test_activations_have_finite_derivatives_of_both_orders_for_huge_inputs(name
     operands = [Value(x)]
     out = op(*operands)
     leaves = list(out.operands)
-    derivative = graph_derivatives(op, out, leaves)[0]
+    derivative = op.local_derivatives(out, leaves)[0]
     assert math.isfinite(out.data)
     assert math.isfinite(out.local_derivatives[0])
     assert math.isfinite(gradients_of(derivative, leaves)[0])
@@ -428,25 +409,6 @@ def test_bad_definition_is_refused(signature: Any, rules: int, message: str) -> 
         operation(signature, lambda *xs: 0.0, *[lambda out, *xs: 0.0] * rules)
 
 
-@pytest.mark.parametrize("signature", [None, 3, b"f(x)"])
-def test_signature_must_be_a_string(signature: Any) -> None:
-    with pytest.raises(TypeError, match=type(signature).__name__):
-        operation(signature, lambda x: x, lambda out, x: 1.0)
-
-
-@pytest.mark.parametrize("lowering", [3, 1.0, ["exp"]])
-def test_lowering_must_be_a_function_or_a_name(lowering: Any) -> None:
-    with pytest.raises(TypeError, match=r"the lowering of f\(x\) must be a function or a name, not "):
-        operation("f(x)", lambda x: x, lambda out, x: 1.0, lowering=lowering)
-
-
-def test_operation_keeps_its_lowering() -> None:
-    double: Any = lambda x: x + x  # noqa: E731
-    assert operation("f(x)", lambda x: 2.0 * x, lambda out, x: 2.0, lowering=double).lowering is double
-    assert operation("f(x)", math.gamma, lambda out, x: out, lowering="tgamma").lowering == "tgamma"
-    assert cube.lowering is None
-
-
 @every_operation
 def test_lowering_that_is_a_function_computes_the_operation_on_numbers_too(op: Operation) -> None:
     if not callable(op.lowering):
@@ -455,22 +417,29 @@ def test_lowering_that_is_a_function_computes_the_operation_on_numbers_too(op: O
         assert same(float(op.lowering(*xs)), op.function(*xs), VALUE_TOLERANCE), xs
 
 
+@pytest.mark.parametrize(
+    ("signature", "lowering", "message"),
+    [
+        *[(wrong, None, type(wrong).__name__) for wrong in (None, 3, b"f(x)")],
+        *[("f(x)", wrong, r"lowering of f\(x\) must be a function or a name, not ") for wrong in (3, 1.0, ["exp"])],
+    ],
+)
+def test_definition_by_things_of_the_wrong_type_is_refused(signature: Any, lowering: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        operation(signature, lambda x: x, lambda out, x: 1.0, lowering=lowering)
+
+
 def test_operands_by_keyword_and_by_default() -> None:
     elu, leaky_relu, clip = TABLE["elu"], TABLE["leaky_relu"], TABLE["clip"]
     assert elu(-1.0) == elu(-1.0, 1.0) == elu(x=-1.0, a=1) == math.expm1(-1.0)
     assert elu(-1.0, a=2.0) == 2.0 * math.expm1(-1.0)
     assert leaky_relu(-2.0) == leaky_relu(-2.0, slope=0.01) == -0.02
     assert clip(high=1.0, low=0.0, x=5.0) == 1.0
-    x, slope = Value(-2.0), Value(0.5)
-    out = leaky_relu(x, slope=slope)
-    assert out.operands == (x, slope)
-    assert out.local_derivatives == (0.5, -2.0)
-
-
-def test_operation_as_a_method_takes_its_keywords() -> None:
-    x: Any = Value(-1.0)
-    assert x.leaky_relu(slope=0.5).data == -0.5
-    assert x.elu(a=2.0).data == 2.0 * math.expm1(-1.0)
+    x: Any = Value(-2.0)
+    slope = Value(0.5)
+    for out in (leaky_relu(x, slope=slope), x.leaky_relu(slope=slope)):
+        assert out.operands == (x, slope)
+        assert out.local_derivatives == (0.5, -2.0)
 
 
 ONE: Any = Value(1.0)
@@ -500,19 +469,9 @@ def test_wrong_call_names_the_operation_and_what_was_wrong(call: Any, message: s
         call()
 
 
-def test_integer_beyond_float64_is_refused_by_name() -> None:
-    with pytest.raises(OverflowError, match=r"an operand of exp is too large for float64: an integer of 3322 bits"):
-        TABLE["exp"](10**1000)
-
-
 def test_repr_shows_the_signature() -> None:
     assert repr(TABLE["leaky_relu"]) == "<operation leaky_relu(x, slope=0.01)>"
     assert repr(TABLE["hypot"]) == "<operation hypot(*coordinates)>"
-
-
-def test_sum_goes_from_left_to_right_on_every_python() -> None:
-    # From Python 3.12 on the built-in sum compensates, and gives 1 here.
-    assert TABLE["sum"]([1e100, 1.0, -1e100]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -528,8 +487,3 @@ def test_derivatives_of_logsumexp_are_accurate_for_huge_terms(terms: tuple[float
     assert jit(grad(lambda *xs: TABLE["logsumexp"](xs), argnums=tuple(range(len(terms)))))(*terms) == pytest.approx(
         tuple(exact), rel=1e-12
     )
-
-
-def test_logsumexp_of_nothing_but_minus_infinity_passes_no_gradient_back() -> None:
-    out = TABLE["logsumexp"]([Value(-inf), Value(-inf)])
-    assert (out.data, out.local_derivatives) == (-inf, (0.0, 0.0))

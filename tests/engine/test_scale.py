@@ -6,12 +6,12 @@ import copy
 import gc
 import os
 import pickle
-import subprocess
 import sys
-import threading
 import tracemalloc
 
 import pytest
+from processes import run
+from threads import in_threads
 
 import autograd_mini
 from autograd_mini import COMPILED, Value, dot, grad, topological_order
@@ -113,16 +113,7 @@ def test_threads_over_shared_parameters_sum_the_gradients_that_one_thread_sums()
     for _ in range(4):
         work(alone, 200)
     shared = [Value(float(i)) for i in range(10)]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work, args=(shared, 200)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    in_threads(4, lambda i: work(shared, 200))
     assert [p.grad for p in shared] == [p.grad for p in alone]  # sums of small integers are exact
 
 
@@ -130,46 +121,28 @@ def test_threads_that_share_a_graph_get_whole_backward_passes() -> None:
     x = Value(2.0)
     middle = chain(x, 1001)
     roots = [middle * float(i) for i in range(1, 5)]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=lambda r=r: [r.backward() for _ in range(50)]) for r in roots]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    in_threads(4, lambda i: [roots[i].backward() for _ in range(50)])
     assert x.grad == -50.0 * (1 + 2 + 3 + 4)
 
 
 FORK = """
-import os, threading
 from autograd_mini import Value
+from processes import at_work, check_in_children
 
-def busy():
-    root = Value(1.0)
-    for _ in range(10_000):
-        root = -root
-    while not stop.is_set():
-        root.backward()
+root = Value(1.0)
+for _ in range(10_000):
+    root = -root
 
-stop = threading.Event()
-thread = threading.Thread(target=busy)
-thread.start()
-for _ in range(20):
-    child = os.fork()
-    if child == 0:
-        x = Value(3.0)
-        (x * x).backward()
-        os._exit(0 if x.grad == 6.0 else 1)
-    assert os.waitpid(child, 0)[1] == 0
-stop.set()
-thread.join()
+def is_right():
+    x = Value(3.0)
+    (x * x).backward()
+    return x.grad == 6.0
+
+with at_work(root.backward):
+    check_in_children(20, is_right)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform can't fork")
 def test_a_forked_child_can_run_backward_while_a_thread_of_the_parent_does() -> None:
-    # In a process of its own, since libraries that other tests have loaded may object to a fork.
-    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=120)
+    run(FORK)

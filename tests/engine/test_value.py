@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import autograd_mini
-from autograd_mini import Value, exp, log, relu, sqrt, tanh, topological_order
+from autograd_mini import Value, relu, topological_order
 
 
 def test_lecture_example_has_the_gradients_of_the_slide() -> None:
@@ -134,15 +134,6 @@ def test_stored_local_derivatives_ignore_later_changes_of_data() -> None:
     assert (x.grad, y.grad) == (6.0, 4.0)
 
 
-def test_builtin_sum_and_augmented_assignment() -> None:
-    xs = [Value(float(i)) for i in range(4)]
-    total: Any = sum(xs)
-    total *= 2
-    total.backward()
-    assert total.data == 12.0
-    assert [x.grad for x in xs] == [2.0] * 4
-
-
 def test_comparisons_and_truth_look_at_data_and_hash_at_identity() -> None:
     x, y = Value(1.0), Value(1.0)
     assert x <= y
@@ -250,8 +241,8 @@ def test_integers_beyond_float64_are_refused() -> None:
 
 
 def test_labels_are_strings() -> None:
-    with pytest.raises(TypeError, match=r"label.*str"):
-        Value(1.0, 3)
+    with pytest.raises(TypeError, match=r"label must be a string, not 5 .*autograd_mini\.operation"):
+        Value(1.0, 5)
     x = Value(1.0, "weights")
     with pytest.raises(TypeError, match="label must be a string, not None"):
         x.label = None
@@ -290,11 +281,7 @@ def test_division_and_powers_are_ieee_754() -> None:
     assert (Value(10.0) ** 400).data == math.inf
     assert math.isnan((zero % 0).data)
     assert (Value(1.0) // 0).data == math.inf
-
-
-def test_integer_powers_keep_their_sign() -> None:
     assert (Value(-2.0) ** 3).data == -8.0
-    assert (2 ** Value(3.0)).data == 8.0
     with pytest.raises(TypeError):
         pow(Value(2.0), 3, 5)
 
@@ -356,13 +343,6 @@ def test_a_failed_pickle_leaves_later_ones_whole() -> None:
     assert again[0].operands[0] is again[1]
 
 
-def test_functions_record_what_methods_record() -> None:
-    x: Any = Value(0.5)
-    for by_function, by_method in ((tanh(x), x.tanh()), (exp(x), x.exp()), (sqrt(x), x.sqrt()), (log(x), x.log())):
-        assert by_function.op is by_method.op
-        assert (by_function.data, by_function.local_derivatives) == (by_method.data, by_method.local_derivatives)
-
-
 def test_dot_counts_what_it_is_given_not_what_len_says() -> None:
     class Liar:
         def __len__(self) -> int:
@@ -374,11 +354,6 @@ def test_dot_counts_what_it_is_given_not_what_len_says() -> None:
     assert autograd_mini.dot(Liar(), [Value(2.0)]).data == 2.0
     with pytest.raises(ValueError, match="as many ws as xs, but got 1 and 2"):
         autograd_mini.dot(Liar(), [1.0, 2.0])
-
-
-def test_a_second_argument_that_is_no_label_is_told_how_operations_are_defined() -> None:
-    with pytest.raises(TypeError, match=r"label must be a string, not 5 .*autograd_mini\.operation"):
-        Value(1.0, 5)
 
 
 def test_a_node_that_is_initialised_again_is_a_leaf() -> None:

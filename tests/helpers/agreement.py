@@ -20,6 +20,11 @@ def same(a: float, b: float, tolerance: float = LAW, floor: float = 0.0) -> bool
     return math.isclose(a, b, rel_tol=tolerance, abs_tol=max(floor, UNDERFLOW))
 
 
+def identical(a: float, b: float) -> bool:
+    """Whether two floats are one number, zeros by their sign too, or both nan."""
+    return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
+
+
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """List what is nested in a result, each number or array with the kind of place it has."""
     if isinstance(tree, dict):

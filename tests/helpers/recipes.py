@@ -30,61 +30,57 @@ class Kind:
     smooth: bool = True
 
 
-def of(ours: Callable[..., Any], torchs: Callable[..., Any], arity: int, smooth: bool = True) -> Kind:
-    return Kind(ours, torchs, arity, smooth)
-
-
 # Most of these keep results moderate, so that graphs of hundreds of nodes stay finite.
 KINDS: dict[str, Kind] = {
-    "add": of(lambda x, y: x + y, lambda x, y: x + y, 2),
-    "sub": of(lambda x, y: x - y, lambda x, y: x - y, 2),
-    "mul": of(lambda x, y: x * y, lambda x, y: x * y, 2),
-    "div": of(lambda x, y: x / (y * y + 1.0), lambda x, y: x / (y * y + 1.0), 2),
-    "neg": of(lambda x: -x, lambda x: -x, 1),
-    "number": of(lambda x: 2.0 - x * 0.5, lambda x: 2.0 - x * 0.5, 1),
-    "square": of(lambda x: x**2, lambda x: x**2, 1),
-    "pow": of(lambda x, y: (x * x + 0.5) ** autograd_mini.tanh(y), lambda x, y: (x * x + 0.5) ** torch.tanh(y), 2),
-    "exp": of(lambda x: autograd_mini.exp(-x * x), lambda x: torch.exp(-x * x), 1),
-    "log": of(lambda x: autograd_mini.log(x * x + 0.5), lambda x: torch.log(x * x + 0.5), 1),
-    "sqrt": of(lambda x: autograd_mini.sqrt(x * x + 0.5), lambda x: torch.sqrt(x * x + 0.5), 1),
-    "sin": of(autograd_mini.sin, lambda x: torch.sin(x), 1),
-    "cos": of(autograd_mini.cos, lambda x: torch.cos(x), 1),
-    "tanh": of(autograd_mini.tanh, lambda x: torch.tanh(x), 1),
-    "atan": of(autograd_mini.atan, lambda x: torch.atan(x), 1),
-    "asinh": of(autograd_mini.asinh, lambda x: torch.asinh(x), 1),
-    "erf": of(autograd_mini.erf, lambda x: torch.erf(x), 1),
-    "sigmoid": of(autograd_mini.sigmoid, lambda x: torch.sigmoid(x), 1),
-    "softplus": of(autograd_mini.softplus, lambda x: functional.softplus(x, threshold=700.0), 1),
-    "silu": of(autograd_mini.silu, lambda x: functional.silu(x), 1),
-    "gelu": of(autograd_mini.gelu, lambda x: functional.gelu(x), 1),
-    "hypot": of(lambda x, y: autograd_mini.hypot(x, y, 1.0), lambda x, y: torch.sqrt(x * x + y * y + 1.0), 2),
-    "logsumexp": of(
+    "add": Kind(lambda x, y: x + y, lambda x, y: x + y, 2),
+    "sub": Kind(lambda x, y: x - y, lambda x, y: x - y, 2),
+    "mul": Kind(lambda x, y: x * y, lambda x, y: x * y, 2),
+    "div": Kind(lambda x, y: x / (y * y + 1.0), lambda x, y: x / (y * y + 1.0), 2),
+    "neg": Kind(lambda x: -x, lambda x: -x, 1),
+    "number": Kind(lambda x: 2.0 - x * 0.5, lambda x: 2.0 - x * 0.5, 1),
+    "square": Kind(lambda x: x**2, lambda x: x**2, 1),
+    "pow": Kind(lambda x, y: (x * x + 0.5) ** autograd_mini.tanh(y), lambda x, y: (x * x + 0.5) ** torch.tanh(y), 2),
+    "exp": Kind(lambda x: autograd_mini.exp(-x * x), lambda x: torch.exp(-x * x), 1),
+    "log": Kind(lambda x: autograd_mini.log(x * x + 0.5), lambda x: torch.log(x * x + 0.5), 1),
+    "sqrt": Kind(lambda x: autograd_mini.sqrt(x * x + 0.5), lambda x: torch.sqrt(x * x + 0.5), 1),
+    "sin": Kind(autograd_mini.sin, lambda x: torch.sin(x), 1),
+    "cos": Kind(autograd_mini.cos, lambda x: torch.cos(x), 1),
+    "tanh": Kind(autograd_mini.tanh, lambda x: torch.tanh(x), 1),
+    "atan": Kind(autograd_mini.atan, lambda x: torch.atan(x), 1),
+    "asinh": Kind(autograd_mini.asinh, lambda x: torch.asinh(x), 1),
+    "erf": Kind(autograd_mini.erf, lambda x: torch.erf(x), 1),
+    "sigmoid": Kind(autograd_mini.sigmoid, lambda x: torch.sigmoid(x), 1),
+    "softplus": Kind(autograd_mini.softplus, lambda x: functional.softplus(x, threshold=700.0), 1),
+    "silu": Kind(autograd_mini.silu, lambda x: functional.silu(x), 1),
+    "gelu": Kind(autograd_mini.gelu, lambda x: functional.gelu(x), 1),
+    "hypot": Kind(lambda x, y: autograd_mini.hypot(x, y, 1.0), lambda x, y: torch.sqrt(x * x + y * y + 1.0), 2),
+    "logsumexp": Kind(
         lambda x, y, z: autograd_mini.logsumexp([x, y, z]), lambda x, y, z: torch.stack([x, y, z]).logsumexp(0), 3
     ),
-    "softmax": of(
+    "softmax": Kind(
         lambda x, y: autograd_mini.softmax([x, y, 1.0])[0],
         lambda x, y: torch.softmax(torch.stack([x, y, torch.ones_like(x)]), 0)[0],
         2,
     ),
-    "sum": of(lambda x, y, z: autograd_mini.sum([x, y, z]), lambda x, y, z: x + y + z, 3),
-    "dot": of(
+    "sum": Kind(lambda x, y, z: autograd_mini.sum([x, y, z]), lambda x, y, z: x + y + z, 3),
+    "dot": Kind(
         lambda w, x, bias: autograd_mini.dot([w, x], [x, 0.5], bias), lambda w, x, bias: w * x + x * 0.5 + bias, 3
     ),
-    "relu": of(lambda x: x.relu(), lambda x: torch.relu(x), 1, smooth=False),
-    "leaky_relu": of(autograd_mini.leaky_relu, lambda x: functional.leaky_relu(x, 0.01), 1, smooth=False),
-    "elu": of(autograd_mini.elu, lambda x: functional.elu(x), 1, smooth=False),
-    "abs": of(abs, abs, 1, smooth=False),
-    "maximum": of(autograd_mini.maximum, lambda x, y: torch.maximum(x, y), 2, smooth=False),
-    "minimum": of(autograd_mini.minimum, lambda x, y: torch.minimum(x, y), 2, smooth=False),
-    "clip": of(lambda x: autograd_mini.clip(x, -1.0, 1.5), lambda x: torch.clamp(x, -1.0, 1.5), 1, smooth=False),
-    "where": of(
+    "relu": Kind(lambda x: x.relu(), lambda x: torch.relu(x), 1, smooth=False),
+    "leaky_relu": Kind(autograd_mini.leaky_relu, lambda x: functional.leaky_relu(x, 0.01), 1, smooth=False),
+    "elu": Kind(autograd_mini.elu, lambda x: functional.elu(x), 1, smooth=False),
+    "abs": Kind(abs, abs, 1, smooth=False),
+    "maximum": Kind(autograd_mini.maximum, lambda x, y: torch.maximum(x, y), 2, smooth=False),
+    "minimum": Kind(autograd_mini.minimum, lambda x, y: torch.minimum(x, y), 2, smooth=False),
+    "clip": Kind(lambda x: autograd_mini.clip(x, -1.0, 1.5), lambda x: torch.clamp(x, -1.0, 1.5), 1, smooth=False),
+    "where": Kind(
         lambda x, y: autograd_mini.where(autograd_mini.greater(x, y), x, y * 2.0),
         lambda x, y: torch.where(x > y, x, y * 2.0),
         2,
         smooth=False,
     ),
-    "sign": of(lambda x: autograd_mini.sign(x) + x, lambda x: torch.sign(x) + x, 1, smooth=False),
-    "floor": of(lambda x: x - autograd_mini.floor(x), lambda x: x - torch.floor(x), 1, smooth=False),
+    "sign": Kind(lambda x: autograd_mini.sign(x) + x, lambda x: torch.sign(x) + x, 1, smooth=False),
+    "floor": Kind(lambda x: x - autograd_mini.floor(x), lambda x: x - torch.floor(x), 1, smooth=False),
 }
 SMOOTH = [name for name, kind in KINDS.items() if kind.smooth]
 BOUNDED = ["tanh", "sin", "cos", "sigmoid", "exp", "atan", "erf"]

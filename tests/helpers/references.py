@@ -500,3 +500,11 @@ REFERENCES: dict[str, Reference] = {
         ),
     ),
 }
+
+
+def rows_of(name: str, samples: int) -> list[list[tuple[float, ...]]]:
+    """List samples and edges of an operation in random order; rows of one length are a list of their own."""
+    reference, rng = REFERENCES[name], Random(name)
+    rows = [reference.sample(rng) for _ in range(samples)] + list(reference.edges)
+    rng.shuffle(rows)
+    return [[row for row in rows if len(row) == length] for length in {len(row): None for row in rows}]

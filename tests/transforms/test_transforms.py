@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
+from scipy.optimize import rosen, rosen_der, rosen_hess, rosen_hess_prod
 
 import autograd_mini
 from autograd_mini import (
@@ -41,14 +41,6 @@ def test_derivatives_of_rosenbrock_are_scipys() -> None:
     np.testing.assert_allclose(hessian(rosenbrock)(POINT), rosen_hess(POINT), rtol=1e-12)
     vector = np.arange(5.0)
     np.testing.assert_allclose(hvp(rosenbrock)(POINT, vector), rosen_hess_prod(POINT, vector), rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "curvature", [{"hess": hessian(rosenbrock)}, {"hessp": hvp(rosenbrock)}], ids=["hess", "hessp"]
-)
-def test_scipy_minimises_with_the_transforms_as_they_stand(curvature: dict[str, Any]) -> None:
-    found = minimize(value_and_grad(rosenbrock), POINT, jac=True, method="trust-ncg", tol=1e-10, **curvature)
-    np.testing.assert_allclose(found.x, np.ones(5), atol=1e-8)
 
 
 def test_results_have_the_arguments_structure() -> None:
@@ -243,5 +235,6 @@ def test_check_grads_finds_a_wrong_second_derivative() -> None:
     check_grads(frozen, (3.0,), order=1)
     with pytest.raises(AssertionError, match=r"order 2: the derivative of \(the derivative of f for args\[0\]\)"):
         check_grads(frozen, (3.0,), order=2)
-    with pytest.raises(ValueError, match="order must be at least 1"):
-        check_grads(frozen, (3.0,), order=0)
+    for wrong, error in ((0, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match=f"order must be .*{wrong}"):
+            check_grads(frozen, (3.0,), order=wrong)  # type: ignore[arg-type]

@@ -25,14 +25,16 @@ def backend_name(name: str | None = None) -> str:
 
 
 def choose_backend(name: str | None = None) -> Any:
-    """Give the class of code of the target: see `backend_name`.
+    """Give the class that makes code of a program for the target: see `backend_name`.
 
-    The code of a program has a `text`, `seconds`, how long it took to `write` and to `compile` it, and `step`: a tile
-    has a multiple of so many lanes. `code.frame(widths)` is memory for one call at a time, whose mapped arrays have
-    rows of some widths. `frame.u` has the numbers of all lanes, and `frame.arrays` views of it, each with the leaf to
-    be written there. `once` computes what is the same for all examples; `each` computes all examples; `begin` gets
-    ready for a batch, whose totals will be divided, and then `part` computes some examples, in as many threads as
-    there are.
+    Code has a `text`, `seconds`, which say how long it took to `write` and to `compile` it, and a `step`: the lanes of
+    a tile are a multiple of it. `code.frame(widths)` is the memory of one call at a time, whose mapped arrays have
+    rows of these widths. A frame has
+
+    - `u`, the numbers of all lanes, and `arrays`: views of `u`, each with the number of the leaf to be written there;
+    - `once()`, which computes what is the same for all examples;
+    - `each(sources, cut, divisor, numbers)`, which computes all examples, and divides totals;
+    - `begin(sources, cut, divisor)`, after which threads may call `part(begin, end, numbers)` at the same time.
     """
     if backend_name(name) == "numpy":
         from autograd_mini.compiler.backends.numpy import NumpyCode

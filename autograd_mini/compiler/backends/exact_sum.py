@@ -43,20 +43,20 @@ class _Body:
         self.partials = self.function.args[0]
         self.zero = self.scalars.constant(0.0)
 
-    def taken(self, value: ir.Value) -> Any:
+    def wrap(self, value: ir.Value) -> Any:
         return Index(self.builder, value) if value.type == LONG else Number(self.scalars, value)
 
     def variable(self, start: Number | Index) -> Variable:
         return Variable(self.builder, start)
 
     def element(self, index: Index) -> Any:
-        return self.taken(self.builder.load(index.at(self.partials)))
+        return self.wrap(self.builder.load(index.at(self.partials)))
 
     def store(self, x: Number, index: Index) -> None:
         self.builder.store(x.value, index.at(self.partials))
 
     def call(self, function: ir.Function, *operands: Any) -> Any:
-        return self.taken(self.builder.call(function, [self.partials, *[operand.value for operand in operands]]))
+        return self.wrap(self.builder.call(function, [self.partials, *[operand.value for operand in operands]]))
 
     def two_sum(self, x: Number, y: Number) -> tuple[Number, Number]:
         """Give x + y rounded, and the rounding error (Knuth)."""
@@ -66,7 +66,7 @@ class _Body:
 
     def write_add(self) -> None:
         """Write the function that adds a term to n partials, in place, and gives their new number."""
-        n, term = map(self.taken, self.function.args[1:])
+        n, term = map(self.wrap, self.function.args[1:])
         kept, x = self.variable(n.constant(0)), self.variable(term)
         with up_to(n) as index:
             total, error = self.two_sum(x.get(), self.element(index))
@@ -79,7 +79,7 @@ class _Body:
 
     def write_round(self) -> None:
         """Write the function that rounds the sum of n partials, n > 0, to a double."""
-        b, last = self.builder, self.taken(self.function.args[1]) - 1
+        b, last = self.builder, self.wrap(self.function.args[1]) - 1
         left, high, low = self.variable(last), self.variable(self.element(last)), self.variable(self.zero)
         test, body, after = (self.function.append_basic_block() for _ in range(3))
         b.branch(test)
@@ -102,22 +102,23 @@ class _Body:
         b.ret(b.select(b.and_(more, half), moved.value, high.get().value))
 
     def write_sum(self, add: ir.Function, round_: ir.Function) -> None:
+        """Write the function that sums n terms exactly; `special` is the sum of infs and nans."""
         numbers, slots = self.function.args[:2]
-        n, distance = map(self.taken, self.function.args[2:])
+        n, distance = map(self.wrap, self.function.args[2:])
         self.partials = self.builder.alloca(DOUBLE, PARTIALS)
-        endless, multiples = self.variable(self.zero), self.variable(self.zero)
+        special, multiples = self.variable(self.zero), self.variable(self.zero)
         partials = self.variable(n.constant(0))
 
         def include(term: Number) -> None:
             partials.set(self.call(add, partials.get(), term))
 
         with up_to(n) as index:
-            term = self.taken(self.builder.load((index.load(slots) * distance).at(numbers)))
+            term = self.wrap(self.builder.load((index.load(slots) * distance).at(numbers)))
             is_finite = term - term == 0.0
             finite = where(is_finite, term, 0.0)
-            endless.add(where(is_finite, 0.0, term))
+            special.add(where(is_finite, 0.0, term))
             whole = self.builder.fptosi((finite * 2.0**-1000).value, LONG)
-            multiple = self.taken(self.builder.sitofp(whole, DOUBLE))
+            multiple = self.wrap(self.builder.sitofp(whole, DOUBLE))
             multiples.add(multiple)
             include(finite - multiple * 2.0**1000)
         is_near_overflow = _size(multiples.get()) > 2.0**22
@@ -126,10 +127,10 @@ class _Body:
             include(self.scaled(partials.get(), down))
         include(multiples.get() * (down * 2.0**1000))
         total = self.call(round_, partials.get()) * up
-        self.builder.ret(where(endless.get() == 0.0, total, endless.get()).value)
+        self.builder.ret(where(special.get() == 0.0, total, special.get()).value)
 
     def scaled(self, n: Index, factor: Number) -> Number:
-        """Scale the partials of a huge sum; of those too small for it, take out the sign, all its rounding needs."""
+        """Scale the partials of a huge sum; of partials too small for it give the sign, which rounding needs."""
         rest = self.variable(self.zero)
         with up_to(n) as index:
             partial = self.element(index)

@@ -33,10 +33,9 @@ def vector_width() -> int:
 def vector_function(name: str, arity: int, lanes: int) -> str | None:
     """Give the symbol of a math function of vectors; None where the platform has none for so many lanes.
 
-    Nothing of glibc's libmvec is left out. Against the engine, at more than a million points for each
-    function, multiples of pi / 2 and subnormal, huge and infinite numbers among them, the relative
-    error of its functions for SSE and AVX2 (glibc 2.36) is below 7e-16 (exp, log, tanh: 5e-16), and infs,
-    nans and signed zeros are the same.
+    All functions of glibc's libmvec are used. They were compared with the engine at more than a million points each,
+    among them multiples of pi / 2 and subnormal, huge and infinite numbers: for SSE and AVX2 (glibc 2.36) the relative
+    error is below 7e-16 (exp, log, tanh: 5e-16), and infs, nans and signed zeros are the same.
     """
     prefix, feature = _VARIANTS[lanes]
     symbol = f"{prefix}{'v' * arity}_{name}"
@@ -55,7 +54,7 @@ def _vector_library() -> ctypes.CDLL | None:
 
 @cache
 def _initialise() -> None:
-    """Prepare LLVM, once: this processor's code, and where the functions are that code calls."""
+    """Prepare LLVM, once: for this processor, and with the addresses of the functions that code calls."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     library = ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else ctypes.util.find_library("m"))
@@ -69,7 +68,7 @@ def describe_processor() -> Any:
     """Describe this processor to LLVM; by default no instruction of it fuses a product and a sum."""
     _initialise()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+        cpu=llvm.get_host_cpu_name(), features=_features().flatten(), opt=2, jit=True
     )
 
 
@@ -97,9 +96,9 @@ def optimise(text: str, target: Any) -> Any:
     return module
 
 
-# Code that nothing refers to any more, to be freed at the next compilation: the engine, then its module with the
-# context behind that, an order of which the garbage collector knows nothing; and not by whichever thread let go of it,
-# which may be in the midst of llvmlite's lock when another one forks.
+# Code that nothing refers to any more, to be freed at the next compilation: first the engine, then its module with its
+# context, an order that the garbage collector does not keep. The thread that let go of the code may not free it: it
+# would take llvmlite's lock, perhaps while another thread forks.
 _to_free: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
 
 

@@ -9,11 +9,11 @@ cdef class Frame:
     cdef readonly object once
     cdef object _code
     cdef object _inputs
-    cdef object _before
-    cdef object _work
+    cdef object _once_work
+    cdef object _each_work
     cdef object _cut
     cdef object _tile
     cdef object _each
-    cdef object _work_address
+    cdef object _each_address
 
     cpdef object begin(self, object sources, object cut, double divisor)

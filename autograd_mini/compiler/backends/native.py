@@ -19,12 +19,12 @@ from autograd_mini.compiler.runtime.memory import address_of
 # In bytes. Vectors that lie across two lines take longer to read: up to a tenth of a call.
 CACHE_LINE = 64
 
-# So much code is kept for another kernel.
+# How many modules of code are kept. Kernels with the same patterns share code, such as those of a model that is trained
+# once more.
 KEPT = 64
 
 _PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-# Code is the same for all kernels that have the same patterns, such as those of a model that is trained once more.
 _written = lru_cache(KEPT)(write_code)
 _compiled = lru_cache(KEPT)(Code)
 
@@ -49,7 +49,7 @@ class NativeCode:
 
 
 class _Stage:
-    """Some runs of a program: what the native functions need to do them."""
+    """Some runs of a program as native code, with the tables that the code reads."""
 
     def __init__(self, runs: Sequence[Run], width: int, seconds: dict[str, float], totals: int = 0) -> None:
         patterns: dict[tuple[Pattern, bool], int] = {}
@@ -78,7 +78,7 @@ class _Stage:
         self._counts = (sum(map(len, loads)), sum(map(len, stores)), totals)
 
     def work(self, u: int, inputs: int = 0) -> Work:
-        """Say what there is to do, but for which examples: with numbers of all lanes at some address."""
+        """Describe these runs to `process`, all but the examples; `u` and `inputs` are addresses."""
         return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, *self._counts, inputs)
 
 
@@ -93,10 +93,10 @@ class Frame:
         for i, width in enumerate(widths):
             self._inputs[2 * i + 1] = width
         address = address_of(self.u)
-        self._before = code.once.work(address) if code.once else Work()
-        self.once = partial(code.once.process, ctypes.addressof(self._before)) if code.once else None
-        self._work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
-        self._work_address = ctypes.addressof(self._work)
+        self._once_work = code.once.work(address) if code.once else Work()
+        self.once = partial(code.once.process, ctypes.addressof(self._once_work)) if code.once else None
+        self._each_work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
+        self._each_address = ctypes.addressof(self._each_work)
         self._each = code.each.process if code.each else None
         self._cut: Cut | None = None
         self._tile: _Tile | None = None
@@ -107,18 +107,18 @@ class Frame:
         if self._cut is not cut:
             if self._tile is None or self._tile.lanes < cut.lanes:
                 self._tile = _Tile(self._code.slots, cut.lanes)
-            work = self._work
+            work = self._each_work
             work.s, work.lanes, work.begin, work.end = self._tile.address, cut.lanes, 0, cut.batch
             work.batch, work.divisor = cut.batch, divisor
             self._cut = cut
 
     def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
         self.begin(sources, cut, divisor)
-        self._work.results = address_of(numbers)
-        self._each(self._work_address)  # type: ignore[misc]
+        self._each_work.results = address_of(numbers)
+        self._each(self._each_address)  # type: ignore[misc]
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
-        work, tiles = Work.from_buffer_copy(self._work), self._code.tiles
+        work, tiles = Work.from_buffer_copy(self._each_work), self._code.tiles
         tile = tiles.pop() if tiles else _Tile(self._code.slots, work.lanes)
         if tile.lanes < work.lanes:
             tile = _Tile(self._code.slots, work.lanes)

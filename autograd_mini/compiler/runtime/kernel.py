@@ -24,22 +24,22 @@ except ImportError:  # needed only to compile
 
 Reduction = Literal["sum", "mean"] | None
 
-# Of the numbers of each lane so many bytes are in use at a time. More than fits into the second-level cache, but sums
-# over all lanes, which go through them by blocks, are faster the more lanes there are.
+# The bytes that a tile has for the numbers of its lanes. They are more than fit into the second-level cache; but sums
+# over all lanes go through a tile by blocks, and are faster the more lanes it has.
 TILE_BYTES = 3 << 18
 MOST_LANES = 256
-# A batch is cut into at most so many parts, whose sums are added in their order, however many threads there are.
+# A batch is cut into at most so many parts. Their sums are added in order, however many threads there are.
 MOST_PARTS = 32
 # Parts with less work than this, in numbers computed, are not worth a thread.
 SMALLEST_PART = 200_000
 
 
 class Cut(NamedTuple):
-    """How a batch is gone through: in parts, which are for threads to share, and each in tiles of lanes."""
+    """How a batch is gone through: in parts, which threads share, and each part in tiles."""
 
-    batch: int
-    lanes: int
-    part: int
+    batch: int  # examples
+    lanes: int  # examples of a tile
+    part: int  # examples of a part
 
 
 class Kernel:
@@ -61,7 +61,7 @@ class Kernel:
         self._frames: list[Any] = []
 
     def cut(self, batch: int) -> Cut:
-        """Cut a batch into parts, and those into tiles; the number of threads has no say in it."""
+        """Cut a batch into parts, and parts into tiles, the same whatever the number of threads."""
         step = self.code.step
         most = min(MOST_LANES, max(step, TILE_BYTES // (8 * max(1, self.slots)) // step * step))
         tiles = max(1, -(-batch // most))

@@ -1,7 +1,7 @@
 """Threads that share the parts of a large batch. Knows nothing of what a part is.
 
 Ctrl-C may come between any two instructions. So this thread takes no lock that is written in Python, as those of
-`concurrent.futures` are: an interrupt may leave it locked, and all calls after that would wait for good.
+`concurrent.futures` are: an interrupt may leave it locked, and all later calls would wait for it forever.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-_helpers = 0  # how many threads there are that wait for tasks
+_helpers = 0  # how many threads there are to do tasks
 
 
 def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> None:
@@ -43,7 +43,7 @@ def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> 
         _start(helpers)
         work(remaining)
     except BaseException:
-        for _ in remaining:  # nobody needs them any more
+        for _ in remaining:  # so that the other threads find no more
             pass
         raise
     finally:
