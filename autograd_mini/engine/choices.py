@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autograd_mini.engine.node import set_gradient
 from autograd_mini.engine.operation import Operation
 
 
@@ -31,6 +32,12 @@ def flows(order: Sequence[Any]) -> list[list[bool]]:
         reached.update([id(operand) for operand, flow in zip(node.operands, some) if flow])
         flowing.append(some)
     return flowing[::-1]
+
+
+def mend(order: Sequence[Any], seed: float) -> None:
+    """Set anew the gradients of a topological order, some of which plain products have made nan."""
+    for node, grad in zip(order, gradients(order, seed)):
+        set_gradient(node, grad)
 
 
 def gradients(order: Sequence[Any], seed: float) -> list[float]:

@@ -23,6 +23,8 @@ cdef class Node(Scalar):
     cdef long long _mark
 
 
+cpdef object set_gradient(Node node, double grad)
+cpdef object restore_leaves(list order)
 cpdef object origin_of(Node node)
 cpdef Fan fan_of(Node node)
 cpdef object set_fan(Node node, Fan fan)

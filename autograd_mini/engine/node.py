@@ -5,6 +5,8 @@ Knows what may be read of a node, and nothing of how nodes are made.
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import repeat
 from typing import Any
 
 from autograd_mini.engine import modes, operations
@@ -200,6 +202,17 @@ class Node(Scalar):
 
     def __format__(self, specification: str) -> str:
         return format(self.data, specification) if specification else repr(self)
+
+
+def set_gradient(node: Node, grad: float) -> None:
+    """Set what backward() finds for a node; in a leaf it is added to the gradient that the leaf had before."""
+    node._grad = node._local_left + grad if node._left is None and node._right is None else grad
+
+
+def restore_leaves(order: list[Any]) -> None:
+    """Give the leaves of a topological order the gradients back that they had before backward()."""
+    leaves = [node for node in order if node.is_leaf]
+    deque(map(set_gradient, leaves, repeat(0.0)), maxlen=0)  # a loop that Ctrl-C can't stop
 
 
 def origin_of(node: Node) -> Any:

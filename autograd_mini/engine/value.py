@@ -5,21 +5,18 @@ A node stores a local derivative for each operand, so that backward() is one mul
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import repeat
 from typing import Any
 
-from autograd_mini.engine import modes, operations
-from autograd_mini.engine.anomaly import check_backward, check_forward
+from autograd_mini.engine import anomaly, modes, operations
 from autograd_mini.engine.arithmetic import Scalar, is_real, refuse_masked
 from autograd_mini.engine.checks import as_float, describe
-from autograd_mini.engine.choices import gradients, is_chosen
+from autograd_mini.engine.choices import is_chosen, mend
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
-from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, set_fan
+from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import gather_factors
 from autograd_mini.engine.refusals import TRANSFORMS, refuse
@@ -83,10 +80,7 @@ def ordered(stack: list[Any], reset: bool = False) -> list[Value]:
 
 
 def _backpropagate(order: list[Value], seed: float) -> bool:
-    """Pass gradients back through a topological order in which all but leaves start from zero; is every one a number?
-
-    A nan reaches a leaf, through whatever.
-    """
+    """Pass gradients back through a topological order, once all but leaves are zero; say whether no leaf got nan."""
     fine = True
     node = order[-1]
     node._grad += seed
@@ -300,7 +294,7 @@ def _checked_seed(root: Value, seed: Any) -> float:
         )
     start = as_float(seed, "seed")
     if _blocks.open and modes.checked.get():
-        check_backward(topological_order(root), start)
+        anomaly.check_backward(topological_order(root), start)
     return start
 
 
@@ -315,17 +309,10 @@ def _run_backward(order: list[Value], seed: float) -> None:
     """Backpropagate; where products alone do not give the gradients, set them anew; after Ctrl-C as before."""
     try:
         if not _backpropagate(order, seed):
-            for node, grad in zip(order, gradients(order, seed)):
-                _set_gradient(node, grad)
+            mend(order, seed)
     except BaseException:
-        leaves = [node for node in order if node.is_leaf]
-        deque(map(_set_gradient, leaves, repeat(0.0)), maxlen=0)
+        restore_leaves(order)
         raise
-
-
-def _set_gradient(node: Value, grad: float) -> None:
-    """Set a gradient; that of a leaf is added to what the leaf had before."""
-    node._grad = node._local_left + grad if node._left is None and node._right is None else grad
 
 
 # Leaves.
@@ -400,7 +387,7 @@ def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -
     if tracer is not None:
         return tracer.record(operation, operands)
     if modes.checked.get():
-        check_forward(operation, operands, data)
+        anomaly.check_forward(operation, operands, data)
     return None if modes.recorded.get() else constant(data)
 
 
