@@ -261,11 +261,9 @@ def compose(
         pairs = [(x, local) for x, local in drawn_operands(node, names) if x in keys]
         edges = [(keys[x], local, flowing and faces[x].grad is not None) for x, local in pairs]
         if expand and op is not None and op.notation == "dot" and node not in cut:
-            n = (
-                len(node.operands) // 2
-            )  # of w1*x1, ..., wn*xn as nodes of their own: each gets the gradient of their sum
+            n = len(node.operands) // 2
             for i, (w, x) in enumerate(zip(node.operands[:n], node.operands[n:])):
-                product = f"{key}p{i}"
+                product = f"{key}p{i}"  # a node of its own, with the gradient of the sum
                 picture.boxes.append(Box(product, Face("", w.data * x.data, grad), operations.mul.symbol))
                 picture.connect(product, grad, [edges[i], edges[n + i]])
                 picture.connect(key, grad, [(product, 1.0, flowing)])
@@ -276,6 +274,18 @@ def compose(
 
 
 # Boxes and arrows, and the picture in DOT.
+
+DIGITS = 4
+_THINNEST, _THICKEST = 1.0, 3.6
+
+# Without nslimit, a node used in each of 50 steps has Graphviz polish the layout for minutes.
+_GRAPH = {"bgcolor": "white", "nodesep": "0.25", "nslimit": "4", "ranksep": "0.55"}
+_NODES = {"fontname": FONT, "fontsize": "11", "fontcolor": INK, "color": INK, "style": "filled", "margin": "0.1,0.04"}
+_BARE = {"style": "", "fontcolor": FAINT, "width": "0"}
+_CONSTANT = {**_BARE, "fontsize": "10", "margin": "0.03", "height": "0.2"}
+_CUT_NODE = {**_BARE, "shape": "plaintext", "margin": "0.02", "height": "0", "tooltip": "the graph goes on"}
+_CUT_EDGE = {"style": "dashed", "color": COLORS["zero"], "arrowhead": "none", "tooltip": "the graph goes on"}
+_EDGES = {"fontname": FONT, "fontsize": "10", "arrowsize": "0.6"}
 
 
 class Box(NamedTuple):
@@ -368,19 +378,6 @@ class Picture(NamedTuple):
             graph.node(f"{key}cut", label="…", **_CUT_NODE)
             graph.edge(f"{key}cut", key, **_CUT_EDGE)
         return str(graph.source)
-
-
-DIGITS = 4
-_THINNEST, _THICKEST = 1.0, 3.6
-
-# Without nslimit, a node used in each of 50 steps has Graphviz polish the layout for minutes.
-_GRAPH = {"bgcolor": "white", "nodesep": "0.25", "nslimit": "4", "ranksep": "0.55"}
-_NODES = {"fontname": FONT, "fontsize": "11", "fontcolor": INK, "color": INK, "style": "filled", "margin": "0.1,0.04"}
-_BARE = {"style": "", "fontcolor": FAINT, "width": "0"}
-_CONSTANT = {**_BARE, "fontsize": "10", "margin": "0.03", "height": "0.2"}
-_CUT_NODE = {**_BARE, "shape": "plaintext", "margin": "0.02", "height": "0", "tooltip": "the graph goes on"}
-_CUT_EDGE = {"style": "dashed", "color": COLORS["zero"], "arrowhead": "none", "tooltip": "the graph goes on"}
-_EDGES = {"fontname": FONT, "fontsize": "10", "arrowsize": "0.6"}
 
 
 # Rendering.

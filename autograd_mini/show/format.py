@@ -83,6 +83,11 @@ def isolated(name: str) -> str:
     return name
 
 
+def superscript(number: int) -> str:
+    """Write a number as a superscript in brackets: `⁽²⁾`."""
+    return f"⁽{number}⁾".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def listed(names: Sequence[str], last: str = "and") -> str:
     """Write a list in words: `x, y and z`."""
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

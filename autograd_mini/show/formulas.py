@@ -12,7 +12,7 @@ from html import escape
 from typing import ClassVar, NamedTuple
 
 from autograd_mini.engine.operation import Operation
-from autograd_mini.show.format import isolated, number
+from autograd_mini.show.format import isolated, number, superscript
 
 
 def in_formula(name: str) -> str:
@@ -147,8 +147,7 @@ class Text:
 
     def derivative(self, of: str, by: str, place: int = 0) -> str:
         """Write a derivative; `place` tells operands apart where one node is several operands."""
-        superscript = f"⁽{place}⁾".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) if place else ""
-        return f"∂{self.name(of)}/∂{self.name(by)}{superscript}"
+        return f"∂{self.name(of)}/∂{self.name(by)}{superscript(place) if place else ''}"
 
     def chain(self, upstream: float, local: float) -> str:
         """Write the product of upstream gradient and local derivative."""

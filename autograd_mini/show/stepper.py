@@ -110,23 +110,17 @@ class _Graph:
     """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script."""
 
     def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
-        steps = {step.node: step for step in forward}
-        grads = {step.node: step.grad for step in backward}
         root = forward[-1].node
-        # Names and numbers come from the steps: the graph's may have changed since.
-        known = {step.node: Face(step.name, step.data, grads.get(step.node)) for step in forward}
-        for step in forward:
-            drawn = zip(drawn_operands(step.node, steps), step.operands)
-            known |= {x: Face("", term.data, None) for (x, _), term in drawn if x not in steps}
-        faces = {node: known[node] for node in topological_order(root) if node in known}
-        picture = compose(root, faces, steps)
+        named = {step.node for step in forward}
+        faces = _faces(forward, backward)
+        picture = compose(root, faces, named)
         self.keys = dict(zip(faces, (box.key for box in picture.boxes)))  # how the page calls the nodes
-        ways = [(node, i) for node in faces for i, _ in enumerate(drawn_operands(node, steps))]
-        self._edges = {(node, position): f"{self.keys[node]}-{position}" for node, position in ways}
-        svg = Drawing(picture.source(), len(faces)).svg()
-        self.svg = ElementTree.fromstring(svg[svg.index("<svg") :])
-        for element in self.svg.iter():
-            element.tag = element.tag.rpartition("}")[2]  # a page in HTML has no namespaces
+        self._edges = {
+            (node, position): f"{key}-{position}"
+            for node, key in self.keys.items()
+            for position, _ in enumerate(drawn_operands(node, named))
+        }
+        self.svg = _parsed(Drawing(picture.source(), len(faces)).svg())
         groups = {group.get("id"): group for group in self.svg.iter("g")}
         nodes = {group.findtext("title"): group for group in groups.values() if group.get("class") == "node"}
         for box in picture.boxes:
@@ -140,12 +134,31 @@ class _Graph:
 
     def edges(self, step: Step) -> list[str]:
         """List the edges that a step goes along: to a node from its operands, or from a result to one of them."""
-        ways: list[tuple[Value, int]] = []
+        edges: list[tuple[Value, int]] = []
         if isinstance(step, ForwardStep):
-            ways = [(step.node, position) for position in range(len(step.operands))]
+            edges = [(step.node, position) for position in range(len(step.operands))]
         elif isinstance(step, ChainRuleStep):
-            ways = [(step.result, step.position)]
-        return [self._edges[way] for way in ways if way in self._edges]
+            edges = [(step.result, step.position)]
+        return [self._edges[edge] for edge in edges if edge in self._edges]
+
+
+def _faces(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> dict[Value, Face]:
+    """Take names and numbers from the steps, as the graph's may have changed since; numbers have no steps."""
+    grads = {step.node: step.grad for step in backward}
+    faces = {step.node: Face(step.name, step.data, grads.get(step.node)) for step in forward}
+    named = set(faces)
+    for step in forward:
+        drawn = zip(drawn_operands(step.node, named), step.operands)
+        faces |= {x: Face("", term.data, None) for (x, _), term in drawn if x not in named}
+    return {node: faces[node] for node in topological_order(forward[-1].node) if node in faces}
+
+
+def _parsed(svg: str) -> ElementTree.Element:
+    """Read an SVG, and take its namespaces away, which a page in HTML does not have."""
+    root = ElementTree.fromstring(svg[svg.index("<svg") :])
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
 
 
 def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> None:

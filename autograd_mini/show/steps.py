@@ -6,10 +6,11 @@ Reads graphs and never changes them. Knows how a step's equation is written, and
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
+from itertools import count
 
 from autograd_mini.engine.choices import flows
 from autograd_mini.engine.value import Value
@@ -37,16 +38,15 @@ def name_nodes(order: Sequence[Value], given: Mapping[Value, str]) -> dict[Value
     taken = set(wanted.values())
     if not wanted[order[-1]] and "f" not in taken:
         wanted[order[-1]] = "f"
-    generated = (name for i in range(1, len(order) + len(taken) + 1) if (name := f"v{i}") not in taken)
-    count: Counter[str] = Counter()
+    generated = (name for i in count(1) if (name := f"v{i}") not in taken)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))  # for each repeated name
     unique: dict[Value, str] = {}
     used: set[str] = set()
     for node in sorted(order, key=lambda node: node not in given):
         if wanted[node] or node.requires_grad:
             name = repeated = wanted[node] or next(generated)
             while name in used or (name != repeated and name in taken):
-                count[repeated] += 1
-                name = f"{repeated}#{count[repeated] + 1}"
+                name = f"{repeated}#{next(numbers[repeated])}"
             unique[node] = name
             used.add(name)
     return {node: unique[node] for node in order if node in unique}
@@ -214,12 +214,12 @@ def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:
     Nodes come in the order in which backward() reaches them, so that each gradient is complete before it is passed on.
     A node's contributions come in the order in which backward() adds them. Constants have no gradient, and no steps.
     """
-    *_, root = names
-    root_name = names[root]
+    order = list(names)
+    root, root_name = order[-1], names[order[-1]]
     steps: list[BackwardStep] = [SeedStep(root, root_name, root_name, 1.0)]
     grads = {root: 1.0}
     uses: dict[Value, list[tuple[Value, int, float, bool]]] = {node: [] for node in names}
-    for node, flowing in zip(reversed(list(names)), reversed(flows(list(names)))):
+    for node, flowing in zip(reversed(order), reversed(flows(order))):
         for i, (result, position, local, flow) in enumerate(uses[node]):
             before, upstream = grads.get(node, 0.0), grads[result]
             contribution = upstream * local

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autograd_mini.show.format import superscript
 from nn.layer import Layer
-
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def unit_names(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
@@ -24,6 +23,6 @@ def unit_names(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
     last = len(layers)
     names = [tuple(f"x{k + 1}" for k in range(sizes[0]))]
     for i in range(1, last):  # as Neural Networks, chapter 1, section 1.5, has it
-        layer = f"⁽{str(i).translate(_SUPERSCRIPTS)}⁾" if last > 2 else ""
+        layer = superscript(i) if last > 2 else ""
         names.append(tuple(f"h{k + 1}{layer}" for k in range(sizes[i])))
     return [*names, ("y",) if sizes[last] == 1 else tuple(f"y{k + 1}" for k in range(sizes[last]))]
