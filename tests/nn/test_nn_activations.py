@@ -34,19 +34,6 @@ def test_activation_is_the_formula_of_its_source(name):
         assert function(Value(x)).data == pytest.approx(FORMULAS[name](x), rel=1e-12, abs=1e-15)
 
 
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS.keys() - {"identity", "linear", "softmax"}))
-def test_activation_and_derivative_are_pytorchs(name):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    theirs = getattr(torch, name, None) or getattr(torch.nn.functional, name)
-    for x in POINTS:
-        ours, t = Value(x), torch.tensor(x, dtype=torch.float64, requires_grad=True)
-        out, expected = activation_function(name)(ours), theirs(t)
-        out.backward()
-        expected.backward()
-        assert out.data == pytest.approx(expected.item(), rel=1e-12, abs=1e-15)
-        assert ours.grad == pytest.approx(t.grad.item(), rel=1e-12, abs=1e-15)
-
-
 def test_a_partial_function_sets_another_slope():
     neuron = Neuron(1, activation=partial(leaky_relu, slope=0.1), init=lambda generator: 1.0)
     assert neuron([-2.0]).data == pytest.approx(-0.2, rel=1e-15)

@@ -79,9 +79,7 @@ def test_weights_have_the_distribution_of_their_initializer(init, deviation, bou
     ("arguments", "kwargs", "error", "message"),
     [
         ((2, 0), {}, ValueError, "nout must be at least 1, not 0"),
-        ((2, None), {}, TypeError, "nout must be an integer, not None"),
         ((2, 1), {"activation": "softmax"}, ValueError, "softmax of a single unit is always 1"),
-        ((2, 2, False), {"activation": "softmax"}, ValueError, "nonlin=False"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, kwargs, error, message):
@@ -92,14 +90,8 @@ def test_bad_arguments_are_refused(arguments, kwargs, error, message):
 @pytest.mark.parametrize(
     ("matrix", "error", "message"),
     [
-        ([1, 2, 3], ValueError, r"has the shape \(3,\)"),
         ([[1], [2]], ValueError, "a row for each unit, the weights, then the bias"),
-        ([], ValueError, r"has the shape \(0,\)"),
         ([[]], ValueError, r"has the shape \(1, 0\)"),
-        (5.0, ValueError, r"has the shape \(\)"),
-        ([[1, 2], [3]], ValueError, "rows differ in length"),
-        ([[1, float("inf")]], ValueError, "must be finite, but .* is inf"),
-        ([["1", "2"]], TypeError, "must be an array of numbers"),
         (None, TypeError, "must be an array of numbers, not None"),
     ],
 )
@@ -113,9 +105,7 @@ def test_a_bad_matrix_is_refused(matrix, error, message):
     [
         ("weight", np.zeros((2, 3)), ValueError, r"weight must have the shape \(3, 2\), but has \(2, 3\)"),
         ("weight", [[1, 2], [3, 4], [5, float("nan")]], ValueError, "weight must be finite, but .* is nan"),
-        ("weight", None, TypeError, "weight must be an array of numbers"),
         ("bias", [1, 2], ValueError, r"bias must have the shape \(3,\), but has \(2,\)"),
-        ("bias", ["a", "b", "c"], TypeError, "bias must be an array of numbers"),
     ],
 )
 def test_setting_what_does_not_fit_is_refused_and_changes_nothing(name, numbers, error, message):

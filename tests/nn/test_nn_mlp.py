@@ -78,10 +78,7 @@ def test_a_layer_that_is_there_twice_has_its_parameters_once():
         ((2, []), {}, ValueError, "at least one layer"),
         ((2, 3), {}, TypeError, "nouts must be a sequence, not 3"),
         ((2, [3, 0]), {}, ValueError, "a layer's size in nouts must be at least 1, not 0"),
-        ((2, [3, 1.5]), {}, TypeError, "a layer's size in nouts must be an integer, not 1.5"),
-        ((-1, [3]), {}, ValueError, "nin must be at least 1, not -1"),
         ((2, [3, 1]), {"output_activation": "softmax"}, ValueError, "single unit"),
-        ((2, [3, 1]), {"activation": "swish"}, ValueError, "unknown activation 'swish'; known are"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, kwargs, error, message):

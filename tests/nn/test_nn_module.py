@@ -28,11 +28,6 @@ def test_parameters_are_found_in_attributes_lists_dicts_and_parts():
     assert names == ["scale", "table.rows.0.0", "table.rows.0.1", "table.rows.1.0", "part.w.0", "part.b"]
 
 
-def test_named_parameters_are_the_parameters_in_order():
-    model = MLP(2, [3, 1])
-    assert [p for _, p in model.named_parameters()] == model.parameters()
-
-
 def test_weights_leave_out_the_biases():
     model = MLP(2, [3, 1])
     biases = {neuron.b for layer in model.layers for neuron in layer.neurons}
@@ -82,9 +77,6 @@ def test_state_dict_is_a_copy():
         (lambda s: s.update(extra=np.zeros(1)), KeyError, "unexpected.*extra"),
         (lambda s: s.update({"layers.1.weight": np.zeros((3, 1))}), ValueError, r"\(1, 3\).*\(3, 1\)"),
         (lambda s: s.update({"layers.1.bias": [float("nan")]}), ValueError, "layers.1.bias must be finite.*nan"),
-        (lambda s: s.update({"layers.1.bias": ["1"]}), TypeError, "layers.1.bias must be an array of numbers"),
-        (lambda s: s.update({"layers.1.bias": [1j]}), TypeError, "layers.1.bias must be an array of numbers"),
-        (lambda s: s.update({"layers.1.weight": [[1, 2], [3]]}), ValueError, "rows differ in length"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change, error, message):
@@ -139,7 +131,6 @@ def test_with_parameters_makes_values_of_numbers():
     [
         ([1.0, 2.0], ValueError, r"expected 3 values.*got 2"),
         (3.0, TypeError, "values must be a sequence, not 3.0"),
-        ([1.0, 2.0, "3"], TypeError, "not '3'"),
     ],
 )
 def test_with_parameters_wants_one_value_for_each_parameter(values, error, message):

@@ -61,22 +61,10 @@ def test_micrograds_attributes_and_positional_switch():
     assert neuron.parameters() == [*neuron.w, neuron.b]
 
 
-def test_without_bias_there_is_no_bias_parameter():
-    neuron = Neuron(2, bias=False, nonlin=False)
-    neuron.w[0].data, neuron.w[1].data = 2.0, 3.0
-    assert neuron.b is None
-    assert neuron.parameters() == neuron.w
-    assert neuron([10.0, 100.0]).data == 320.0
-
-
 def test_inputs_of_every_real_kind_are_taken():
     neuron = with_weights([1.0, 1.0, 1.0, 1.0, 1.0], 0.0)
     assert neuron([1, 0.5, Fraction(1, 4), np.float32(2.0), Value(3.0)]).data == 6.75
     assert neuron(np.arange(5)).data == 10.0
-
-
-def test_a_function_of_ones_own_is_an_activation():
-    assert with_weights([3.0], 0.0, activation=lambda z: z * z)([2.0]).data == 36.0
 
 
 def test_a_seed_leaves_pythons_global_generator_alone():
@@ -99,13 +87,10 @@ def test_without_seed_weights_come_from_pythons_global_generator():
     [
         ((0,), {}, ValueError, "nin must be at least 1, not 0"),
         ((2.5,), {}, TypeError, "nin must be an integer, not 2.5"),
-        (("2",), {}, TypeError, "nin must be an integer, not '2'"),
         ((2,), {"activation": "rely"}, ValueError, "unknown activation 'rely'; known are: .*relu"),
-        ((2,), {"activation": 3}, TypeError, "activation must be a name or a function"),
         ((2,), {"activation": "softmax"}, ValueError, "softmax needs the outputs of a whole layer"),
         ((2, False), {"activation": "tanh"}, ValueError, "nonlin=False.*'tanh'"),
         ((2,), {"init": "ones"}, ValueError, "unknown initializer 'ones'; known are: he, normal"),
-        ((2,), {"init": None}, TypeError, "init must be a name or a function"),
         ((2,), {"seed": "x"}, TypeError, "seed must be an integer"),
     ],
 )
@@ -118,14 +103,9 @@ def test_bad_arguments_are_refused(arguments, kwargs, error, message):
     ("x", "error", "message"),
     [
         ([1.0, 2.0, 3.0], ValueError, "expected 2 inputs, but got 3"),
-        ("ab", TypeError, "must be a sequence, not 'ab'"),
         (1.0, TypeError, "must be a sequence, not 1.0"),
-        (None, TypeError, "must be a sequence, not None"),
         (np.array(1.0), TypeError, "not a single number"),
         ([1.0, "2"], TypeError, "input 1 must be a number or a Value, not '2'"),
-        ([None, 2.0], TypeError, "input 0 must be a number or a Value, not None"),
-        ([[1.0, 2.0], [3.0, 4.0]], TypeError, r"input 0 must be a number or a Value, not \[1.0, 2.0\]"),
-        ([1.0, 2j], TypeError, "input 1 must be a number or a Value, not 2j"),
     ],
 )
 def test_bad_inputs_are_refused(x, error, message):

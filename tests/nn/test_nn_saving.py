@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import stat
+import random
 import struct
 import subprocess
 import sys
@@ -85,8 +86,10 @@ def model(request):
 
 
 def test_loading_gives_the_model_that_was_saved(model, tmp_path):
+    state = random.getstate()
     save(model, tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors")
+    assert random.getstate() == state
     assert type(again) is type(model)
     assert repr(again) == repr(model)
     assert numbers(again) == numbers(model)
@@ -102,17 +105,6 @@ def test_loading_into_a_model_sets_its_parameters(model, tmp_path):
     load_into(model, tmp_path / "model.safetensors")
     assert numbers(model) == expected
     assert model.parameters() == parameters
-
-
-def test_saving_and_loading_leave_the_global_random_generator_alone(tmp_path):
-    import random
-
-    random.seed(3)
-    expected = random.random()
-    random.seed(3)
-    save(Neuron(2, seed=1), tmp_path / "unit.safetensors")
-    load(tmp_path / "unit.safetensors")
-    assert random.random() == expected
 
 
 def test_a_module_of_ones_own_is_saved_under_the_names_of_its_state_dict(tmp_path):
@@ -281,14 +273,11 @@ def layer_arrays(nout=1, nin=2):
     ("arrays", "message"),
     [
         ({"0.weight": np.array([[1.0, np.nan]])}, "0.weight must be finite, but .* is nan"),
-        ({"0.weight": np.array([[1.0, -np.inf]])}, "0.weight must be finite, but .* is -inf"),
         ({"0.weight": np.ones((1, 2), dtype=np.int64)}, "0.weight has the type I64; expected floats: F64, F32, F16"),
         ({"0.weight": np.ones(2)}, r"0.weight must have the shape \(nout, nin\), but has \(2,\)"),
-        ({"0.weight": np.ones((0, 2))}, r"0.weight must have the shape \(nout, nin\), but has \(0, 2\)"),
         (layer_arrays() | {"0.bias": np.zeros(3)}, r"0.bias must have the shape \(1,\), but has \(3,\)"),
         ({"0.bias": np.zeros(1)}, "there is a 0.bias, but no 0.weight"),
         (layer_arrays() | {"scale": np.ones(1)}, "unexpected tensor 'scale'"),
-        ({"00.weight": np.ones((1, 2))}, "unexpected tensor '00.weight'"),
         ({"0.running_mean": np.ones(2)}, "unexpected tensor '0.running_mean'"),
     ],
 )
@@ -301,7 +290,6 @@ def test_tensors_that_are_no_layers_are_refused(arrays, message, tmp_path):
     [
         ({"version": 2}, "version 2 of the format, and this package reads version 1"),
         ({"activations": "identity"}, "description of the architecture is damaged"),
-        ({"model": None}, "description of the architecture is damaged"),
     ],
 )
 def test_damaged_architecture_is_refused(architecture, message, tmp_path):
@@ -319,11 +307,9 @@ def test_architecture_that_is_no_json_object_is_refused(text, tmp_path):
     [
         ({"activations": ["__import__('os')"]}, 'unknown activation "__import__'),
         ({"activations": [7]}, "expected the name of an activation, but found 7"),
-        ({"activations": [["leaky_relu", {"slope": 10**400}]]}, "expected the name of an activation"),
         ({"activations": [["leaky_relu", {"slope": float("nan")}]]}, "expected the name of an activation"),
         ({"activations": [["tanh", {"slope": 0.5}]]}, "tanh does not take the parameters {'slope': 0.5}"),
         ({"activations": ["softmax"]}, "softmax of a single unit"),
-        ({"activations": []}, "1 layers, but 0 activations"),
         ({"activations": ["relu", "relu"]}, "1 layers, but 2 activations"),
         ({"model": "Tree"}, "its tensors, 1x2, are not those of a Tree"),
     ],
@@ -351,7 +337,6 @@ def test_tensors_that_do_not_fit_the_architecture_are_refused(kind, arrays, mess
     ("other", "message"),
     [
         (MLP(2, [4, 1]), "the file holds 3x2, 1x3, but the model has 4x2, 1x4"),
-        (MLP(2, [3, 3, 1]), "the file holds 3x2, 1x3, but the model has 3x2, 3x3, 1x3"),
         (MLP(2, [3, 1], bias=False), "but the model has 3x2 without bias, 1x3 without bias"),
         (Neuron(2), "can't load .* into this Neuron: the file holds"),
         (MLP(2, [3, 1], activation="tanh"), "layer 0 was saved with the activation 'relu', but the model has 'tanh'"),
@@ -368,26 +353,22 @@ def test_a_missing_file_is_named_and_a_folder_is_no_file(tmp_path):
     assert_refused(tmp_path, "no such file", FileNotFoundError)
 
 
-def test_loading_into_something_else_is_refused(tmp_path):
-    with pytest.raises(TypeError, match=r"load_into needs a Module, such as an MLP, not \[1\] \(list\)"):
-        load_into([1], tmp_path / "model.safetensors")  # type: ignore[arg-type]
-
-
 # Writing.
 
 
-def test_arguments_in_the_wrong_order_are_refused(tmp_path):
+def test_what_is_no_module_is_refused():
+    with pytest.raises(TypeError, match=r"load_into needs a Module, such as an MLP, not \[1\] \(list\)"):
+        load_into([1], "model")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="save needs a Module, such as an MLP, not 'model'"):
         save("model", MLP(2, [1]))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_diverged_model_does_not_replace_a_good_one(number, tmp_path):
+def test_a_diverged_model_does_not_replace_a_good_one(tmp_path):
     model = MLP(2, [2, 1], seed=1)
     save(model, tmp_path / "model.safetensors")
     expected = numbers(model)
-    model.layers[1].neurons[0].w[0].data = number
-    with pytest.raises(ValueError, match=f"2.weight must be finite, but .* is {number}"):
+    model.layers[1].neurons[0].w[0].data = math.inf
+    with pytest.raises(ValueError, match=r"2\.weight must be finite, but .* is inf"):
         save(model, tmp_path / "model.safetensors")
     assert numbers(load(tmp_path / "model.safetensors")) == expected
 
@@ -395,36 +376,6 @@ def test_a_diverged_model_does_not_replace_a_good_one(number, tmp_path):
 def test_a_module_without_parameters_is_refused(tmp_path):
     with pytest.raises(ValueError, match="this Module has no parameters to save"):
         save(Module(), tmp_path / "model.safetensors")
-
-
-def test_nothing_but_the_model_is_left_in_the_folder(tmp_path):
-    for _ in range(2):
-        save(Neuron(2), tmp_path / "model.safetensors")
-    assert os.listdir(tmp_path) == ["model.safetensors"]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="modes and masks are POSIX's")
-def test_permissions_are_those_of_any_new_file(tmp_path):
-    before = os.umask(0o027)
-    try:
-        save(Neuron(2), tmp_path / "model.safetensors")
-        (tmp_path / "other").write_bytes(b"")
-    finally:
-        os.umask(before)
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("model.safetensors", "other")]
-    assert modes == [0o640, 0o640]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="modes and links are POSIX's")
-def test_replacing_a_file_keeps_its_permissions_and_links_to_it(tmp_path):
-    file, link = tmp_path / "model.safetensors", tmp_path / "latest.safetensors"
-    save(Neuron(2), file)
-    file.chmod(0o600)
-    link.symlink_to(file)
-    save(Neuron(3), link)
-    assert link.is_symlink()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert len(load(file).w) == 3
 
 
 KILLING = """

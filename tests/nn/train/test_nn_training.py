@@ -17,7 +17,6 @@ import pytest
 from autograd_mini import Value
 from nn import (
     MLP,
-    OPTIMIZERS,
     SGD,
     Adam,
     History,
@@ -109,14 +108,6 @@ def test_an_optimizer_goes_on_from_the_state_that_it_is_in():
     assert data_of(halves) == data_of(whole)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_lowers_the_loss(optimizer):
-    model = linear()
-    before = half_squared_error_of(model)
-    train(model, epochs=5, optimizer=optimizer, lr=0.1 if optimizer == "sgd" else None)
-    assert half_squared_error_of(model) < before
-
-
 # What is recorded.
 
 
@@ -162,15 +153,6 @@ def test_accuracy_is_recorded_and_has_the_losss_threshold():
     history = fit(model, X, 2 * LABELS - 1, loss="hinge", metric="accuracy", epochs=1, validation=(X, 2 * LABELS - 1))
     assert history.metric == [expected]
     assert history.validation_metric == [score(model, X, LABELS, loss="hinge")]
-
-
-def test_a_function_may_be_the_metric():
-    def worst(outputs, targets):
-        return max(abs(y - t) for y, t in zip(outputs, targets))
-
-    model = linear()
-    expected = max(abs(model(x).data - t) for x, t in zip(X, Y))
-    assert train(model, epochs=1, metric=worst).metric == [pytest.approx(expected, rel=1e-12)]
 
 
 def test_learning_rates_are_recorded():
@@ -268,17 +250,6 @@ def test_ctrl_c_gives_the_history_and_the_best_parameters_of_batch_descent():
     assert history.stopped == "interrupted by Ctrl-C"
     assert len(history) == 8
     assert half_squared_error_of(model) == pytest.approx(min(history.loss), rel=1e-12)
-
-
-def test_ctrl_c_gives_the_parameters_after_the_best_epoch_of_stochastic_descent():
-    model, seen = linear(), []
-
-    def callback(history):
-        seen.append(data_of(model))
-        press_ctrl_c_after(12)(history)
-
-    history = train(model, lr=0.3, batch_size=1, seed=1, callback=callback)
-    assert data_of(model) == seen[int(np.argmin(history.loss))]
 
 
 def test_ctrl_c_gives_the_parameters_of_the_lowest_validation_loss_if_there_is_one():
@@ -421,36 +392,26 @@ BAD_CALLS = [
     ((X[:, :2], Y), GOOD, ValueError, "expected 3 inputs, but got 2"),
     ((X[:, 0], Y), GOOD, ValueError, r"X must have a row for each example.*but has \(10,\)"),
     ((X, Y[:9]), GOOD, ValueError, "X has 10 rows and y 9"),
-    ((X[:0], Y[:0]), GOOD, ValueError, "at least one example"),
     ((np.where(X > 1.0, np.nan, X), Y), GOOD, ValueError, "X must be finite"),
-    ((X, np.where(Y > 1.0, np.inf, Y)), GOOD, ValueError, "y must be finite"),
-    ((X, ["high"] * 10), GOOD, TypeError, r"y must be an array of numbers, but y\[0\] is 'high' \(str\)"),
     ((X, np.stack([Y, Y], axis=1)), GOOD, ValueError, r"targets\[0\] must be shaped like predictions\[0\]"),
     ((X, [*LABELS[:9], 2]), {**GOOD, "loss": "hinge"}, ValueError, "needs targets -1 and 1, but got 0"),
-    ((X, [*LABELS[:9], 2]), {**GOOD, "loss": BINARY}, ValueError, "a target must be .* from 0 to 1, not 2"),
     ((X, LABELS), {**GOOD, "loss": "cross_entropy_from_logits"}, ValueError, "for a single output use the binary"),
     ((X,), GOOD, TypeError, r"y is missing.*iterator of pairs.*X is array"),
     ((iter(X), Y), GOOD, TypeError, "X must be an array of numbers, not <"),
     ((X, Y), {"epochs": 2}, TypeError, "loss"),
     ((X, Y), {**GOOD, "loss": "square"}, ValueError, "'square'.*binary_cross_entropy,"),
-    ((X, Y), {**GOOD, "loss": 3}, TypeError, "loss must be a name or a function, not 3"),
     ((X, Y), {**GOOD, "loss": lambda p, t: None}, TypeError, "the loss must give a Value, not None"),
-    ((X, Y), {**GOOD, "loss": lambda p, t: 1.0}, TypeError, "the loss must give a Value, not 1.0"),
     ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "'adagrad'.*adam, line_search"),
     ((X, Y), {**GOOD, "optimizer": SGD}, TypeError, "optimizer must be a name or an Optimizer, not <class"),
     ((X, Y), {**GOOD, "optimizer": "sgd"}, ValueError, "sgd needs a learning rate, such as lr=0.1"),
     ((X, Y), {**GOOD, "lr": -0.1}, ValueError, "lr must be positive and finite, not -0.1"),
-    ((X, Y), {**GOOD, "lr": "fast"}, TypeError, "lr must be a real number, not 'fast'"),
-    ((X, Y), {**GOOD, "lr": lambda step: math.nan}, ValueError, "the learning rate of step 0 must be 0 or more"),
     ((X, Y), {**GOOD, "optimizer": SGD([Value(1.0)], lr=1)}, ValueError, "parameters that this model does not"),
     ((X, Y), {**GOOD, "metric": "f1"}, ValueError, "unknown metric 'f1'; known are: accuracy"),
     ((X, Y), {**GOOD, "metric": lambda p, t: "good"}, TypeError, "the metric must be a number, not 'good'"),
     ((X, LABELS), {**GOOD, "metric": "accuracy"}, ValueError, "loss=half_squared_error does not say which outputs"),
     ((X, Y), {**GOOD, "loss": "mean_squared_error", "l2": -1.0}, ValueError, "l2 must be 0 or more and finite, not -1"),
     ((X, Y), {**GOOD, "batch_size": 0}, ValueError, "batch_size must be at least 1, not 0"),
-    ((X, Y), {**GOOD, "batch_size": 2.5}, TypeError, "batch_size must be an integer, not 2.5"),
     ((X, Y), {**GOOD, "seed": "x"}, TypeError, "seed must be an integer or a random.Random, not 'x'"),
-    ((X, Y), {**GOOD, "epochs": 0}, ValueError, "epochs must be at least 1, not 0"),
     ((X, Y), {**GOOD, "epochs": None}, ValueError, "nothing would end training: give epochs"),
     ((X, Y), {**GOOD, "patience": -1}, ValueError, "patience must be at least 1"),
     ((X, Y), {**GOOD, "steps_per_epoch": 3}, ValueError, "steps_per_epoch is for an iterator"),
@@ -460,7 +421,6 @@ BAD_CALLS = [
     ((X, LABELS), {**GOOD, "loss": BINARY, "validation": (X, 2 * LABELS)}, ValueError, "from 0 to 1, not 2"),
     ((iter([]),), GOOD, ValueError, "the iterator X gave no observation"),
     ((iter([3.0]),), GOOD, TypeError, r"the stream must give pairs \(x, y\), not 3.0"),
-    ((iter([(X[0], Y[0])]),), {**GOOD, "steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1, not 0"),
 ]
 
 
