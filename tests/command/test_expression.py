@@ -11,12 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd_mini.command.expression import (
-    FUNCTIONS,
-    MAX_LENGTH,
-    ExpressionError,
-    evaluate,
-)
+from autograd_mini.command.expression import FUNCTIONS, MAX_LENGTH, ExpressionError, evaluate
 from autograd_mini.engine import operations
 from autograd_mini.engine.operation import Operation
 
@@ -37,11 +32,6 @@ def error_of(text: str, **variables: float) -> ExpressionError:
     with pytest.raises(ExpressionError) as caught:
         evaluate(text, variables)
     return caught.value
-
-
-def test_the_lecture_notes_example_has_their_value_and_gradients() -> None:
-    assert value_of("(x + y) * z", x=-2, y=5, z=-4) == -12.0
-    assert gradients_of("(x + y) * z", x=-2, y=5, z=-4) == {"x": -4.0, "y": -4.0, "z": 3.0}
 
 
 def test_nodes_are_named_by_their_source_text_in_topological_order() -> None:
@@ -65,19 +55,16 @@ def test_a_variable_that_occurs_twice_is_one_leaf_with_the_sum_of_both_gradients
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("2 + 3", 5.0),
         ("7 // 2 - 7 % 4", 0.0),
         ("-2 ** 2", -4.0),
         ("2 ** 3 ** 2", 512.0),
         ("+-+2", -2.0),
         ("1e-3 * 1_000", 1.0),
         ("0x10", 16.0),
-        ("2 < 3", 1.0),
         ("(2 > 3) + (2 <= 2) + (3 >= 4)", 1.0),
         ("cos(pi) + log(e) + sin(tau / 4)", 1.0),
         ("True + 1", 2.0),
         ("1 / 0", math.inf),
-        ("-1 / 0", -math.inf),
         ("exp(1000)", math.inf),
         ("1e999", math.inf),
         ("9" * 400, math.inf),
@@ -199,9 +186,7 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("max(x, 1)", 1, "it is called maximum"),
         ("x + sgmoid(x)", 5, "did you mean sigmoid?"),
         ("x + __import__('os')", 5, "unknown function __import__"),
-        ("x + x.real", 5, "attributes"),
         ("math.exp(x)", 1, "attributes"),
-        ("x.exp()", 1, "attributes"),
         ("2 (x)", 1, "2 * (x + y)"),
         ("x + y", 5, "y has no value: add y=..."),
         ("é + x + y", 1, "é and y have no value: add é=... y=..."),
@@ -211,7 +196,6 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("x | 1", 3, "integers"),
         ("x + ~x", 5, "integers"),
         ("x == 1", 3, "where"),
-        ("(x) != 1", 5, "where"),
         ("x is x", 3, "where"),
         ("0 < x < 1", 7, "chained"),
         ("x and 1", 3, "where"),
@@ -219,24 +203,18 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("x if x else 1", 1, "where"),
         ("x + (lambda: 1)", 6, "lambda"),
         ("sum([x for x in x])", 5, "comprehensions"),
-        ("sum(x for x in x)", 4, "comprehensions"),
         ("sum({x})", 5, "lists"),
-        ("sum({x: x})", 5, "lists"),
         ("x + 'a'", 5, "string"),
-        ("x + b'a'", 5, "string"),
         ("x + f'{x}'", 5, "string"),
         ("x + (x := 2)", 6, "assigned"),
         ("x + 2j", 5, "complex"),
         ("x + None", 5, "None is no number"),
-        ("x + ...", 5, "no number"),
         ("hypot(*[x])", 7, "unpacked"),
         ("sin(**x)", 5, "unpacked"),
         ("elu(x, a=1, a=2)", 13, "given twice"),
         ("elu(x, b=1)", 1, "called as elu(x, a=1.0)"),
-        ("1 + maximum(x)", 5, "called as maximum(x, y)"),
         ("1 + sin(x, x)", 5, "called as sin(x)"),
         ("1 + sin([x])", 5, "(list); it is called as sin(x)"),
-        ("1 + hypot(x, [x])", 5, "(list)"),
         ("1 + [x]", 1, "(list)"),
         ("1 + sum(x)", 5, "needs a list"),
         ("dot([x], [x], [x])", 1, "bias=0.0"),
@@ -246,16 +224,13 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("x[0]", 1, "only a list has elements"),
         ("[x][1]", 1, "no element 1"),
         ("[x][x]", 5, "whole number"),
-        ("[x][0:1]", 5, "whole number"),
         ("[x][True]", 5, "whole number"),
         ("softmax([x])", 1, "the result is a list"),
-        ("x +", 4, "invalid syntax"),
         ("  x +", 6, "invalid syntax"),
         ("x x", 3, "invalid syntax"),
         ("é + ) + x", 5, "unmatched ')'"),
         ("(x", 1, "never closed"),
         ("x = 3", 3, "syntax"),
-        ("x; x", 2, "invalid syntax"),
         ("x # y", 3, "comment"),
         ("x + \0", 5, "character"),
         ("x + \ud800", 5, "character"),

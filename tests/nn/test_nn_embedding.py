@@ -73,15 +73,5 @@ def test_fit_trains_it(compiled: bool) -> None:
     model = Bigram()
     X, y = [[0], [1], [2]] * 4, [1, 2, 0] * 4
     optimizer = SGD(model.parameters(), lr=0.5)
-    history = fit(
-        model,
-        X,
-        y,
-        loss="cross_entropy_from_logits",
-        optimizer=optimizer,
-        epochs=60,
-        seed=1,
-        jit=compiled,
-        progress=False,
-    )
+    history = fit(model, X, y, loss="cross_entropy_from_logits", optimizer=optimizer, epochs=60, seed=1, jit=compiled)
     assert history.loss[-1] < 0.1 < history.loss[0]

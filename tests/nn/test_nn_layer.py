@@ -22,17 +22,6 @@ def test_softmax_is_over_all_units():
     assert [p.data for p in layer([1.0])] == pytest.approx([e / sum(exponentials) for e in exponentials], rel=1e-14)
 
 
-def test_one_unit_gives_a_value_and_several_a_list():
-    assert Layer(2, 1, init="zeros")([1.0, 2.0]).data == 0.0
-    assert [h.data for h in Layer(2, 2, init="zeros")([1.0, 2.0])] == [0.0, 0.0]
-
-
-def test_weight_and_bias_read_the_neurons():
-    layer = Layer(2, 3, seed=1)
-    assert layer.weight.tolist() == [[w.data for w in neuron.w] for neuron in layer.neurons]
-    assert layer.bias.tolist() == [0.0, 0.0, 0.0]
-
-
 def test_a_change_of_the_read_matrix_is_refused_for_it_would_be_lost():
     with pytest.raises(ValueError, match="read-only"):
         Layer(2, 3).weight[0, 0] = 1.0

@@ -28,12 +28,6 @@ def test_parameters_are_found_in_attributes_lists_dicts_and_parts():
     assert names == ["scale", "table.rows.0.0", "table.rows.0.1", "table.rows.1.0", "part.w.0", "part.b"]
 
 
-def test_weights_leave_out_the_biases():
-    model = MLP(2, [3, 1])
-    biases = {neuron.b for layer in model.layers for neuron in layer.neurons}
-    assert set(model.parameters()) - set(model.weights()) == biases
-
-
 def test_zero_grad_zeroes_every_gradient():
     model = MLP(2, [3, 1])
     model([1.0, 2.0]).backward()

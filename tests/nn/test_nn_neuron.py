@@ -1,6 +1,5 @@
 """Neuron: what it computes, what it records, how it starts, what it refuses."""
 
-import math
 import random
 from fractions import Fraction
 
@@ -17,11 +16,6 @@ def with_weights(weights, bias, **kwargs):
         w.data = number
     neuron.b.data = bias
     return neuron
-
-
-def test_output_is_the_activation_of_the_weighted_sum():
-    neuron = with_weights([2.0, -3.0], 0.5, activation="sigmoid")
-    assert neuron([1.0, 0.25]).data == pytest.approx(1 / (1 + math.exp(-1.75)), rel=1e-15)
 
 
 def test_gradients_are_those_of_the_weighted_sum():

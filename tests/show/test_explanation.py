@@ -16,6 +16,7 @@ from autograd_mini import Explanation, Value, cos, dot, exp, explain, log, no_gr
 from autograd_mini import sum as sum_of
 from autograd_mini.engine.operations import TABLE
 from autograd_mini.show.explanation import MAX_STEPS
+from autograd_mini.show.format import number
 from autograd_mini.show.steps import AccumulationStep, ChainRuleStep, SeedStep
 
 LECTURE_EXAMPLE = """\
@@ -255,19 +256,16 @@ def test_a_constant_has_no_backward_pass() -> None:
 # Names.
 
 
-def test_nodes_without_a_label_are_numbered_and_the_root_is_f() -> None:
-    x = Value(1.0)
-    assert [step.name for step in explain(tanh(x + 1.0) * x).forward] == ["v1", "v2", "v3", "f"]
-
-
-def test_generated_names_avoid_labels() -> None:
-    x, y = Value(1.0, "f"), Value(2.0, "v1")
-    assert [step.name for step in explain(x * y + x).forward] == ["f", "v1", "v2", "v3"]
-
-
-def test_repeated_labels_are_numbered() -> None:
-    ws = [Value(1.0, "w"), Value(2.0, "w"), Value(3.0, "w#2"), Value(4.0, "w")]
-    assert [step.name for step in explain(sum_of(ws)).forward] == ["w", "w#3", "w#2", "w#4", "f"]
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda: tanh(Value(1.0) + 1.0) * 2.0, ["v1", "v2", "v3", "f"]),
+        (lambda: Value(1.0, "f") * Value(2.0, "v1") + 1.0, ["f", "v1", "v2", "v3"]),
+        (lambda: sum_of([Value(1.0, name) for name in ("w", "w", "w#2", "w")]), ["w", "w#3", "w#2", "w#4", "f"]),
+    ],
+)
+def test_each_node_has_a_name_of_its_own(make: Any, names: list[str]) -> None:
+    assert [step.name for step in explain(make()).forward] == names
 
 
 def test_a_name_is_the_nodes_own_even_if_an_earlier_node_has_it_as_a_label() -> None:
@@ -329,13 +327,6 @@ def test_names_read_from_right_to_left_are_set_apart_from_what_stands_beside_the
     ]
 
 
-def test_data_changed_after_the_computation_are_noticed() -> None:
-    values = lecture_example()
-    values["x"].data = 100.0
-    with pytest.raises(ValueError, match=r"q = 3 was computed before .* x = 100, y = 5\): compute the graph again"):
-        explain(values["f"], **values)
-
-
 @pytest.mark.parametrize(
     ("function", "start", "changed"),
     [
@@ -352,7 +343,7 @@ def test_no_equation_is_shown_that_does_not_hold(function: Any, start: float, ch
     f = function(x)
     explain(f)
     x.data = changed
-    with pytest.raises(ValueError, match="before the data of its operands changed"):
+    with pytest.raises(ValueError, match=rf"f = .* was computed before .*x = {number(changed)}.*: compute the graph again"):
         explain(f)
 
 

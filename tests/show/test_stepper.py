@@ -409,13 +409,6 @@ def test_a_node_answers_to_enter_and_space(browser: Browser, pages: dict[str, Pa
     check_step(browser, 0)
 
 
-def test_a_click_on_a_line_goes_to_its_step(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.open(pages["lecture"])
-    for step in (6, 2, 9, 0):
-        browser.run("document.querySelectorAll('#steps li button')[arguments[0]].click()", step)
-        check_step(browser, step)
-
-
 def test_the_slider_goes_to_any_step(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["lecture"])
     browser.run("const s = document.querySelector('#slider'); s.value = 8; s.dispatchEvent(new Event('input'))")

@@ -122,20 +122,6 @@ def test_every_step_of_a_line_search_satisfies_armijos_condition():
         assert loss().data <= before - 0.1 * optimizer.chosen_lr * slope
 
 
-def test_line_search_reaches_the_minimum_that_scipy_finds():
-    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is not installed")
-
-    def rosenbrock(x, y):
-        return (1 - x) ** 2 + 5 * (y - x * x) ** 2
-
-    expected = optimize.minimize(lambda v: rosenbrock(*v), [-1.0, 1.5], tol=1e-12).x
-    x, y = Value(-1.0), Value(1.5)
-    optimizer = LineSearch([x, y])
-    for _ in range(1000):
-        optimizer.step(lambda: rosenbrock(x, y))
-    assert [x.data, y.data] == pytest.approx(expected, abs=1e-5)
-
-
 def test_a_line_search_that_finds_nothing_leaves_the_parameters():
     x = Value(1.0)
     optimizer = LineSearch([x])

@@ -370,12 +370,7 @@ def change_value(model):
     model.scale.data *= 0.5
 
 
-def change_part(model):
-    model.unit = copy.copy(model.unit)
-    model.unit.activation = tanh
-
-
-@pytest.mark.parametrize("change", [change_number, change_value, change_part])
+@pytest.mark.parametrize("change", [change_number, change_value])
 def test_a_model_that_a_callback_changes_goes_on_compiled_as_it_now_is(change):
     left = []
     for jit in (False, True):
@@ -448,8 +443,6 @@ class Impure(Module):
         z = self.unit(x)
         if self.doing == "branch":
             return z if z > 0.0 else 0.1 * z
-        if self.doing == "read":
-            return z * (1.0 + 0.0 * z.data)
         return z * self.generator.random()
 
 
@@ -471,30 +464,18 @@ def of_a_sum(predictions, targets):
     return sum((p - t) * (p - t) for p, t in zip(predictions, targets))
 
 
-def weighted_by_place(predictions, targets):
-    weights = [1.0] * 9 + [5.0]
-    return sum(w * (p - t) * (p - t) for w, p, t in zip(weights, predictions, targets)) / len(targets)
-
-
 def weighted_by_class(predictions, targets):
     weights = {1: 5.0}
     return sum(weights.get(t, 1.0) * (p - t) * (p - t) for p, t in zip(predictions, targets)) / len(targets)
-
-
-def noisy(predictions, targets, generator=random.Random(1)):  # noqa: B008
-    return half_squared_error(predictions, [t + generator.random() for t in targets])
 
 
 @pytest.mark.parametrize(
     ("make", "loss", "error", "why"),
     [
         (partial(Impure, "branch"), "half_squared_error", TypeError, r"comparing a value that jit traces"),
-        (partial(Impure, "read"), "half_squared_error", TypeError, "reading .data of a value that jit traces"),
         (partial(Impure, "draw"), "half_squared_error", ValueError, "the loss .*would differ"),
         (hidden_slope, "half_squared_error", ValueError, "the gradient .*would differ"),
         (mlp, of_a_sum, ValueError, "the loss .*would differ"),
-        (mlp, weighted_by_place, ValueError, "the loss .*would differ"),
-        (mlp, noisy, ValueError, "the loss .*would differ"),
         (mlp, weighted_by_class, TypeError, "looking up a value that jit traces"),
     ],
 )

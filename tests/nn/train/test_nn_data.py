@@ -32,10 +32,6 @@ def test_inputs_may_be_lists_tuples_and_arrays(same):
     assert numbers(as_examples(same, Y).inputs()) == X
 
 
-def test_inputs_are_constants():
-    assert not any(x.requires_grad for row in as_examples(X, Y).inputs() for x in row)
-
-
 def test_pandas_frames_and_series_are_taken():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame(

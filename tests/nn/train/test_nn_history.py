@@ -22,23 +22,20 @@ def history():
     return history
 
 
-def test_the_best_epoch_has_the_lowest_validation_loss(history):
-    assert history.best_epoch == 2
-
-
-def test_without_validation_data_the_best_epoch_has_the_lowest_loss():
+@pytest.mark.parametrize(
+    ("losses", "validation_losses", "best"),
+    [
+        ([], [], 0),
+        ([0.5, 0.2, 0.3, 0.2], [None] * 4, 2),
+        ([0.5, 0.4, 0.3], [0.9, 0.6, 0.7], 2),
+        ([0.1] * 4, [math.nan, math.inf, 5.0, math.nan], 3),
+    ],
+)
+def test_the_best_epoch_has_the_lowest_validation_loss_or_without_any_the_lowest_loss(losses, validation_losses, best):
     history = History()
-    assert history.best_epoch == 0
-    for loss in (0.5, 0.2, 0.3, 0.2):
-        history.record(loss=loss, lr=0.1, seconds=0.0)
-    assert history.best_epoch == 2
-
-
-def test_a_validation_loss_of_nan_or_inf_is_never_the_best():
-    history = History()
-    for loss in (math.nan, math.inf, 5.0, math.nan):
-        history.record(loss=0.1, validation_loss=loss, lr=0.1, seconds=0.0)
-    assert history.best_epoch == 3
+    for loss, validation in zip(losses, validation_losses):
+        history.record(loss=loss, validation_loss=validation, lr=0.1, seconds=0.0)
+    assert history.best_epoch == best
 
 
 def test_as_dict_has_what_was_recorded_and_shares_no_list(history):

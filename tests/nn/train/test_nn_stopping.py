@@ -43,15 +43,12 @@ def test_each_rule_ends_training_when_it_should(rules, losses, expected):
     assert epochs_until_stop(rules, losses) == expected
 
 
-def test_patience_looks_at_the_validation_loss_if_there_is_one():
-    rules = StoppingRules(patience=2)
-    found = epochs_until_stop(rules, FALLING, [0.5, 0.4, 0.45, 0.5, 0.6])
-    assert found == (4, "no lower validation loss for patience = 2 epochs")
-
-
-def test_a_validation_loss_of_nan_counts_as_no_lower():
-    found = epochs_until_stop(StoppingRules(patience=2), FALLING, [0.5, math.nan, math.nan, 0.4, 0.3])
-    assert found == (3, "no lower validation loss for patience = 2 epochs")
+@pytest.mark.parametrize(
+    ("validation_losses", "epochs"), [([0.5, 0.4, 0.45, 0.5, 0.6], 4), ([0.5, math.nan, math.nan, 0.4, 0.3], 3)]
+)
+def test_patience_looks_at_the_validation_loss_if_there_is_one(validation_losses, epochs):
+    found = epochs_until_stop(StoppingRules(patience=2), FALLING, validation_losses)
+    assert found == (epochs, "no lower validation loss for patience = 2 epochs")
 
 
 def test_rules_are_none_if_nothing_would_end_training():

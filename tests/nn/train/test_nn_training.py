@@ -1,6 +1,5 @@
 """fit: what it computes against PyTorch and SciPy, how it ends, what it refuses, and what the notes say of training."""
 
-import math
 import random
 import signal
 import subprocess
@@ -15,18 +14,7 @@ import numpy as np
 import pytest
 
 from autograd_mini import Value
-from nn import (
-    MLP,
-    SGD,
-    Adam,
-    History,
-    LineSearch,
-    Neuron,
-    fit,
-    half_squared_error,
-    score,
-    step_decay,
-)
+from nn import MLP, SGD, Adam, History, LineSearch, Neuron, fit, half_squared_error, score, step_decay
 from nn.train.fit import interrupts_wait
 
 RNG = np.random.default_rng(0)
@@ -288,12 +276,7 @@ def test_ctrl_c_in_the_middle_of_a_later_step_leaves_the_best_epoch():
     model, seen = linear(), []
     optimizer = Interrupted(model.parameters(), lr=0.1, at=25)
     history = train(
-        model,
-        optimizer=optimizer,
-        lr=None,
-        batch_size=1,
-        seed=1,
-        callback=lambda history: seen.append(data_of(model)),
+        model, optimizer=optimizer, lr=None, batch_size=1, seed=1, callback=lambda history: seen.append(data_of(model))
     )
     assert len(history) == 2
     assert data_of(model) == seen[history.best_epoch - 1]
@@ -495,16 +478,6 @@ def test_an_endless_stream_ends_by_rule_and_no_observation_is_lost(rule, stopped
     history = fit(linear(), stream, loss=loss, optimizer="sgd", lr=0.1, steps_per_epoch=7, **rule)
     assert history.stopped == stopped
     assert next(arrived) == next(learned) > 0
-
-
-def test_a_bad_observation_is_refused_and_what_was_learned_before_stays():
-    online, expected = linear(), linear()
-    stream = iter([*zip(X[:4], Y[:4]), (X[4], math.nan)])
-    with pytest.raises(ValueError, match=r"an observation's y\[0\] is nan"):
-        fit(online, stream, loss="half_squared_error", optimizer="sgd", lr=0.1)
-    train_on: dict[str, Any] = {"loss": "half_squared_error", "optimizer": "sgd", "lr": 0.1}
-    fit(expected, X[:4], Y[:4], **train_on, batch_size=1, shuffle=False, epochs=1)
-    assert data_of(online) == data_of(expected)
 
 
 def test_too_few_epochs_underfit_and_too_many_overfit():
