@@ -65,6 +65,7 @@ def test_a_variable_that_occurs_twice_is_one_leaf_with_the_sum_of_both_gradients
         ("cos(pi) + log(e) + sin(tau / 4)", 1.0),
         ("True + 1", 2.0),
         ("1 / 0", math.inf),
+        ("-1 / 0", -math.inf),
         ("exp(1000)", math.inf),
         ("1e999", math.inf),
         ("9" * 400, math.inf),

@@ -7,13 +7,11 @@ import math
 import os
 import random
 import struct
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run
 
 from autograd_mini import Value, leaky_relu, tanh
 from nn import MLP, Layer, Module, Neuron
@@ -405,19 +403,9 @@ print(len(os.listdir(path.parent)) - 1, "drafts")
 """
 
 
-def run(script, *arguments):
-    """Run a script in a process of its own; give what it prints."""
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_kill_while_saving_leaves_a_whole_file(tmp_path):
-    drafts = int(run(KILLING, tmp_path / "model.safetensors").split()[0])
+    drafts = int(run(KILLING, str(tmp_path / "model.safetensors")).split()[0])
     assert drafts >= 3
     assert [file.name for file in tmp_path.glob("*.safetensors")] == ["model.safetensors"]
 
@@ -437,7 +425,7 @@ except OSError:
 
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX's")
 def test_a_full_disk_leaves_the_old_file_and_no_draft(tmp_path):
-    assert run(FULL_DISK, tmp_path / "model.safetensors") == "refused\n"
+    assert run(FULL_DISK, str(tmp_path / "model.safetensors")) == "refused\n"
     assert numbers(load(tmp_path / "model.safetensors")) == numbers(Neuron(2, seed=1))
     assert os.listdir(tmp_path) == ["model.safetensors"]
 
@@ -454,6 +442,5 @@ for call in (lambda: save(Neuron(2), sys.argv[1]), lambda: load(sys.argv[1])):
     except ImportError as error:
         print(error)
 """
-    assert run(script, tmp_path / "m") == (
-        "saving and loading need safetensors: pip install 'autograd_mini[train]'\n" * 2
-    )
+    message = "saving and loading need safetensors: pip install 'autograd_mini[train]'\n"
+    assert run(script, str(tmp_path / "m")) == message * 2

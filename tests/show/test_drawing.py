@@ -9,11 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
+from pictures import look_at, parse, width
 
 from autograd_mini import Value, dot, exp, log, no_grad, operation, relu, tanh
 from autograd_mini import sum as sum_of
@@ -23,66 +22,6 @@ BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#999999"
 YELLOW = "#fff3c4"
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot on the PATH")
-
-
-@dataclass
-class Shape:
-    """A node or an edge as a reader of the SVG sees it."""
-
-    texts: list[str]
-    tooltip: str
-    colors: set[str]
-    widths: set[float]
-    dashed: bool = False
-
-
-@dataclass
-class Seen:
-    nodes: dict[str, Shape] = field(default_factory=dict)
-    edges: list[tuple[str, str, Shape]] = field(default_factory=list)
-
-    def key(self, *texts: str) -> str:
-        """Find the one node that shows all of these texts."""
-        [key] = [key for key, node in self.nodes.items() if set(texts) <= set(node.texts)]
-        return key
-
-    def between(self, tail: str, head: str) -> list[Shape]:
-        return [edge for t, h, edge in self.edges if (t, h) == (tail, head)]
-
-    def into(self, head: str) -> list[Shape]:
-        return [edge for _, h, edge in self.edges if h == head]
-
-
-def look_at(drawing: Drawing) -> Seen:
-    """Read nodes and edges back from the rendered SVG."""
-    seen = Seen()
-    for group in parse(drawing).iterfind(".//{*}g"):
-        if group.get("class") == "node":
-            seen.nodes[group.findtext("{*}title") or ""] = shape_of(group)
-        elif group.get("class") == "edge":
-            tail, head = (group.findtext("{*}title") or "").split("->")
-            seen.edges.append((tail, head, shape_of(group)))
-    return seen
-
-
-def parse(drawing: Drawing) -> ElementTree.Element:
-    return ElementTree.fromstring(drawing.svg())
-
-
-def shape_of(group: ElementTree.Element) -> Shape:
-    strokes = [e for kind in ("path", "polygon", "polyline") for e in group.iterfind(".//{*}" + kind)]
-    colors = {e.get(key, "none") for e in strokes for key in ("fill", "stroke")} - {"none"}
-    return Shape(
-        texts=[(e.text or "").replace("\xa0", " ") for e in group.iterfind(".//{*}text")],
-        tooltip=next((e.get("{http://www.w3.org/1999/xlink}title", "") for e in group.iterfind(".//{*}a")), ""),
-        colors={color.lower() for color in colors},
-        widths={float(e.get("stroke-width", "1")) for e in strokes},
-        dashed=any(e.get("stroke-dasharray") for e in strokes),
-    )
-
-
-def width(edge: Shape) -> float:
-    return max(edge.widths)
 
 
 def lecture_example() -> dict[str, Value]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from pictures import look_at
+from processes import run
 
 from autograd_mini import Value, leaky_relu, topological_order, where
 from nn import MLP, Layer, Neuron, half_squared_error
@@ -262,68 +260,37 @@ for name in ("plot_activations", "plot_curves", "plot_decision_regions"):
     except ImportError as error:
         print(error)
 """
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == "plotting needs matplotlib: pip install 'autograd_mini[plot]'\n" * 3
+    assert run(script) == "plotting needs matplotlib: pip install 'autograd_mini[plot]'\n" * 3
 
 
 # Networks.
 
 
-class Seen:
-    """A network's picture as a reader of the SVG sees it."""
-
-    def __init__(self, drawing):
-        self.texts, self.fills, self.places, self.edges, self.notes = {}, {}, {}, {}, []
-        root = ElementTree.fromstring(drawing.svg())
-        for group in root.iterfind(".//{*}g"):
-            if group.get("class") == "node":
-                self._add_node(group)
-            elif group.get("class") == "edge":
-                self._add_edge(group)
-            elif group.get("class") == "graph":
-                self.notes = [text.text for text in group.findall("{*}text")]
-
-    def _add_node(self, group):
-        key = group.find("{*}title").text
-        self.texts[key] = [text.text for text in group.iterfind(".//{*}text")]
-        ellipse = group.find(".//{*}ellipse")
-        if ellipse is not None:
-            self.fills[key] = ellipse.get("fill")
-            self.places[key] = float(ellipse.get("cx")), float(ellipse.get("cy"))
-
-    def _add_edge(self, group):
-        tail, head = group.find("{*}title").text.split("->")
-        path = group.find(".//{*}path")
-        tooltip = group.find(".//{*}a").get("{http://www.w3.org/1999/xlink}title")
-        self.edges[tail, head] = path.get("stroke"), float(path.get("stroke-width", 1.0)), tooltip
-
-    @property
-    def units(self):
-        return [key for key in self.fills if not key.endswith("bias")]
+def units(seen):
+    return [key for key in seen.nodes if re.fullmatch(r"c\d+u\d+", key)]
 
 
 def test_there_is_a_unit_for_each_input_and_neuron_and_an_edge_for_each_parameter():
     model = MLP(3, [4, 2], seed=1)
-    seen = Seen(draw_network(model))
-    assert len(seen.units) == 3 + 4 + 2
-    assert len(seen.fills) - len(seen.units) == 2  # the biases of both layers
+    seen = look_at(draw_network(model))
+    assert len(units(seen)) == 3 + 4 + 2
+    assert {"c0bias", "c1bias"} <= seen.nodes.keys()
     assert len(seen.edges) == len(model.parameters())
-    assert [seen.texts[key] for key in ("c0u1", "c1u4", "c2u2")] == [["x1"], ["h4"], ["y2"]]
+    assert [seen.nodes[key].texts for key in ("c0u1", "c1u4", "c2u2")] == [["x1"], ["h4"], ["y2"]]
 
 
 def test_columns_stand_side_by_side_and_units_below_each_other():
-    places = Seen(draw_network(MLP(3, [4, 1]))).places
-    across = [places[f"c{i}u1"][0] for i in range(3)]
+    nodes = look_at(draw_network(MLP(3, [4, 1]))).nodes
+    across: list[Any] = [nodes[f"c{i}u1"].place for i in range(3)]
     assert across == sorted(across)
-    assert len({places[f"c1u{j}"][0] for j in range(1, 5)}) == 1
-    down = [places[f"c1u{j}"][1] for j in range(1, 5)]
-    assert down == sorted(down)
+    xs, down = zip(*(nodes[f"c1u{j}"].place for j in range(1, 5)))
+    assert len(set(xs)) == 1
+    assert list(down) == sorted(down)
 
 
 def test_captions_name_layers_and_activations():
-    texts = Seen(draw_network(MLP(2, [3, 2], activation="relu", output_activation="softmax"))).texts
-    captions = [texts[f"c{i}caption"] for i in range(3)]
+    nodes = look_at(draw_network(MLP(2, [3, 2], activation="relu", output_activation="softmax"))).nodes
+    captions = [nodes[f"c{i}caption"].texts for i in range(3)]
     assert captions == [["input"], ["hidden", "ReLU"], ["output", "Softmax"]]
 
 
@@ -332,18 +299,19 @@ def test_colour_is_the_sign_and_width_the_size_of_a_weight():
     neuron = Neuron(5, bias=False)
     for w, number in zip(neuron.w, weights, strict=True):
         w.data = number
-    edges = Seen(draw_network(neuron)).edges
-    colors, widths, tooltips = zip(*(edges[f"c0u{i}", "c1u1"] for i in range(1, 6)), strict=True)
-    assert colors == (BLUE, ORANGE, GREY, BLUE, PURPLE)
-    assert widths[2] < widths[0] < widths[3] < widths[1]
-    assert tooltips[1] == "weight from x2 to y: -2.0"
+    seen = look_at(draw_network(neuron))
+    edges = [seen.edge(f"c0u{i}", "c1u1") for i in range(1, 6)]
+    assert [edge.colors for edge in edges] == [{BLUE}, {ORANGE}, {GREY}, {BLUE}, {PURPLE}]
+    widths = [edge.widths for edge in edges]
+    assert max(widths[2]) < max(widths[0]) < max(widths[3]) < max(widths[1])
+    assert edges[1].tooltip == "weight from x2 to y: -2.0"
 
 
 def test_widths_are_in_the_order_of_the_weights_of_all_layers():
     model = MLP(3, [4, 2], init="normal", seed=3)
-    edges = Seen(draw_network(model)).edges
+    seen = look_at(draw_network(model))
     drawn = [
-        (abs(w.data), edges[f"c{i}u{k + 1}", f"c{i + 1}u{j + 1}"][1])
+        (abs(w.data), max(seen.edge(f"c{i}u{k + 1}", f"c{i + 1}u{j + 1}").widths))
         for i, layer in enumerate(model.layers)
         for j, neuron in enumerate(layer.neurons)
         for k, w in enumerate(neuron.w)
@@ -354,21 +322,19 @@ def test_widths_are_in_the_order_of_the_weights_of_all_layers():
 
 def test_a_bias_is_the_weight_of_a_unit_that_is_1():
     layer = Layer.from_matrix([[1.0, 2.0, -3.0]])
-    seen = Seen(draw_network(layer))
-    assert seen.texts["c0bias"] == ["1"]
-    assert seen.edges["c0bias", "c1u1"][0] == ORANGE
-    assert seen.edges["c0bias", "c1u1"][2] == "bias of y: -3.0"
+    seen = look_at(draw_network(layer))
+    edge = seen.edge("c0bias", "c1u1")
+    assert seen.nodes["c0bias"].texts == ["1"]
+    assert (edge.colors, edge.tooltip) == ({ORANGE}, "bias of y: -3.0")
 
 
 def test_an_example_shows_the_activations_in_the_units():
     model = MLP.from_layers([Layer.from_matrix([[3, 4, 2], [2, -3, -4]]), Layer.from_matrix([[5, 5, 2]])])
-    seen = Seen(draw_network(model, x=[1, 0]))
-    assert seen.texts["c0u1"] == ["x1", "1"]
-    assert seen.texts["c1u1"] == ["h1", "5"]
-    assert seen.texts["c1u2"] == ["h2", "0"]
-    assert seen.texts["c2u1"] == ["y", "27"]
-    assert seen.fills["c1u2"] == "#ffffff"
-    assert seen.fills["c1u1"] != "#ffffff"
+    seen = look_at(draw_network(model, x=[1, 0]))
+    shown = [seen.nodes[key].texts for key in ("c0u1", "c1u1", "c1u2", "c2u1")]
+    assert shown == [["x1", "1"], ["h1", "5"], ["h2", "0"], ["y", "27"]]
+    assert "#ffffff" in seen.nodes["c1u2"].colors
+    assert "#ffffff" not in seen.nodes["c1u1"].colors
 
 
 def test_an_example_is_computed_without_a_graph_and_leaves_gradients_alone():
@@ -380,34 +346,34 @@ def test_an_example_is_computed_without_a_graph_and_leaves_gradients_alone():
 
 def test_after_backward_tooltips_give_the_gradients():
     layer = Layer.from_matrix([[1.0, 2.0, 0.0]])
-    assert "gradient" not in Seen(draw_network(layer)).edges["c0u1", "c1u1"][2]
+    assert "gradient" not in look_at(draw_network(layer)).edge("c0u1", "c1u1").tooltip
     half_squared_error([layer([3.0, -1.0])], [0.0]).backward()  # y = 1, so the gradients are the inputs
-    edges = Seen(draw_network(layer)).edges
-    assert edges["c0u1", "c1u1"][2] == "weight from x1 to y: 1.0\ngradient 3.0"
-    assert edges["c0bias", "c1u1"][2] == "bias of y: 0.0\ngradient 1.0"
+    seen = look_at(draw_network(layer))
+    assert seen.edge("c0u1", "c1u1").tooltip == "weight from x1 to y: 1.0\ngradient 3.0"
+    assert seen.edge("c0bias", "c1u1").tooltip == "bias of y: 0.0\ngradient 1.0"
 
 
 def test_edges_may_stand_for_gradients():
     layer = Layer.from_matrix([[1.0, 2.0, 0.0]])
     half_squared_error([layer([3.0, -1.0])], [0.0]).backward()
-    seen = Seen(draw_network(layer, edges="gradients"))
-    colors, widths, _ = zip(*(seen.edges[f"c0{tail}", "c1u1"] for tail in ("u1", "u2", "bias")), strict=True)
-    assert colors == (BLUE, ORANGE, BLUE)
-    assert widths[0] > widths[1] == widths[2]
-    assert seen.notes[0] == "edges: gradients, up to 3"
+    drawing = draw_network(layer, edges="gradients")
+    edges = [look_at(drawing).edge(f"c0{tail}", "c1u1") for tail in ("u1", "u2", "bias")]
+    assert [edge.colors for edge in edges] == [{BLUE}, {ORANGE}, {BLUE}]
+    assert max(edges[0].widths) > max(edges[1].widths) == max(edges[2].widths)
+    assert ">edges: gradients, up to 3<" in drawing.svg()
 
 
 def test_large_layers_are_drawn_as_their_first_units_and_their_last():
-    seen = Seen(draw_network(MLP(20, [5, 6], bias=False), limit=5))
-    assert seen.units == [
+    seen = look_at(draw_network(MLP(20, [5, 6], bias=False), limit=5))
+    assert units(seen) == [
         *("c0u1", "c0u2", "c0u3", "c0u20"),
         *("c1u1", "c1u2", "c1u3", "c1u4", "c1u5"),
         *("c2u1", "c2u2", "c2u3", "c2u6"),
     ]
-    assert seen.texts["c0more"] == ["⋮"]
-    assert "c1more" not in seen.texts
+    assert seen.nodes["c0more"].texts == ["⋮"]
+    assert "c1more" not in seen.nodes
     assert len(seen.edges) == 4 * 5 + 5 * 4
-    assert not any("bias" in key for key in seen.texts)
+    assert not any("bias" in key for key in seen.nodes)
 
 
 @pytest.mark.parametrize("name", ["<lambda>", '"quoted" & \\n', "a\nb", "{x|y}"])
@@ -416,7 +382,7 @@ def test_names_of_activations_are_shown_as_they_are(name):
         return where(x > 0.0, x, 0.0)
 
     activation.__name__ = name
-    shown = Seen(draw_network(Neuron(2, activation=activation))).texts["c1caption"]
+    shown = look_at(draw_network(Neuron(2, activation=activation))).nodes["c1caption"].texts
     assert "\n".join(shown[1:]) == re.sub("^a", "A", name)
 
 
