@@ -34,11 +34,6 @@ def number(x: float, digits: int | None = None) -> str:
     return f"{x:z.0f}" if 10 ** (digits - 1) <= abs(x) < 1e6 else f"{x:z.{digits}g}"
 
 
-def bracketed(written: str) -> str:
-    """Put a number into brackets if it starts with a sign, to stand after an operator."""
-    return f"({written})" if written.startswith("-") else written
-
-
 def sign(x: float) -> str:
     """Name a number's sign as `COLORS` does."""
     return "nan" if math.isnan(x) else "positive" if x > 0.0 else "negative" if x < 0.0 else "zero"

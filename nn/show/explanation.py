@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
-from autograd_mini.show.format import bracketed, columns, number
+from autograd_mini.show.format import columns, number
 from nn.activations import ACTIVATIONS, activation_title
 from nn.checks import as_array, as_inputs, as_numbers, is_row, name_in
 from nn.layer import Layer
@@ -326,6 +326,7 @@ _BY_LAYER = (
 
 
 def _contents(network: NetworkExplanation) -> list[tuple[str, list[Table]]]:
+    """List the paragraphs with their tables: every number, or norms by layer where there are too many."""
     layers, last = network.layers, len(network.layers)
     x, t = layers[0].inputs.tolist(), network.target
     title = f"E = {_number(network.error)} ({network.loss}) for x = {_row(x)}, t = {_row(t)}"
@@ -422,7 +423,9 @@ def _first_and_last(parts: Row) -> Row:
 
 
 def _factor(x: float) -> str:
-    return bracketed(_number(x))
+    """Write a number that may stand beside an operator, in brackets if it starts with a sign."""
+    written = _number(x)
+    return f"({written})" if written.startswith("-") else written
 
 
 def _markup(formula: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autograd_mini import Value, jit
-from nn import MLP, SGD, Embedding, Module, fit, load_into, save
+from nn import MLP, SGD, Embedding, Module, fit
 
 
 def test_gradients_are_pytorchs() -> None:
@@ -33,14 +32,6 @@ def test_an_index_out_of_range_is_refused() -> None:
 def test_sizes_are_counts(sizes: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
         Embedding(*sizes)
-
-
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    pytest.importorskip("safetensors")
-    one, two = Embedding(4, 3, seed=1), Embedding(4, 3, seed=2)
-    save(one, tmp_path / "e.safetensors")
-    load_into(two, tmp_path / "e.safetensors")
-    np.testing.assert_array_equal(one.weight, two.weight)
 
 
 def test_the_table_is_assigned_as_a_whole() -> None:

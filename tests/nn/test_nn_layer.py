@@ -41,11 +41,6 @@ def test_from_matrix_without_bias_takes_all_columns_as_weights():
     assert list(layer.state_dict()) == ["weight"]
 
 
-def test_repr_names_the_neurons():
-    assert repr(Layer(2, 2, nonlin=False)) == "Layer of [LinearNeuron(2), LinearNeuron(2)]"
-    assert repr(Layer(1, 2, activation="softmax")) == "Softmax Layer of [LinearNeuron(1), LinearNeuron(1)]"
-
-
 @pytest.mark.parametrize(
     ("init", "deviation", "bound"),
     [

@@ -33,19 +33,6 @@ def test_a_neuron_is_one_dot_node_and_its_activation(activation, nodes):
     assert sum(not node.is_leaf for node in topological_order(out)) == nodes
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "text"),
-    [
-        ({}, "ReLUNeuron(2)"),
-        ({"nonlin": False}, "LinearNeuron(2)"),
-        ({"activation": "tanh"}, "TanhNeuron(2)"),
-        ({"activation": "leaky_relu"}, "LeakyReLUNeuron(2)"),
-    ],
-)
-def test_repr_names_activation_and_inputs(kwargs, text):
-    assert repr(Neuron(2, **kwargs)) == text
-
-
 def test_micrograds_attributes_and_positional_switch():
     neuron = Neuron(3, False)
     assert len(neuron.w) == 3

@@ -393,8 +393,6 @@ def test_a_deep_chain_within_a_high_limit_needs_no_recursion() -> None:
 @pytest.mark.parametrize("rankdir", ["lr", "", None, 1, 'LR"; evil='])
 def test_an_unknown_rankdir_is_refused(rankdir: str) -> None:
     with pytest.raises(ValueError, match="rankdir must be 'LR'"):
-        draw(Value(1.0), rankdir=rankdir)
-    with pytest.raises(ValueError, match="rankdir must be 'LR'"):
         draw_dot(Value(1.0), rankdir=rankdir)
 
 
@@ -489,7 +487,6 @@ def test_a_long_label_is_cut_and_whole_in_the_tooltip() -> None:
 def test_jupyter_shows_the_svg() -> None:
     drawing = draw_lecture_example()
     assert drawing._repr_svg_() == drawing.svg()
-    assert drawing.svg().rstrip().endswith("</svg>")
 
 
 def test_the_background_is_white_for_dark_notebooks() -> None:
@@ -499,20 +496,13 @@ def test_the_background_is_white_for_dark_notebooks() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".dot", ".SVG"])
-def test_save_writes_the_format_of_the_suffix(tmp_path: Path, suffix: str) -> None:
-    drawing = draw_lecture_example()
-    path = drawing.save(tmp_path / f"graph{suffix}")
-    assert path == tmp_path / f"graph{suffix}"
+def test_save_replaces_a_file_in_the_format_of_its_suffix(tmp_path: Path, suffix: str) -> None:
+    drawing, path = draw_lecture_example(), tmp_path / f"graph{suffix}"
+    path.write_text("old")
+    assert drawing.save(str(path)) == path
     expected = drawing.source if suffix == ".dot" else drawing.svg()
     assert path.read_text(encoding="utf-8") == expected
     assert os.listdir(tmp_path) == [path.name]
-
-
-def test_save_takes_a_string_and_replaces_a_file(tmp_path: Path) -> None:
-    target = tmp_path / "graph.svg"
-    target.write_text("old")
-    assert draw_lecture_example().save(str(target)) == target
-    assert "<svg" in target.read_text(encoding="utf-8")
 
 
 @needs_dot

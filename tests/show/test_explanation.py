@@ -316,15 +316,9 @@ def test_an_explanation_stays_as_it_was_when_data_change_later() -> None:
 def test_names_read_from_right_to_left_are_set_apart_from_what_stands_beside_them() -> None:
     x = Value(3.0, "שלום")
     name = "\N{FIRST STRONG ISOLATE}שלום\N{POP DIRECTIONAL ISOLATE}"
-    assert str(explain(x * 2.0)).splitlines() == [
-        "Forward",
-        f"  {name} = 3",
-        f"  f = {name} · 2 = 3 · 2 = 6",
-        "",
-        "Backward",
-        "  ∂f/∂f = 1",
-        f"  ∂f/∂{name} = ∂f/∂f · ∂f/∂{name} = 1 · 2 = 2",
-    ]
+    explanation = explain(x * 2.0)
+    assert lines(explanation, "Forward") == [f"{name} = 3", f"f = {name} · 2 = 3 · 2 = 6"]
+    assert lines(explanation, "Backward")[-1] == f"∂f/∂{name} = ∂f/∂f · ∂f/∂{name} = 1 · 2 = 2"
 
 
 @pytest.mark.parametrize(

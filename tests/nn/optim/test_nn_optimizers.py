@@ -78,13 +78,6 @@ def test_a_closure_that_goes_backward_itself_as_pytorchs_do_makes_the_same_step(
     assert x.data == 0.5
 
 
-def test_zero_grad_zeroes_the_gradients():
-    x, y = Value(1.0), Value(2.0)
-    (x * y).backward()
-    SGD([x, y], lr=0.1).zero_grad()
-    assert (x.grad, y.grad) == (0.0, 0.0)
-
-
 def test_the_learning_rate_may_be_changed_between_steps():
     x = Value(0.0)
     optimizer = SGD([x], lr=1.0)

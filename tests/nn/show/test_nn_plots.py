@@ -175,11 +175,6 @@ def test_of_several_outputs_the_largest_says_the_class(pyplot):
     assert_regions_agree(axes, predicted)
 
 
-def test_a_class_that_is_never_predicted_has_no_region(pyplot):
-    always_1 = Layer.from_matrix([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], activation="identity")
-    assert list(regions(plot_decision_regions(always_1, X, [0, 1, 0, 1], resolution=5))) == [1]
-
-
 def test_where_outputs_are_level_regions_do_not_overlap(pyplot):
     unit = Neuron(2, activation="relu", init="zeros")
     unit.w[1].data = 1.0
@@ -320,14 +315,6 @@ def test_widths_are_in_the_order_of_the_weights_of_all_layers():
     assert in_order == sorted(in_order)
 
 
-def test_a_bias_is_the_weight_of_a_unit_that_is_1():
-    layer = Layer.from_matrix([[1.0, 2.0, -3.0]])
-    seen = look_at(draw_network(layer))
-    edge = seen.edge("c0bias", "c1u1")
-    assert seen.nodes["c0bias"].texts == ["1"]
-    assert (edge.colors, edge.tooltip) == ({ORANGE}, "bias of y: -3.0")
-
-
 def test_an_example_shows_the_activations_in_the_units():
     model = MLP.from_layers([Layer.from_matrix([[3, 4, 2], [2, -3, -4]]), Layer.from_matrix([[5, 5, 2]])])
     seen = look_at(draw_network(model, x=[1, 0]))
@@ -349,6 +336,7 @@ def test_after_backward_tooltips_give_the_gradients():
     assert "gradient" not in look_at(draw_network(layer)).edge("c0u1", "c1u1").tooltip
     half_squared_error([layer([3.0, -1.0])], [0.0]).backward()  # y = 1, so the gradients are the inputs
     seen = look_at(draw_network(layer))
+    assert seen.nodes["c0bias"].texts == ["1"]
     assert seen.edge("c0u1", "c1u1").tooltip == "weight from x1 to y: 1.0\ngradient 3.0"
     assert seen.edge("c0bias", "c1u1").tooltip == "bias of y: 0.0\ngradient 1.0"
 

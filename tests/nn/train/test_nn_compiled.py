@@ -19,7 +19,6 @@ from nn import (
     Layer,
     Module,
     Neuron,
-    Optimizer,
     activation_function,
     binary_cross_entropy,
     binary_cross_entropy_from_logits,
@@ -177,15 +176,6 @@ def test_a_wrong_target_of_a_stream_is_refused_when_it_comes():
     by_hand = mlp()
     fit(by_hand, X[:2], [1, -1], loss="hinge", optimizer="sgd", lr=0.1, batch_size=1, shuffle=False, epochs=1)
     assert [p.data for p in model.parameters()] == pytest.approx([p.data for p in by_hand.parameters()], rel=1e-12)
-
-
-def test_an_optimizer_of_ones_own_trains_through_jit():
-    class SignDescent(Optimizer):
-        def _update(self, rate):
-            for parameter in self.parameters:
-                parameter.data -= rate * np.sign(parameter.grad)
-
-    train_both_ways(mlp, X, Y, loss="half_squared_error", optimizer=lambda m: SignDescent(m.parameters(), lr=0.01))
 
 
 def test_a_loss_and_a_model_of_ones_own_train_through_jit():

@@ -74,21 +74,13 @@ def curves(axes):
     return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
 
 
-def test_the_plot_has_the_losses_by_epoch(history, pyplot):
-    axes = history.plot()
-    assert curves(axes) == {
-        "training": ([1, 2, 3], history.loss),
-        "validation": ([1, 2, 3], history.validation_loss),
-    }
-    assert axes.get_ylabel() == "loss"
-
-
-def test_the_plot_of_the_metric_bears_its_name_and_goes_where_it_is_told(history, pyplot):
+@pytest.mark.parametrize(("what", "label"), [("loss", "loss"), ("metric", "accuracy")])
+def test_the_plot_has_the_figures_by_epoch_and_goes_where_it_is_told(what, label, history, pyplot):
     _, axes = pyplot.subplots()
-    assert history.plot("metric", axes) is axes
-    assert curves(axes)["training"] == ([1, 2, 3], history.metric)
-    assert curves(axes)["validation"] == ([1, 2, 3], history.validation_metric)
-    assert axes.get_ylabel() == "accuracy"
+    assert history.plot(what, axes) is axes
+    assert curves(axes)["training"] == ([1, 2, 3], getattr(history, what))
+    assert curves(axes)["validation"] == ([1, 2, 3], getattr(history, f"validation_{what}"))
+    assert axes.get_ylabel() == label
 
 
 def test_without_validation_data_there_is_one_curve(pyplot):

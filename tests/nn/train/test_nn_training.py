@@ -66,14 +66,18 @@ def test_every_epoch_ends_with_pytorchs_parameters(batch_size, epochs, strength,
             losses += [loss.item()] * len(batch)
         return np.mean(losses)
 
-    def compare(history):
-        assert history.loss[-1] == pytest.approx(epoch_of_pytorch(), rel=1e-10)
+    def compare_parameters():
         for array, tensor in zip(model.state_dict().values(), tensors):
             assert np.allclose(array, tensor.detach().numpy(), rtol=1e-10, atol=1e-10)
+
+    def compare(history):
+        assert history.loss[-1] == pytest.approx(epoch_of_pytorch(), rel=1e-10)
+        compare_parameters()
 
     options = {"optimizer": optimizer, "lr": 0.05, "batch_size": batch_size, "seed": 7, "l2": strength}
     history = train(model, epochs=epochs, callback=compare, **options)
     assert len(history) == epochs
+    compare_parameters()  # without patience the last ones stay, not the best
 
 
 def test_batches_are_drawn_from_the_global_generator_unless_there_is_a_seed():
@@ -210,16 +214,6 @@ def test_patience_restores_the_best_also_where_another_rule_ends_training():
     assert half_squared_error_of(model) == pytest.approx(min(history.loss), rel=1e-12)
 
 
-def test_without_patience_the_last_parameters_stay():
-    model = linear()
-    train(model, lr=1.0, epochs=8)
-    expected = linear()
-    optimizer = SGD(expected.parameters(), lr=1.0)
-    for _ in range(8):
-        optimizer.step(lambda: half_squared_error([expected(x) for x in X], Y))
-    assert data_of(model) == pytest.approx(data_of(expected), rel=1e-12)
-
-
 # Ctrl-C.
 
 
@@ -238,13 +232,6 @@ def test_ctrl_c_gives_the_history_and_the_best_parameters_of_batch_descent():
     assert history.stopped == "interrupted by Ctrl-C"
     assert len(history) == 8
     assert half_squared_error_of(model) == pytest.approx(min(history.loss), rel=1e-12)
-
-
-def test_ctrl_c_gives_the_parameters_of_the_lowest_validation_loss_if_there_is_one():
-    model = linear()
-    held_out = RNG.normal(size=(4, 3)), RNG.normal(size=4)
-    history = train(model, validation=held_out, callback=press_ctrl_c_after(30))
-    assert half_squared_error_of(model, *held_out) == pytest.approx(min(history.validation_loss), rel=1e-12)
 
 
 class Interrupted(SGD):
@@ -373,7 +360,6 @@ BINARY = "binary_cross_entropy_from_logits"
 GOOD = {"loss": "half_squared_error", "epochs": 2}
 BAD_CALLS = [
     ((X[:, :2], Y), GOOD, ValueError, "expected 3 inputs, but got 2"),
-    ((X[:, 0], Y), GOOD, ValueError, r"X must have a row for each example.*but has \(10,\)"),
     ((X, Y[:9]), GOOD, ValueError, "X has 10 rows and y 9"),
     ((np.where(X > 1.0, np.nan, X), Y), GOOD, ValueError, "X must be finite"),
     ((X, np.stack([Y, Y], axis=1)), GOOD, ValueError, r"targets\[0\] must be shaped like predictions\[0\]"),
@@ -382,7 +368,6 @@ BAD_CALLS = [
     ((X,), GOOD, TypeError, r"y is missing.*iterator of pairs.*X is array"),
     ((iter(X), Y), GOOD, TypeError, "X must be an array of numbers, not <"),
     ((X, Y), {"epochs": 2}, TypeError, "loss"),
-    ((X, Y), {**GOOD, "loss": "square"}, ValueError, "'square'.*binary_cross_entropy,"),
     ((X, Y), {**GOOD, "loss": lambda p, t: None}, TypeError, "the loss must give a Value, not None"),
     ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "'adagrad'.*adam, line_search"),
     ((X, Y), {**GOOD, "optimizer": SGD}, TypeError, "optimizer must be a name or an Optimizer, not <class"),
@@ -396,14 +381,12 @@ BAD_CALLS = [
     ((X, Y), {**GOOD, "batch_size": 0}, ValueError, "batch_size must be at least 1, not 0"),
     ((X, Y), {**GOOD, "seed": "x"}, TypeError, "seed must be an integer or a random.Random, not 'x'"),
     ((X, Y), {**GOOD, "epochs": None}, ValueError, "nothing would end training: give epochs"),
-    ((X, Y), {**GOOD, "patience": -1}, ValueError, "patience must be at least 1"),
     ((X, Y), {**GOOD, "steps_per_epoch": 3}, ValueError, "steps_per_epoch is for an iterator"),
     ((X, Y), {**GOOD, "validation": X}, TypeError, r"validation must be a pair \(X, y\), not array"),
     ((X, Y), {**GOOD, "validation": (X, Y[:9])}, ValueError, "validation X has 10 rows and validation y 9"),
     ((X, Y), {**GOOD, "validation": (X[:, :2], Y)}, ValueError, "expected 3 inputs, but got 2"),
     ((X, LABELS), {**GOOD, "loss": BINARY, "validation": (X, 2 * LABELS)}, ValueError, "from 0 to 1, not 2"),
     ((iter([]),), GOOD, ValueError, "the iterator X gave no observation"),
-    ((iter([3.0]),), GOOD, TypeError, r"the stream must give pairs \(x, y\), not 3.0"),
 ]
 
 
