@@ -72,6 +72,7 @@ def test_without_seed_weights_come_from_pythons_global_generator():
         ((2,), {"activation": "softmax"}, ValueError, "softmax needs the outputs of a whole layer"),
         ((2, False), {"activation": "tanh"}, ValueError, "nonlin=False.*'tanh'"),
         ((2,), {"init": "ones"}, ValueError, "unknown initializer 'ones'; known are: he, normal"),
+        ((2,), {"init": None}, TypeError, "init must be a name or a function"),
         ((2,), {"seed": "x"}, TypeError, "seed must be an integer"),
     ],
 )

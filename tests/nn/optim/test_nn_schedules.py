@@ -26,7 +26,8 @@ def test_rates_are_pytorchs_over_50_steps(name):
         theirs.step()
 
 
-def test_cosine_stays_at_its_floor():
+def test_a_constant_rate_stays_and_a_cosine_stays_at_its_floor():
+    assert [constant(0.1)(step) for step in (0, 1, 10**6)] == [0.1, 0.1, 0.1]
     schedule = cosine_decay(1.0, steps=10, floor=0.2)
     assert [schedule(step) for step in (10, 11, 1000)] == [0.2, 0.2, 0.2]
 

@@ -372,7 +372,6 @@ BAD_CALLS = [
     ((X, Y), {**GOOD, "optimizer": "adagrad"}, ValueError, "'adagrad'.*adam, line_search"),
     ((X, Y), {**GOOD, "optimizer": SGD}, TypeError, "optimizer must be a name or an Optimizer, not <class"),
     ((X, Y), {**GOOD, "optimizer": "sgd"}, ValueError, "sgd needs a learning rate, such as lr=0.1"),
-    ((X, Y), {**GOOD, "lr": -0.1}, ValueError, "lr must be positive and finite, not -0.1"),
     ((X, Y), {**GOOD, "optimizer": SGD([Value(1.0)], lr=1)}, ValueError, "parameters that this model does not"),
     ((X, Y), {**GOOD, "metric": "f1"}, ValueError, "unknown metric 'f1'; known are: accuracy"),
     ((X, Y), {**GOOD, "metric": lambda p, t: "good"}, TypeError, "the metric must be a number, not 'good'"),
