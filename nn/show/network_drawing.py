@@ -73,7 +73,7 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
     columns = [_places(len(column), limit) for column in names]
     graph = graphviz.Digraph("network", graph_attr=_GRAPH, node_attr=_NODES, edge_attr=_EDGES)
     _add_units(graph, columns, names, None if x is None else _activations(layers, x))
-    biases = _add_captions(graph, columns, layers)
+    _add_captions(graph, columns, layers)
     drawn = list(_weights(columns, names, layers))
     numbers = [weight.data if edges == "weights" else weight.grad for *_, weight in drawn]
     most = largest(numbers)
@@ -83,7 +83,8 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
         tooltip = f"{what}: {weight.data!r}" + (f"\\ngradient {weight.grad!r}" if differentiated else "")
         width = _THINNEST + (_THICKEST - _THINNEST) * share(strength, most)
         graph.edge(tail, head, color=COLORS[sign(strength)], penwidth=f"{width:.3g}", tooltip=tooltip)
-    return Drawing(str(graph.source), biases + sum(place is not None for column in columns for place in column))
+    units = sum(place is not None for column in columns for place in column)
+    return Drawing(str(graph.source), units + sum(layer.bias is not None for layer in layers))
 
 
 # What to draw.
@@ -152,9 +153,9 @@ def _add_units(
             graph.node(f"c{i}u{place + 1}", pos=pos, **look)
 
 
-def _add_captions(graph: Any, columns: Sequence[Sequence[int | None]], layers: Sequence[Layer]) -> int:
-    """Add a caption above each column, and below it the unit whose weights are the biases; count these units."""
-    biases, tallest = 0, max(columns, key=len)
+def _add_captions(graph: Any, columns: Sequence[Sequence[int | None]], layers: Sequence[Layer]) -> None:
+    """Add a caption above each column, and below it the unit whose weights are the biases."""
+    tallest = max(columns, key=len)
     for i, column in enumerate(columns):
         role = "input" if i == 0 else "output" if i == len(layers) else "hidden" if len(layers) == 2 else f"hidden {i}"
         caption = role if i == 0 else f"{role}\n{activation_title(layers[i - 1].activation)}"
@@ -162,8 +163,6 @@ def _add_captions(graph: Any, columns: Sequence[Sequence[int | None]], layers: S
         if i < len(layers) and layers[i].bias is not None:
             look = {"width": str(_BIAS_UNIT), "fillcolor": RESULT, "tooltip": "bias", "fontsize": "10"}
             graph.node(f"c{i}bias", "1", pos=_position(i, column, len(column) - 0.15), **look)
-            biases += 1
-    return biases
 
 
 def _position(i: int, column: Sequence[int | None], row: float) -> str:
