@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import keyword
 import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from autograd_mini.engine import functions, operations
@@ -22,6 +24,10 @@ from autograd_mini.show.format import number, shorten
 from autograd_mini.show.formulas import TEXT, Term
 
 MAX_LENGTH = 10_000
+
+# Every Python's parser can read this much.
+MAX_NESTING = 1_200  # of operators, calls and lists
+MAX_BRACKETS = 100
 
 # Every function that an expression may call.
 FUNCTIONS: dict[str, Callable[..., Any]] = functions.PUBLIC
@@ -67,7 +73,9 @@ _STRANGE = {
     "#": "a comment can't be part of an expression",
     "[\0\ud800-\udfff]": "this character can't be part of an expression",
     r"\d[\d_]{1000,}": "a number of over 1,000 digits; write it as 1.5e300",
+    r"(?<![\w.])0+[1-9]\d*(?![\w.])": "a whole number can't start with 0",
 }
+_TOO_DEEP = "the expression is nested too deeply; write a long sum as sum([a, b, c])"
 
 
 class ExpressionError(ValueError):
@@ -85,7 +93,8 @@ class ExpressionError(ValueError):
         start = max(0, min(self.column - 1 - width // 2, len(self.text) - width))
         line = "".join(c if c.isprintable() else " " for c in self.text[start : start + width])
         before = line[: self.column - 1 - start]
-        cells = sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "FW") for c in before)
+        is_mark = [unicodedata.category(c) in ("Mn", "Me") for c in before]  # written onto the character before it
+        cells = sum(1 + (unicodedata.east_asian_width(c) in "FW") for c, mark in zip(before, is_mark) if not mark)
         return f"{line}\n{' ' * cells}^"
 
 
@@ -120,15 +129,17 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
     >>> list(expression.names.values())
     ['x', 'y', 'x + y', 'z', '(x + y) * z']
     """
-    source = _Source(text.removeprefix("\ufeff"))
+    source = _Source(text)
     leaves = {name: Value(number, name) for name, number in (variables or {}).items()}
     parts: list[tuple[ast.expr, list[ast.expr], Callable[..., Any]]] = []
-    unread = [source.parse()]
+    unread = [(source.parse(), 1)]
     while unread:  # each part before its operands, from left to right, and without recursion
-        part = unread.pop()
+        part, depth = unread.pop()
+        if depth > MAX_NESTING:
+            raise ExpressionError(_TOO_DEEP, source.text)
         operands, compute = _read(part, leaves, source)
         parts.append((part, operands, compute))
-        unread.extend(reversed(operands))
+        unread.extend((operand, depth + 1) for operand in reversed(operands))
     _check_names([part for part, _, _ in parts], leaves, source)
     names: dict[Value, str] = {}
     results: dict[ast.expr, Any] = {}  # of each part a Value, a float where no variable takes part in it, or a list
@@ -167,39 +178,60 @@ class _Source:
     """The text of an expression, and where in it the parts of its syntax tree stand."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        line = re.sub(r"\s", " ", text)  # a line break is a space; columns stay what they are
-        self._indent = len(line) - len(line.lstrip())
-        self._utf8 = line.strip().encode(errors="replace")  # the tree counts in bytes of UTF-8
+        text = re.sub(r"^(\s*)\ufeff+", r"\1", text)  # a byte order mark is no part of it
+        self.text = re.sub(r"\s", " ", text)  # a line break is a space; columns stay what they are
+        self._indent = len(self.text) - len(self.text.lstrip())
+        self._line = self.text.strip()
+        # The tree counts in bytes of UTF-8.
+        self._places = [i for i, c in enumerate(f"{self._line} ") for _ in c.encode(errors="replace")]
 
     def parse(self) -> ast.expr:
         text = self.text
         if len(text) > MAX_LENGTH:
             raise ExpressionError(f"an expression has at most {MAX_LENGTH:,} characters, this one {len(text):,}", text)
-        if not text.strip():
+        if not self._line:
             raise ExpressionError("the expression is empty", text)
         for pattern, message in _STRANGE.items():
             if strange := re.search(pattern, text):
                 raise ExpressionError(message, text, strange.start() + 1)
+        if max(accumulate((c in "([{") - (c in ")]}") for c in text)) > MAX_BRACKETS:
+            raise ExpressionError(_TOO_DEEP, text)
         try:
-            return ast.parse(self._utf8, mode="eval").body
+            return ast.parse(self._line, mode="eval").body
         except SyntaxError as error:
-            offset = error.offset or len(self._utf8.decode()) + 1  # 0 is the parser's word for the end
-            raise ExpressionError(error.msg, text, self._indent + offset) from None
+            place = (error.offset or len(self._line) + 1) - 1  # 0 is the parser's word for the end
+            message, place = _explain(error.msg, self._line, place)
+            raise ExpressionError(message, text, self._indent + place + 1) from None
         except (RecursionError, MemoryError):
-            deep = "the expression is nested too deeply; write a long sum as sum([a, b, c])"
-            raise ExpressionError(deep, text) from None
+            raise ExpressionError(_TOO_DEEP, text) from None
 
     def error(self, message: str, part: ast.expr | ast.keyword, *, after: bool = False) -> ExpressionError:
         """Point at a part, or at the operator after it."""
-        offset = part.col_offset
+        place = self._places[part.col_offset]
         if after:
-            rest = self._utf8[part.end_col_offset :]
-            offset = len(self._utf8) - len(rest.lstrip(b") "))
-        return ExpressionError(message, self.text, self._indent + len(self._utf8[:offset].decode()) + 1)
+            rest = self._line[self._places[part.end_col_offset or 0] :]
+            place = len(self._line) - len(rest.lstrip(") "))
+        return ExpressionError(message, self.text, self._indent + place + 1)
 
     def segment(self, part: ast.expr) -> str:
-        return re.sub(" +", " ", self._utf8[part.col_offset : part.end_col_offset].decode())
+        """Give the text of a part, and of a long one its beginning and its end."""
+        text = self._line[self._places[part.col_offset] : self._places[part.end_col_offset or 0]]
+        return re.sub(" +", " ", shorten(text, 200))
+
+
+def _explain(message: str, line: str, place: int) -> tuple[str, int]:
+    """Say what a syntax error means in an expression, and at which place it is."""
+    if line[place : place + 1] == "=" or "'=='" in message:
+        return "an expression stands alone, without =; a variable's number stands beside it, as in x=1", place
+    is_list = "comma" in message
+    for operand in re.finditer(r"\d\.?(?=[^\W\d_])|[\w.)\]] +(?=[\w(\[])", line) if "invalid" in message else ():
+        start = operand.end()
+        words = [*re.findall(r"\w+", line[place:start]), re.split(r"\W", line[start:])[0]]
+        is_the_place = place <= start and (is_list or re.fullmatch(r"[\w.)\] ]*", line[place:start]))
+        if is_the_place and not any(map(keyword.iskeyword, words)):
+            missing = f"an operator{' or a comma' if is_list else ''} is missing before {words[-1] or line[start]}"
+            return f"{missing}; a product needs its sign, as in 2*x", start
+    return message, place
 
 
 # Reading the syntax tree.
@@ -213,11 +245,11 @@ def _read(part: ast.expr, leaves: Mapping[str, Value], source: _Source) -> tuple
         case ast.Name(id=name):
             return [], lambda: leaves[name] if name in leaves else CONSTANTS[name]
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
-            return [operand], _OPERATORS[type(op)]
+            return [operand], partial(_operate, type(op))
         case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
             if type(op) not in _OPERATORS:
                 raise source.error(_REFUSED[type(op).__name__], left, after=True)
-            return [left, right], _OPERATORS[type(op)]
+            return [left, right], partial(_operate, type(op))
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
             return elements, lambda *results: list(results)
         case ast.Subscript(value=sequence, slice=index):
@@ -225,15 +257,17 @@ def _read(part: ast.expr, leaves: Mapping[str, Value], source: _Source) -> tuple
                 raise source.error("an index must be a whole number, as in softmax([x, y])[0]", index)
             return [sequence], partial(_element, int(position.replace(" ", "")))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+            if name in leaves and name not in FUNCTIONS:
+                raise source.error(f"{name} is a variable and no function; a product needs its sign, 2 * (x + y)", part)
             if name not in FUNCTIONS:
                 raise source.error(f"unknown function {name}{_guess(name)}", part)
-            for i, keyword in enumerate(keywords):
-                if keyword.arg is None:
-                    raise source.error(_REFUSED["Starred"], keyword)
-                if keyword.arg in [other.arg for other in keywords[:i]]:
-                    raise source.error(f"the argument {keyword.arg} is given twice", keyword)
-            operands = [*arguments, *(keyword.value for keyword in keywords)]
-            return operands, partial(_call, name, [str(keyword.arg) for keyword in keywords])
+            for i, named in enumerate(keywords):
+                if named.arg is None:
+                    raise source.error(_REFUSED["Starred"], named)
+                if named.arg in [other.arg for other in keywords[:i]]:
+                    raise source.error(f"the argument {named.arg} is given twice", named)
+            operands = [*arguments, *(named.value for named in keywords)]
+            return operands, partial(_call, name, [str(named.arg) for named in keywords])
         # What is refused, at the place where it stands.
         case ast.Compare(comparators=[middle, *_]):
             raise source.error(_REFUSED["Compare"], middle, after=True)
@@ -244,6 +278,18 @@ def _read(part: ast.expr, leaves: Mapping[str, Value], source: _Source) -> tuple
         case ast.UnaryOp(op=kind) | ast.Constant(value=kind) | kind:
             raise source.error(_REFUSED.get(type(kind).__name__, "only arithmetic can stand here"), part)
     raise AssertionError(part)
+
+
+def _operate(kind: type[ast.AST], *operands: Any) -> Any:
+    for operand in operands:
+        _check_number(operand, "an operand")
+    return _OPERATORS[kind](*operands)
+
+
+def _check_number(operand: Any, role: str) -> None:
+    if isinstance(operand, list):
+        elements = f"a list of {len(operand)} elements" if len(operand) != 1 else "a list of one element"
+        raise TypeError(f"{role} must be a number, not {elements}")
 
 
 def _element(index: int, sequence: Any) -> Any:
@@ -263,6 +309,8 @@ def _call(name: str, keywords: Sequence[str], *arguments: Any) -> Any:
             needs_list = re.search(r"\b(Iterable|Sequence)\b", str(signature.parameters[parameter].annotation))
             if needs_list and not isinstance(argument, list):
                 raise TypeError(f"{name} needs a list, [x, y], for {parameter}")
+            for element in argument if isinstance(argument, tuple) or needs_list else [argument]:
+                _check_number(element, f"each element of {parameter}" if needs_list else parameter)
         return FUNCTIONS[name](*arguments[:n], **named)
     except TypeError as error:
         raise TypeError(f"{error}; it is called as {_usage(name)}") from None
