@@ -50,6 +50,8 @@ constants, unless a variable has their name:
 # A drawing, or the page that steps through the graph.
 _SAVED_AS = (*FORMATS, "html")
 
+_EXAMPLE = 'a command reads python -m autograd_mini "x * y" x=2 y=3'
+
 # For terminals and files that have no letters for them.
 _PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
 
@@ -146,7 +148,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     text, numbers = _split(words, parser)
     if text is None:
         if numbers or options.explain or options.save is not None or sys.stdin is None:
-            parser.error('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
+            parser.error(f"an expression is missing; {_EXAMPLE}")
         open_console()
         return
     expression = evaluate(text, numbers)
@@ -178,17 +180,21 @@ def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str |
     text: str | None = None
     numbers: dict[str, float] = {}
     for word in words:
+        if re.fullmatch(r"\s*=[^=]*|[^=<>!]*=\s*", word):
+            parser.error(f"{shorten(word, 30)!r}: give a variable's number without spaces around =, as in x=1")
+    for word in words:
         if re.match(r"[^=()\[\]<>!]*=(?!=)", word):
             name, _, value = word.partition("=")
             name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
             if not name.isidentifier() or keyword.iskeyword(name):
-                parser.error(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
+                parser.error(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable; {_EXAMPLE}")
             if name in numbers:
                 parser.error(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
             try:
                 numbers[name] = float(value)
             except ValueError:
-                parser.error(f"{name} must be a number, not {shorten(value, 30)!r}")
+                alone = f"; give an expression alone, without {name} =" if text is None else ""
+                parser.error(f"{name} must be a number, not {shorten(value.strip(), 30)!r}{alone}")
         elif text is not None:
             shown = f"{shorten(text, 30)!r} and {shorten(word, 30)!r}"
             parser.error(f"more than one expression, {shown}: put the expression in quotes")

@@ -14,9 +14,18 @@ from autograd_mini.transforms.check_grads import central_differences
 
 _MOST_DIFFERENCES = 100  # each computes the expression twice
 
-_CAUSE = """\
-Where the two differ, a kink or a jump of the function is near, or the numbers
-are too large, too small or not finite, and differences of floats can't tell."""
+# What the marks beside gradients mean.
+_DIFFERS, _NOT_FINITE = "differs", "not finite"
+_EXPLANATIONS = {
+    _DIFFERS: """\
+differs: a kink or a jump of the function is near, or numbers are too large or
+too small for differences of floats to tell.""",
+    _NOT_FINITE: """\
+not finite: the derivative is infinite or undefined here, or too large for a
+float; --explain shows the step that makes it so.""",
+}
+
+_NO_DIFFERENCES = "The result is {}: there are no differences to compare with."
 
 
 def report(expression: Expression) -> str:
@@ -33,16 +42,20 @@ def report(expression: Expression) -> str:
         return "\n".join(lines)
     grads = {step.node: step.grad for step in backward_steps(names)}
     variables_first = sorted(grads, key=lambda node: not node.is_leaf)
-    estimates = _differences(list(names), variables_first[:_MOST_DIFFERENCES])
+    has_differences = [node for node in variables_first if math.isfinite(node.data) and math.isfinite(root.data)]
+    estimates = _differences(list(names), has_differences[:_MOST_DIFFERENCES])
     rows = []
     for node, grad in grads.items():
         estimate = estimates.get(node)
-        doubt = "" if estimate is None or _agree(grad, estimate, root.data) else "differs"
-        rows.append([names[node], number(grad, 10), "" if estimate is None else number(estimate, 8), doubt])
+        written = "" if estimate is None else number(estimate, 8)
+        rows.append([names[node], number(grad, 10), written, _mark(grad, estimate, root.data)])
     lines += ["", "Gradients of the result, in the order backpropagation finds them"]
     lines += _table(["node", "gradient", "central differences", ""], rows)
-    if any(row[-1] for row in rows):
-        lines += ["", _CAUSE]
+    if not math.isfinite(root.data):
+        lines += ["", _NO_DIFFERENCES.format(number(root.data))]
+    for mark, explanation in _EXPLANATIONS.items():
+        if any(row[-1] == mark for row in rows):
+            lines += ["", explanation]
     return "\n".join(lines)
 
 
@@ -81,8 +94,11 @@ def _differences(order: Sequence[Value], nodes: Iterable[Value]) -> dict[Value, 
     return {node: central_differences(partial(result, place[node]), [node.data])[0] for node in nodes}
 
 
-def _agree(gradient: float, estimate: float, result: float) -> bool:
-    if math.isnan(gradient) or gradient == estimate:
-        return math.isnan(gradient) == math.isnan(estimate)
-    rounding = 1e-9 * abs(result) if math.isfinite(result) else 0.0
-    return abs(gradient - estimate) <= 1e-5 * max(1.0, abs(gradient), abs(estimate)) + rounding
+def _mark(gradient: float, estimate: float | None, result: float) -> str:
+    """Mark a gradient that needs an explanation."""
+    if not math.isfinite(gradient):
+        return _NOT_FINITE
+    if estimate is None:
+        return ""
+    tolerance = 1e-5 * max(1.0, abs(gradient), abs(estimate)) + 1e-9 * abs(result)
+    return "" if math.isfinite(estimate) and abs(gradient - estimate) <= tolerance else _DIFFERS
