@@ -187,7 +187,9 @@ def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str |
             name, _, value = word.partition("=")
             name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
             if not name.isidentifier() or keyword.iskeyword(name):
-                parser.error(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable; {_EXAMPLE}")
+                parser.error(
+                    f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable; {_EXAMPLE}"
+                )
             if name in numbers:
                 parser.error(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
             try:

@@ -30,12 +30,15 @@ _condemned: list[Any] = []
 
 
 class _Labelled:
-    """Where a node with a label comes from, in the place of the operation alone. Most nodes have none."""
+    """Where a node with a label, or a line of the user's code, comes from: it stands in the place of the operation.
 
-    __slots__ = ("label", "origin")
+    Most nodes have no label, and only nodes made under `detect_anomaly` have a line.
+    """
 
-    def __init__(self, origin: Any, label: str) -> None:
-        self.origin, self.label = origin, label
+    __slots__ = ("label", "origin", "place")
+
+    def __init__(self, origin: Any, label: str, place: Any) -> None:
+        self.origin, self.label, self.place = origin, label, place
 
 
 @cython.no_gc  # a graph has no cycles, so it need not be searched for them
@@ -111,8 +114,8 @@ class Node(Scalar):
 
     @label.setter
     def label(self, text: Any) -> None:
-        name = check_label(text)
-        self._origin = _Labelled(origin_of(self), name) if name else origin_of(self)
+        name, place = check_label(text), place_of(self)
+        self._origin = _Labelled(origin_of(self), name, place) if name or place else origin_of(self)
 
     @property
     def op(self) -> Operation | None:
@@ -206,6 +209,16 @@ def origin_of(node: Node) -> Any:
     """Give the operation that made a node; None for a leaf, or CONSTANT."""
     origin: Any = node._origin
     return origin.origin if type(origin) is _Labelled else origin
+
+
+def place_of(node: Node) -> Any:
+    """Give the place in the user's code where a node was made; None where `detect_anomaly` did not hold."""
+    origin: Any = node._origin
+    return origin.place if type(origin) is _Labelled else None
+
+
+def set_place(node: Node, place: Any) -> None:
+    node._origin = _Labelled(origin_of(node), node.label, place)
 
 
 def fan_of(node: Node) -> Fan:

@@ -9,7 +9,8 @@ from autograd_mini.engine.lines import here, written
 
 BRANCHES = (
     "; write autograd_mini.where(autograd_mini.greater(x, y), a, b), maximum, minimum, clip or relu, which choose "
-    "anew in each call"
+    "anew in each call; in place of `while x > tolerance` take a fixed number of steps, `for _ in range(n)`, and choose "
+    "in each of them"
 )
 TRANSFORMS = "; differentiate with grad, value_and_grad or jacobian"
 FUNCTIONS = (

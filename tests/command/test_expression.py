@@ -358,9 +358,7 @@ def test_a_wide_sum_up_to_the_longest_text_is_computed() -> None:
     ids=range(11),
 )
 def test_nesting_beyond_the_limits_is_an_error(text: str) -> None:
-    assert str(error_of(text, x=1)) == (
-        "the expression is nested too deeply; write a long sum as sum([a, b, c])"
-    )
+    assert str(error_of(text, x=1)) == ("the expression is nested too deeply; write a long sum as sum([a, b, c])")
 
 
 @pytest.mark.parametrize("text", ["not " * 2000 + "x", "x if x else " * 800 + "x", "x" + ".x" * 4000, "lambda:" * 1400])
