@@ -109,7 +109,7 @@ def test_logsumexp_and_softmax_are_those_of_scipy(xs: list[float]) -> None:
 
 
 def test_softmax_of_the_lecture_note() -> None:
-    # S3, section on softmax.
+    # CISC6000: Neural Networks, softmax.
     assert [round(p, 3) for p in softmax([5, 2, -1, 3])] == [0.842, 0.042, 0.002, 0.114]
     assert [round(p.data, 3) for p in softmax(leaves(5.0, 2.0, -1.0, 3.0))] == [0.842, 0.042, 0.002, 0.114]
 

@@ -86,7 +86,7 @@ def width(edge: Shape) -> float:
 
 
 def lecture_example() -> dict[str, Value]:
-    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1) and its gradients."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks and its gradients."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     f = q * z
@@ -304,7 +304,7 @@ def test_softmax_cross_entropy_flows_as_prediction_minus_target() -> None:
     loss.backward()
     seen = look_at(draw(loss))
     shown = [seen.nodes[seen.key(f"z{i}")].texts[2] for i in range(4)]
-    # The softmax of fact F2, [0.842, 0.042, 0.002, 0.114], less the target [1, 0, 0, 0].
+    # CISC6000: Neural Networks has this softmax, [0.842, 0.042, 0.002, 0.114]; the target [1, 0, 0, 0] is subtracted.
     rounded = [round(float(text.removeprefix("grad ")), 3) for text in shown]
     assert rounded == pytest.approx([-0.158, 0.042, 0.002, 0.114], abs=1e-9)
 

@@ -19,7 +19,7 @@ from autograd_mini.engine.operations import TABLE
 from autograd_mini.show.explanation import MAX_STEPS
 from autograd_mini.show.steps import AccumulationStep, ChainRuleStep, SeedStep
 
-F1 = """\
+LECTURE_EXAMPLE = """\
 Forward
   x = -2
   y = 5
@@ -36,7 +36,7 @@ Backward
 
 
 def lecture_example() -> dict[str, Any]:
-    """Compute f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
+    """Compute f = (x + y) z of CISC6000: Neural Networks."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     return {"x": x, "y": y, "z": z, "q": q, "f": q * z}
@@ -145,8 +145,8 @@ def named_nodes(root: Value) -> list[Value]:
 
 def test_the_lecture_example_is_explained_in_the_notes_order() -> None:
     explanation = explain_lecture_example()
-    assert str(explanation) == F1
-    assert repr(explanation) == F1
+    assert str(explanation) == LECTURE_EXAMPLE
+    assert repr(explanation) == LECTURE_EXAMPLE
 
 
 def test_steps_hold_what_is_printed_as_numbers() -> None:
@@ -315,7 +315,7 @@ def test_explaining_changes_nothing() -> None:
     values["f"].backward()
     values["x"].grad = 17.0
     state = [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()]
-    assert str(explain(values["f"], **values)) == F1
+    assert str(explain(values["f"], **values)) == LECTURE_EXAMPLE
     assert [(v.data, v.grad, v.label, v.operands, v.local_derivatives) for v in values.values()] == state
 
 
@@ -323,7 +323,7 @@ def test_an_explanation_stays_as_it_was_when_data_change_later() -> None:
     values = lecture_example()
     explanation = explain(values["f"], **values)
     values["x"].data = 100.0
-    assert str(explanation) == F1
+    assert str(explanation) == LECTURE_EXAMPLE
 
 
 def test_names_read_from_right_to_left_are_set_apart_from_what_stands_beside_them() -> None:
@@ -437,7 +437,7 @@ def test_a_copied_graph_has_the_same_explanation() -> None:
     values = lecture_example()
     for name, value in values.items():
         value.label = name
-    assert str(explain(copy.deepcopy(values["f"]))) == F1
+    assert str(explain(copy.deepcopy(values["f"]))) == LECTURE_EXAMPLE
 
 
 # In colour.
@@ -448,7 +448,7 @@ def test_rich_prints_the_same_text_in_colour() -> None:
     terminal = console.Console(force_terminal=True, color_system="truecolor", width=200)
     with terminal.capture() as captured:
         terminal.print(explain_lecture_example())
-    assert re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).rstrip() == F1
+    assert re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).rstrip() == LECTURE_EXAMPLE
     assert re.search(r"-2 \+ 5\x1b\[[0-9;]+m = 3", captured.get())
 
 

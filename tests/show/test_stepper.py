@@ -22,7 +22,7 @@ DRIVER = shutil.which("chromedriver")
 
 
 def explain_lecture_example() -> Explanation:
-    """Explain f = (x + y) z of CISC6000: Neural Networks (fact F1)."""
+    """Explain f = (x + y) z of CISC6000: Neural Networks."""
     x, y, z = Value(-2.0), Value(5.0), Value(-4.0)
     q = x + y
     f = q * z
