@@ -32,7 +32,8 @@ def check_backward(order: Sequence[Any], seed: float) -> None:
             if not math.isfinite(grad) and finite_before and operand.requires_grad:
                 raise FloatingPointError(
                     f"the backward pass of {node.op.name} gave the gradient {grad} for {_listed([operand])}: "
-                    f"upstream gradient {upstream}, local derivative {local}, operands {_listed(node.operands)}{written(place_of(node))}"
+                    f"upstream gradient {upstream}, local derivative {local}, "
+                    f"operands {_listed(node.operands)}{written(place_of(node))}"
                 )
             grads[id(operand)] = grad
 

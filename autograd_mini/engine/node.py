@@ -11,6 +11,7 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float, check_label
 from autograd_mini.engine.fan import Fan
+from autograd_mini.engine.lines import here
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.refusals import BRANCHES, FLOAT, FUNCTIONS, INDEX, INT, NO_INDEX, TRANSFORMS, refuse
 
@@ -217,8 +218,9 @@ def place_of(node: Node) -> Any:
     return origin.place if type(origin) is _Labelled else None
 
 
-def set_place(node: Node, place: Any) -> None:
-    node._origin = _Labelled(origin_of(node), node.label, place)
+def located(operation: Operation) -> Any:
+    """Give what says of a node which operation made it, and on which line of the user's code."""
+    return _Labelled(operation, "", here())
 
 
 def fan_of(node: Node) -> Fan:

@@ -19,11 +19,10 @@ from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, m
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
-from autograd_mini.engine.lines import here
-from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, set_fan, set_place
+from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, set_fan
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import gather_factors
-from autograd_mini.engine.refusals import TRANSFORMS, refuse
+from autograd_mini.engine.refusals import TRANSFORMS, as_data, refuse
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
@@ -39,15 +38,16 @@ def _node(
 ) -> Any:
     """Make the node of an operation on one operand or two."""
     if _blocks.open:
-        other: Any = _outside_graph(operation, (left,) if right is None else (left, right), data)
+        operands = (left,) if right is None else (left, right)
+        other: Any = _outside_graph(operation, operands, data)
         if other is not None:
             return other
+        if modes.is_checking():
+            return make_node(operation, operands, data, (local_left, local_right)[: len(operands)])
     node: Value = Value.__new__(Value)
     _fill(node, data, operation)
     node._left, node._right = left, right
     node._local_left, node._local_right = local_left, local_right
-    if _blocks.open:
-        _locate(node)
     return node
 
 
@@ -135,7 +135,7 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: Any = "") -> None:
-        _fill(self, data if type(data) is float else _as_data(data), None)
+        _fill(self, data if type(data) is float else as_data(data), None)
         self._left = self._right = None  # also where a node is initialised again
         self._grad = 0.0
         if label != "" or _blocks.open:
@@ -344,15 +344,6 @@ def _fill(node: Node, data: float, origin: Any) -> None:
         node._mark = 0
 
 
-def _as_data(number: Any) -> float:
-    try:
-        return as_float(number, "data")
-    except TypeError as error:
-        if isinstance(number, Scalar):
-            raise TypeError(f"{error}; compute with the Value as it is, or with a copy of it, x.detach()") from None
-        raise
-
-
 def constant(data: float) -> Value:
     """Make a leaf that no gradient is wanted of."""
     leaf: Value = Value.__new__(Value)
@@ -425,16 +416,7 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
         if other is not None:
             return other
     wanted = [origin_of(operand) is not CONSTANT for operand in operands]
-    node = make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
-    if _blocks.open:
-        _locate(node)
-    return node
-
-
-def _locate(node: Value) -> None:
-    """Keep the line of the user's code where a node is made, for what detect_anomaly may say of it later."""
-    if modes.checked.get():
-        set_place(node, here())
+    return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
 
 
 def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
@@ -456,7 +438,7 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
         )
     check_values(operands)
     node: Value = Value.__new__(Value)
-    _fill(node, data, operation)
+    _fill(node, data, located(operation) if modes.is_checking() else operation)
     if len(operands) in (1, 2):
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
