@@ -18,8 +18,9 @@ from textwrap import fill
 
 from autograd_mini import __version__
 from autograd_mini.command.console import ENGINE, open_console
-from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, evaluate
+from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, evaluate
 from autograd_mini.command.report import is_worth_a_line, report
+from autograd_mini.command.syntax import ExpressionError
 from autograd_mini.show.drawing import FORMATS, draw
 from autograd_mini.show.explanation import Explanation, explain
 from autograd_mini.show.format import number, one_line, shorten

@@ -1,6 +1,6 @@
-"""Arithmetic written as text, `"(x + y) * z"`, computed with Values; the text is parsed, never run.
+"""Arithmetic written as text, `"(x + y) * z"`, computed with Values.
 
-Knows the operations, the functions of sequences and Values; nothing of the command line that uses it.
+Knows what names and functions mean; nothing of the command line that uses it.
 """
 
 from __future__ import annotations
@@ -8,26 +8,18 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-import keyword
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
+from autograd_mini.command.syntax import WHOLE_NUMBER, ExpressionError, Source
 from autograd_mini.engine import functions, operations
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.format import number, shorten
 from autograd_mini.show.formulas import TEXT, Term
-
-MAX_LENGTH = 10_000
-
-# Every Python's parser can read this much.
-MAX_NESTING = 1_200  # of operators, calls and lists
-MAX_BRACKETS = 100
 
 # Every function that an expression may call.
 FUNCTIONS: dict[str, Callable[..., Any]] = functions.PUBLIC
@@ -46,56 +38,6 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Gt: operations.greater, ast.GtE: operations.greater_equal,
 }
 # fmt: on
-
-# What else Python has, and what to write instead.
-_REFUSALS = {
-    "And Or Not IfExp Eq NotEq Is IsNot In NotIn": "to choose between values write where(condition, x, y), the "
-    "condition with less, greater, <, <=, > or >=",
-    "Compare": "comparisons can't be chained here; multiply two of them, (a < b) * (b < c)",
-    "BitXor": "^ is no power in Python; write x ** y",
-    "MatMult": "@ is for matrices; for a scalar product write dot([a, b], [x, y])",
-    "BitAnd BitOr LShift RShift Invert": "&, |, <<, >> and ~ are for integers alone",
-    "Attribute": "attributes can't be used here; call a function by its plain name, exp(x)",
-    "Call": "only a function's plain name can be called, exp(x); a product needs its sign, 2 * (x + y)",
-    "Starred": "arguments can't be unpacked here; write them one by one",
-    "NamedExpr": "names can't be assigned here; give a variable as x=1 beside the expression",
-    "Dict Set": "only lists and tuples of numbers can be used here",
-    "ListComp SetComp DictComp GeneratorExp": "comprehensions can't be used here; write the elements one by one",
-    "Lambda Await Yield YieldFrom": "lambda, await and yield can't be used here",
-    "JoinedStr TemplateStr str bytes": "a string is no number",
-    "complex": "complex numbers can't be used here",
-    "NoneType ellipsis": "None is no number, and ... is none",
-}
-_REFUSED = {name: message for names, message in _REFUSALS.items() for name in names.split()}
-
-# What the parser reports less clearly.
-_STRANGE = {
-    "#": "a comment can't be part of an expression",
-    "[\0\ud800-\udfff]": "this character can't be part of an expression",
-    r"\d[\d_]{1000,}": "a number of over 1,000 digits; write it as 1.5e300",
-    r"(?<![\w.])0+[1-9]\d*(?![\w.])": "a whole number can't start with 0",
-}
-_TOO_DEEP = "the expression is nested too deeply; write a long sum as sum([a, b, c])"
-
-
-class ExpressionError(ValueError):
-    """What is wrong with an expression, and in which column, counted in characters from 1; None if in no column."""
-
-    def __init__(self, message: str, text: str, column: int | None = None) -> None:
-        super().__init__(message if column is None else f"column {column}: {message}")
-        self.text = text
-        self.column = column
-
-    def excerpt(self, width: int = 76) -> str:
-        """Give the part of the expression around the column, with a caret line below it; empty without a column."""
-        if self.column is None:
-            return ""
-        start = max(0, min(self.column - 1 - width // 2, len(self.text) - width))
-        line = "".join(c if c.isprintable() else " " for c in self.text[start : start + width])
-        before = line[: self.column - 1 - start]
-        is_mark = [unicodedata.category(c) in ("Mn", "Me") for c in before]  # written onto the character before it
-        cells = sum(1 + (unicodedata.east_asian_width(c) in "FW") for c, mark in zip(before, is_mark) if not mark)
-        return f"{line}\n{' ' * cells}^"
 
 
 @dataclass(frozen=True)
@@ -129,17 +71,15 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
     >>> list(expression.names.values())
     ['x', 'y', 'x + y', 'z', '(x + y) * z']
     """
-    source = _Source(text)
+    source = Source(text)
     leaves = {name: Value(number, name) for name, number in (variables or {}).items()}
     parts: list[tuple[ast.expr, list[ast.expr], Callable[..., Any]]] = []
-    unread = [(source.parse(), 1)]
+    unread = [source.tree]
     while unread:  # each part before its operands, from left to right, and without recursion
-        part, depth = unread.pop()
-        if depth > MAX_NESTING:
-            raise ExpressionError(_TOO_DEEP, source.text)
+        part = unread.pop()
         operands, compute = _read(part, leaves, source)
         parts.append((part, operands, compute))
-        unread.extend((operand, depth + 1) for operand in reversed(operands))
+        unread.extend(reversed(operands))
     _check_names([part for part, _, _ in parts], leaves, source)
     names: dict[Value, str] = {}
     results: dict[ast.expr, Any] = {}  # of each part a Value, a float where no variable takes part in it, or a list
@@ -174,87 +114,25 @@ def _complete(names: Mapping[Value, str], root: Value) -> dict[Value, str]:
     return complete
 
 
-class _Source:
-    """The text of an expression, and where in it the parts of its syntax tree stand."""
-
-    def __init__(self, text: str) -> None:
-        text = re.sub(r"^(\s*)\ufeff+", r"\1", text)  # a byte order mark is no part of it
-        self.text = re.sub(r"\s", " ", text)  # a line break is a space; columns stay what they are
-        self._indent = len(self.text) - len(self.text.lstrip())
-        self._line = self.text.strip()
-        # The tree counts in bytes of UTF-8.
-        self._places = [i for i, c in enumerate(f"{self._line} ") for _ in c.encode(errors="replace")]
-
-    def parse(self) -> ast.expr:
-        text = self.text
-        if len(text) > MAX_LENGTH:
-            raise ExpressionError(f"an expression has at most {MAX_LENGTH:,} characters, this one {len(text):,}", text)
-        if not self._line:
-            raise ExpressionError("the expression is empty", text)
-        for pattern, message in _STRANGE.items():
-            if strange := re.search(pattern, text):
-                raise ExpressionError(message, text, strange.start() + 1)
-        if max(accumulate((c in "([{") - (c in ")]}") for c in text)) > MAX_BRACKETS:
-            raise ExpressionError(_TOO_DEEP, text)
-        try:
-            return ast.parse(self._line, mode="eval").body
-        except SyntaxError as error:
-            place = (error.offset or len(self._line) + 1) - 1  # 0 is the parser's word for the end
-            message, place = _explain(error.msg, self._line, place)
-            raise ExpressionError(message, text, self._indent + place + 1) from None
-        except (RecursionError, MemoryError):
-            raise ExpressionError(_TOO_DEEP, text) from None
-
-    def error(self, message: str, part: ast.expr | ast.keyword, *, after: bool = False) -> ExpressionError:
-        """Point at a part, or at the operator after it."""
-        place = self._places[part.col_offset]
-        if after:
-            rest = self._line[self._places[part.end_col_offset or 0] :]
-            place = len(self._line) - len(rest.lstrip(") "))
-        return ExpressionError(message, self.text, self._indent + place + 1)
-
-    def segment(self, part: ast.expr) -> str:
-        """Give the text of a part, and of a long one its beginning and its end."""
-        text = self._line[self._places[part.col_offset] : self._places[part.end_col_offset or 0]]
-        return re.sub(" +", " ", shorten(text, 200))
-
-
-def _explain(message: str, line: str, place: int) -> tuple[str, int]:
-    """Say what a syntax error means in an expression, and at which place it is."""
-    if line[place : place + 1] == "=" or "'=='" in message:
-        return "an expression stands alone, without =; a variable's number stands beside it, as in x=1", place
-    is_list = "comma" in message
-    for operand in re.finditer(r"\d\.?(?=[^\W\d_])|[\w.)\]] +(?=[\w(\[])", line) if "invalid" in message else ():
-        start = operand.end()
-        words = [*re.findall(r"\w+", line[place:start]), re.split(r"\W", line[start:])[0]]
-        is_the_place = place <= start and (is_list or re.fullmatch(r"[\w.)\] ]*", line[place:start]))
-        if is_the_place and not any(map(keyword.iskeyword, words)):
-            missing = f"an operator{' or a comma' if is_list else ''} is missing before {words[-1] or line[start]}"
-            return f"{missing}; a product needs its sign, as in 2*x", start
-    return message, place
-
-
 # Reading the syntax tree.
 
 
-def _read(part: ast.expr, leaves: Mapping[str, Value], source: _Source) -> tuple[list[ast.expr], Callable[..., Any]]:
+def _read(part: ast.expr, leaves: Mapping[str, Value], source: Source) -> tuple[list[ast.expr], Callable[..., Any]]:
     """Give a part's operands and the function that computes it, or say why it can't stand in an expression."""
     match part:
         case ast.Constant(value=int() | float() as x):
             return [], lambda: float(x) if abs(x) < 2**1024 - 2**970 else math.inf  # an integer may be beyond float64
         case ast.Name(id=name):
             return [], lambda: leaves[name] if name in leaves else CONSTANTS[name]
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
+        case ast.UnaryOp(op=op, operand=operand):
             return [operand], partial(_operate, type(op))
         case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
-            if type(op) not in _OPERATORS:
-                raise source.error(_REFUSED[type(op).__name__], left, after=True)
             return [left, right], partial(_operate, type(op))
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
             return elements, lambda *results: list(results)
         case ast.Subscript(value=sequence, slice=index):
             if not re.fullmatch(r"-? ?[\d_]+", position := source.segment(index)):
-                raise source.error("an index must be a whole number, as in softmax([x, y])[0]", index)
+                raise source.error(WHOLE_NUMBER, index)
             return [sequence], partial(_element, int(position.replace(" ", "")))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
             if name in leaves and name not in FUNCTIONS:
@@ -262,21 +140,10 @@ def _read(part: ast.expr, leaves: Mapping[str, Value], source: _Source) -> tuple
             if name not in FUNCTIONS:
                 raise source.error(f"unknown function {name}{_guess(name)}", part)
             for i, named in enumerate(keywords):
-                if named.arg is None:
-                    raise source.error(_REFUSED["Starred"], named)
                 if named.arg in [other.arg for other in keywords[:i]]:
                     raise source.error(f"the argument {named.arg} is given twice", named)
             operands = [*arguments, *(named.value for named in keywords)]
             return operands, partial(_call, name, [str(named.arg) for named in keywords])
-        # What is refused, at the place where it stands.
-        case ast.Compare(comparators=[middle, *_]):
-            raise source.error(_REFUSED["Compare"], middle, after=True)
-        case ast.BoolOp(op=op, values=[left, *_]):
-            raise source.error(_REFUSED[type(op).__name__], left, after=True)
-        case ast.Call(func=ast.Attribute() as function):
-            raise source.error(_REFUSED["Attribute"], function)
-        case ast.UnaryOp(op=kind) | ast.Constant(value=kind) | kind:
-            raise source.error(_REFUSED.get(type(kind).__name__, "only arithmetic can stand here"), part)
     raise AssertionError(part)
 
 
@@ -329,7 +196,7 @@ def _guess(name: str) -> str:
     return f"; did you mean {similar[0]}?" if similar else "; the engine has " + ", ".join(sorted(FUNCTIONS))
 
 
-def _check_names(parts: Sequence[ast.expr], leaves: Mapping[str, Value], source: _Source) -> None:
+def _check_names(parts: Sequence[ast.expr], leaves: Mapping[str, Value], source: Source) -> None:
     """Compare the variables that occur with the variables that are given."""
     occurring: dict[str, ast.Name] = {}
     for part in parts:
