@@ -48,12 +48,12 @@ constants, unless a variable has their name:
   {" ".join(CONSTANTS)}
 """
 
-# A drawing, or the page that steps through the graph.
+# Endings of a drawing's path, and of the path of the page that steps through the graph.
 _SAVED_AS = (*FORMATS, "html")
 
 _EXAMPLE = 'a command reads python -m autograd_mini "x * y" x=2 y=3'
 
-# For terminals and files that have no letters for them.
+# Written in place of characters that the output's encoding lacks.
 _PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
 
 
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """Write what an output's encoding lacks in ASCII."""
+    """Write characters that the output's encoding lacks in ASCII."""
     assert isinstance(error, UnicodeEncodeError)
     lacking = error.object[error.start : error.end]
     return "".join(_PLAIN.get(c, ascii(c)[1:-1]) for c in lacking), error.end
@@ -162,7 +162,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         if options.save is not None:
             picture = steps if is_page and steps else draw(expression.root)
             picture.save(options.save)
-    except (ValueError, RuntimeError) as error:  # too large, or no program to draw with
+    except (ValueError, RuntimeError) as error:  # the graph is too large, or Graphviz is missing
         remedy = "(as arguments of draw and explain, in Python)"
         parser.error(f"no drawing or explanation: {error} {remedy}")
     except OSError as error:
@@ -177,7 +177,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
 
 
 def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str | None, dict[str, float]]:
-    """Tell the expression from the variables' numbers."""
+    """Separate the expression from the numbers of its variables."""
     text: str | None = None
     numbers: dict[str, float] = {}
     for word in words:
@@ -210,7 +210,7 @@ def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str |
 
 
 def _label(expression: Expression) -> None:
-    """Label what drawings and explanations name: constants that have a name, and the result."""
+    """Label nodes for drawings and explanations: constants that have a name, and the result."""
     root = expression.root
     for node, name in expression.names.items():
         if is_worth_a_line(node, name) and not node.requires_grad:

@@ -92,7 +92,7 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
             if type(element) is Value:
                 names.setdefault(element, source.segment(part) + (f"[{i}]" if element is not result else ""))
         numbers = {results[operand]: operand for operand in operands if isinstance(results[operand], float)}
-        for node in result.operands if numbers and type(result) is Value else ():  # where floats are constants now
+        for node in result.operands if numbers and type(result) is Value else ():  # floats have become constants
             if node.data in numbers and not node.requires_grad:
                 names.setdefault(node, source.segment(numbers[node.data]))
     first, root = parts[0][0], results[parts[0][0]]
@@ -118,7 +118,7 @@ def _complete(names: Mapping[Value, str], root: Value) -> dict[Value, str]:
 
 
 def _read(part: ast.expr, leaves: Mapping[str, Value], source: Source) -> tuple[list[ast.expr], Callable[..., Any]]:
-    """Give a part's operands and the function that computes it, or say why it can't stand in an expression."""
+    """Give a part's operands and the function that computes it from their results."""
     match part:
         case ast.Constant(value=int() | float() as x):
             return [], lambda: float(x) if abs(x) < 2**1024 - 2**970 else math.inf  # an integer may be beyond float64

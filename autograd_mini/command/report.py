@@ -1,4 +1,4 @@
-"""What the command line prints: an expression's nodes with values and gradients, and a check on the gradients."""
+"""The tables that the command line prints: nodes of an expression with values, gradients and a check on them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _NO_DIFFERENCES = "The result is {}: there are no differences to compare with."
 def report(expression: Expression) -> str:
     """Tabulate an expression's values, and its gradients beside central differences."""
     root, names = expression.root, name_nodes(list(expression.names), expression.names)
-    worth = [
+    values = [
         [step.name, number(step.data, 10)]
         for step in forward_steps(names)
         if step.node is root or is_worth_a_line(step.node, expression.names[step.node])
     ]
     lines = [shorten(one_line(expression.text), 100), "", "Values, operands before results"]
-    lines += _table(["node", "value"], worth)
+    lines += _table(["node", "value"], values)
     if not root.requires_grad:
         return "\n".join(lines)
     grads = {step.node: step.grad for step in backward_steps(names)}
@@ -60,7 +60,7 @@ def report(expression: Expression) -> str:
 
 
 def is_worth_a_line(node: Value, name: str) -> bool:
-    """Say whether to show a node: not where it is a number of the text, which shows its own value."""
+    """Say whether to show a node: a number that stands in the text shows its own value already."""
     if node.requires_grad:
         return True
     try:
@@ -71,14 +71,14 @@ def is_worth_a_line(node: Value, name: str) -> bool:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out a column of names and columns of numbers, which are aligned at their points."""
+    """Lay out a column of names beside columns of numbers; numbers are aligned at their decimal points."""
     names, *numbers = zip(*rows)
     cells = zip(names, *map(align_points, numbers))
     return [f"  {line}" for line in columns([header, *cells])]
 
 
 def _differences(order: Sequence[Value], nodes: Iterable[Value]) -> dict[Value, float]:
-    """Estimate the last node's derivative for each of some nodes by computing what follows it anew."""
+    """Estimate the derivative of the last node for each of `nodes`: move it, and compute the nodes after it anew."""
     place = {node: i for i, node in enumerate(order)}
     data = [node.data for node in order]
     operands = [[place[operand] for operand in node.operands] for node in order]

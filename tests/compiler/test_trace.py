@@ -1,4 +1,4 @@
-"""What a traced function may do, and what it is told if it asks for a number (law 7)."""
+"""What a traced function may do, and what it is told if it asks for a number."""
 
 from __future__ import annotations
 
