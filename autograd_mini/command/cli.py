@@ -18,8 +18,9 @@ from textwrap import fill
 
 from autograd_mini import __version__
 from autograd_mini.command.console import ENGINE, open_console
-from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, evaluate
+from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, evaluate
 from autograd_mini.command.report import is_worth_a_line, report
+from autograd_mini.command.syntax import ExpressionError
 from autograd_mini.show.drawing import FORMATS, draw
 from autograd_mini.show.explanation import Explanation, explain
 from autograd_mini.show.format import number, one_line, shorten
@@ -47,10 +48,12 @@ constants, unless a variable has their name:
   {" ".join(CONSTANTS)}
 """
 
-# A drawing, or the page that steps through the graph.
+# Endings of a drawing's path, and of the path of the page that steps through the graph.
 _SAVED_AS = (*FORMATS, "html")
 
-# For terminals and files that have no letters for them.
+_EXAMPLE = 'a command reads python -m autograd_mini "x * y" x=2 y=3'
+
+# Written in place of characters that the output's encoding lacks.
 _PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
 
 
@@ -96,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """Write what an output's encoding lacks in ASCII."""
+    """Write characters that the output's encoding lacks in ASCII."""
     assert isinstance(error, UnicodeEncodeError)
     lacking = error.object[error.start : error.end]
     return "".join(_PLAIN.get(c, ascii(c)[1:-1]) for c in lacking), error.end
@@ -146,7 +149,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     text, numbers = _split(words, parser)
     if text is None:
         if numbers or options.explain or options.save is not None or sys.stdin is None:
-            parser.error('an expression is missing: python -m autograd_mini "x * y" x=2 y=3')
+            parser.error(f"an expression is missing; {_EXAMPLE}")
         open_console()
         return
     expression = evaluate(text, numbers)
@@ -159,7 +162,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         if options.save is not None:
             picture = steps if is_page and steps else draw(expression.root)
             picture.save(options.save)
-    except (ValueError, RuntimeError) as error:  # too large, or no program to draw with
+    except (ValueError, RuntimeError) as error:  # the graph is too large, or Graphviz is missing
         remedy = "(as arguments of draw and explain, in Python)"
         parser.error(f"no drawing or explanation: {error} {remedy}")
     except OSError as error:
@@ -174,21 +177,27 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
 
 
 def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str | None, dict[str, float]]:
-    """Tell the expression from the variables' numbers."""
+    """Separate the expression from the numbers of its variables."""
     text: str | None = None
     numbers: dict[str, float] = {}
+    for word in words:
+        if re.fullmatch(r"\s*=[^=]*|[^=<>!]*=\s*", word):
+            parser.error(f"{shorten(word, 30)!r}: give a variable's number without spaces around =, as in x=1")
     for word in words:
         if re.match(r"[^=()\[\]<>!]*=(?!=)", word):
             name, _, value = word.partition("=")
             name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
             if not name.isidentifier() or keyword.iskeyword(name):
-                parser.error(f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable")
+                parser.error(
+                    f"{shorten(word, 60)!r}: {shorten(name, 30)!r} can't be the name of a variable; {_EXAMPLE}"
+                )
             if name in numbers:
                 parser.error(f"{name} is given twice: {name}={number(numbers[name])} and {word.strip()}")
             try:
                 numbers[name] = float(value)
             except ValueError:
-                parser.error(f"{name} must be a number, not {shorten(value, 30)!r}")
+                alone = f"; give an expression alone, without {name} =" if text is None else ""
+                parser.error(f"{name} must be a number, not {shorten(value.strip(), 30)!r}{alone}")
         elif text is not None:
             shown = f"{shorten(text, 30)!r} and {shorten(word, 30)!r}"
             parser.error(f"more than one expression, {shown}: put the expression in quotes")
@@ -201,7 +210,7 @@ def _split(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[str |
 
 
 def _label(expression: Expression) -> None:
-    """Label what drawings and explanations name: constants that have a name, and the result."""
+    """Label nodes for drawings and explanations: constants that have a name, and the result."""
     root = expression.root
     for node, name in expression.names.items():
         if is_worth_a_line(node, name) and not node.requires_grad:

@@ -1,6 +1,6 @@
-"""Arithmetic written as text, `"(x + y) * z"`, computed with Values; the text is parsed, never run.
+"""Arithmetic written as text, `"(x + y) * z"`, computed with Values.
 
-Knows the operations, the functions of sequences and Values; nothing of the command line that uses it.
+Knows what names and functions mean; nothing of the command line that uses it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import difflib
 import inspect
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from autograd_mini.command.syntax import WHOLE_NUMBER, ExpressionError, Source
 from autograd_mini.engine import functions, operations
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.format import number, shorten
 from autograd_mini.show.formulas import TEXT, Term
-
-MAX_LENGTH = 10_000
 
 # Every function that an expression may call.
 FUNCTIONS: dict[str, Callable[..., Any]] = functions.PUBLIC
@@ -40,53 +38,6 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Gt: operations.greater, ast.GtE: operations.greater_equal,
 }
 # fmt: on
-
-# What else Python has, and what to write instead.
-_REFUSALS = {
-    "And Or Not IfExp Eq NotEq Is IsNot In NotIn": "to choose between values write where(condition, x, y), the "
-    "condition with less, greater, <, <=, > or >=",
-    "Compare": "comparisons can't be chained here; multiply two of them, (a < b) * (b < c)",
-    "BitXor": "^ is no power in Python; write x ** y",
-    "MatMult": "@ is for matrices; for a scalar product write dot([a, b], [x, y])",
-    "BitAnd BitOr LShift RShift Invert": "&, |, <<, >> and ~ are for integers alone",
-    "Attribute": "attributes can't be used here; call a function by its plain name, exp(x)",
-    "Call": "only a function's plain name can be called, exp(x); a product needs its sign, 2 * (x + y)",
-    "Starred": "arguments can't be unpacked here; write them one by one",
-    "NamedExpr": "names can't be assigned here; give a variable as x=1 beside the expression",
-    "Dict Set": "only lists and tuples of numbers can be used here",
-    "ListComp SetComp DictComp GeneratorExp": "comprehensions can't be used here; write the elements one by one",
-    "Lambda Await Yield YieldFrom": "lambda, await and yield can't be used here",
-    "JoinedStr TemplateStr str bytes": "a string is no number",
-    "complex": "complex numbers can't be used here",
-    "NoneType ellipsis": "None is no number, and ... is none",
-}
-_REFUSED = {name: message for names, message in _REFUSALS.items() for name in names.split()}
-
-# What the parser reports less clearly.
-_STRANGE = {
-    "#": "a comment can't be part of an expression",
-    "[\0\ud800-\udfff]": "this character can't be part of an expression",
-    r"\d[\d_]{1000,}": "a number of over 1,000 digits; write it as 1.5e300",
-}
-
-
-class ExpressionError(ValueError):
-    """What is wrong with an expression, and in which column, counted in characters from 1; None if in no column."""
-
-    def __init__(self, message: str, text: str, column: int | None = None) -> None:
-        super().__init__(message if column is None else f"column {column}: {message}")
-        self.text = text
-        self.column = column
-
-    def excerpt(self, width: int = 76) -> str:
-        """Give the part of the expression around the column, with a caret line below it; empty without a column."""
-        if self.column is None:
-            return ""
-        start = max(0, min(self.column - 1 - width // 2, len(self.text) - width))
-        line = "".join(c if c.isprintable() else " " for c in self.text[start : start + width])
-        before = line[: self.column - 1 - start]
-        cells = sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "FW") for c in before)
-        return f"{line}\n{' ' * cells}^"
 
 
 @dataclass(frozen=True)
@@ -120,10 +71,10 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
     >>> list(expression.names.values())
     ['x', 'y', 'x + y', 'z', '(x + y) * z']
     """
-    source = _Source(text.removeprefix("\ufeff"))
+    source = Source(text)
     leaves = {name: Value(number, name) for name, number in (variables or {}).items()}
     parts: list[tuple[ast.expr, list[ast.expr], Callable[..., Any]]] = []
-    unread = [source.parse()]
+    unread = [source.tree]
     while unread:  # each part before its operands, from left to right, and without recursion
         part = unread.pop()
         operands, compute = _read(part, leaves, source)
@@ -141,7 +92,7 @@ def evaluate(text: str, variables: Mapping[str, float] | None = None) -> Express
             if type(element) is Value:
                 names.setdefault(element, source.segment(part) + (f"[{i}]" if element is not result else ""))
         numbers = {results[operand]: operand for operand in operands if isinstance(results[operand], float)}
-        for node in result.operands if numbers and type(result) is Value else ():  # where floats are constants now
+        for node in result.operands if numbers and type(result) is Value else ():  # floats have become constants
             if node.data in numbers and not node.requires_grad:
                 names.setdefault(node, source.segment(numbers[node.data]))
     first, root = parts[0][0], results[parts[0][0]]
@@ -163,87 +114,49 @@ def _complete(names: Mapping[Value, str], root: Value) -> dict[Value, str]:
     return complete
 
 
-class _Source:
-    """The text of an expression, and where in it the parts of its syntax tree stand."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        line = re.sub(r"\s", " ", text)  # a line break is a space; columns stay what they are
-        self._indent = len(line) - len(line.lstrip())
-        self._utf8 = line.strip().encode(errors="replace")  # the tree counts in bytes of UTF-8
-
-    def parse(self) -> ast.expr:
-        text = self.text
-        if len(text) > MAX_LENGTH:
-            raise ExpressionError(f"an expression has at most {MAX_LENGTH:,} characters, this one {len(text):,}", text)
-        if not text.strip():
-            raise ExpressionError("the expression is empty", text)
-        for pattern, message in _STRANGE.items():
-            if strange := re.search(pattern, text):
-                raise ExpressionError(message, text, strange.start() + 1)
-        try:
-            return ast.parse(self._utf8, mode="eval").body
-        except SyntaxError as error:
-            offset = error.offset or len(self._utf8.decode()) + 1  # 0 is the parser's word for the end
-            raise ExpressionError(error.msg, text, self._indent + offset) from None
-        except (RecursionError, MemoryError):
-            deep = "the expression is nested too deeply; write a long sum as sum([a, b, c])"
-            raise ExpressionError(deep, text) from None
-
-    def error(self, message: str, part: ast.expr | ast.keyword, *, after: bool = False) -> ExpressionError:
-        """Point at a part, or at the operator after it."""
-        offset = part.col_offset
-        if after:
-            rest = self._utf8[part.end_col_offset :]
-            offset = len(self._utf8) - len(rest.lstrip(b") "))
-        return ExpressionError(message, self.text, self._indent + len(self._utf8[:offset].decode()) + 1)
-
-    def segment(self, part: ast.expr) -> str:
-        return re.sub(" +", " ", self._utf8[part.col_offset : part.end_col_offset].decode())
-
-
 # Reading the syntax tree.
 
 
-def _read(part: ast.expr, leaves: Mapping[str, Value], source: _Source) -> tuple[list[ast.expr], Callable[..., Any]]:
-    """Give a part's operands and the function that computes it, or say why it can't stand in an expression."""
+def _read(part: ast.expr, leaves: Mapping[str, Value], source: Source) -> tuple[list[ast.expr], Callable[..., Any]]:
+    """Give a part's operands and the function that computes it from their results."""
     match part:
         case ast.Constant(value=int() | float() as x):
             return [], lambda: float(x) if abs(x) < 2**1024 - 2**970 else math.inf  # an integer may be beyond float64
         case ast.Name(id=name):
             return [], lambda: leaves[name] if name in leaves else CONSTANTS[name]
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
-            return [operand], _OPERATORS[type(op)]
+        case ast.UnaryOp(op=op, operand=operand):
+            return [operand], partial(_operate, type(op))
         case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
-            if type(op) not in _OPERATORS:
-                raise source.error(_REFUSED[type(op).__name__], left, after=True)
-            return [left, right], _OPERATORS[type(op)]
+            return [left, right], partial(_operate, type(op))
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
             return elements, lambda *results: list(results)
         case ast.Subscript(value=sequence, slice=index):
             if not re.fullmatch(r"-? ?[\d_]+", position := source.segment(index)):
-                raise source.error("an index must be a whole number, as in softmax([x, y])[0]", index)
+                raise source.error(WHOLE_NUMBER, index)
             return [sequence], partial(_element, int(position.replace(" ", "")))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+            if name in leaves and name not in FUNCTIONS:
+                raise source.error(f"{name} is a variable and no function; a product needs its sign, 2 * (x + y)", part)
             if name not in FUNCTIONS:
                 raise source.error(f"unknown function {name}{_guess(name)}", part)
-            for i, keyword in enumerate(keywords):
-                if keyword.arg is None:
-                    raise source.error(_REFUSED["Starred"], keyword)
-                if keyword.arg in [other.arg for other in keywords[:i]]:
-                    raise source.error(f"the argument {keyword.arg} is given twice", keyword)
-            operands = [*arguments, *(keyword.value for keyword in keywords)]
-            return operands, partial(_call, name, [str(keyword.arg) for keyword in keywords])
-        # What is refused, at the place where it stands.
-        case ast.Compare(comparators=[middle, *_]):
-            raise source.error(_REFUSED["Compare"], middle, after=True)
-        case ast.BoolOp(op=op, values=[left, *_]):
-            raise source.error(_REFUSED[type(op).__name__], left, after=True)
-        case ast.Call(func=ast.Attribute() as function):
-            raise source.error(_REFUSED["Attribute"], function)
-        case ast.UnaryOp(op=kind) | ast.Constant(value=kind) | kind:
-            raise source.error(_REFUSED.get(type(kind).__name__, "only arithmetic can stand here"), part)
+            for i, named in enumerate(keywords):
+                if named.arg in [other.arg for other in keywords[:i]]:
+                    raise source.error(f"the argument {named.arg} is given twice", named)
+            operands = [*arguments, *(named.value for named in keywords)]
+            return operands, partial(_call, name, [str(named.arg) for named in keywords])
     raise AssertionError(part)
+
+
+def _operate(kind: type[ast.AST], *operands: Any) -> Any:
+    for operand in operands:
+        _check_number(operand, "an operand")
+    return _OPERATORS[kind](*operands)
+
+
+def _check_number(operand: Any, role: str) -> None:
+    if isinstance(operand, list):
+        elements = f"a list of {len(operand)} elements" if len(operand) != 1 else "a list of one element"
+        raise TypeError(f"{role} must be a number, not {elements}")
 
 
 def _element(index: int, sequence: Any) -> Any:
@@ -263,6 +176,8 @@ def _call(name: str, keywords: Sequence[str], *arguments: Any) -> Any:
             needs_list = re.search(r"\b(Iterable|Sequence)\b", str(signature.parameters[parameter].annotation))
             if needs_list and not isinstance(argument, list):
                 raise TypeError(f"{name} needs a list, [x, y], for {parameter}")
+            for element in argument if isinstance(argument, tuple) or needs_list else [argument]:
+                _check_number(element, f"each element of {parameter}" if needs_list else parameter)
         return FUNCTIONS[name](*arguments[:n], **named)
     except TypeError as error:
         raise TypeError(f"{error}; it is called as {_usage(name)}") from None
@@ -281,7 +196,7 @@ def _guess(name: str) -> str:
     return f"; did you mean {similar[0]}?" if similar else "; the engine has " + ", ".join(sorted(FUNCTIONS))
 
 
-def _check_names(parts: Sequence[ast.expr], leaves: Mapping[str, Value], source: _Source) -> None:
+def _check_names(parts: Sequence[ast.expr], leaves: Mapping[str, Value], source: Source) -> None:
     """Compare the variables that occur with the variables that are given."""
     occurring: dict[str, ast.Name] = {}
     for part in parts:

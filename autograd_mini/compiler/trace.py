@@ -262,5 +262,7 @@ class Traced(Scalar):
 
     def __format__(self, specification: str) -> str:
         if specification:
-            refuse("formatting", "; compute with the Value itself")
+            refuse(
+                "formatting", "; print(x) shows it as Value(traced); to format a number, format the result of the call"
+            )
         return repr(self)

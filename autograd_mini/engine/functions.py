@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -188,7 +188,7 @@ def _below_largest(function: str, logits: Iterable[Any]) -> list[Any]:
     return [operations.sub(x, shift) for x in listed]
 
 
-def take(table: Any, index: Any) -> Any:
+def take(table: Sequence[Any] | np.ndarray[Any, Any], index: Any) -> Any:
     """Give the entry of a table at an index that is data; gradient flows to that entry.
 
     Compiled, the entry is chosen anew in each call. An index that is none of 0 ... n-1 then gives nan.

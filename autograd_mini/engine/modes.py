@@ -178,16 +178,16 @@ class detect_anomaly(_Block):
     Raises
     ------
     FloatingPointError
-        Names the operation, its operands and their labels.
+        Names the operation, its operands and their labels, and the line of your code that called the operation.
 
     Examples
     --------
     >>> from autograd_mini import Value, detect_anomaly, log
-    >>> with detect_anomaly():
+    >>> with detect_anomaly():  # doctest: +ELLIPSIS
     ...     log(Value(0.0, label="p"))
     Traceback (most recent call last):
         ...
-    FloatingPointError: log gave -inf for the operands p = 0.0
+    FloatingPointError: log gave -inf for the operands p = 0.0 (line ...)
     """
 
     _variable = checked

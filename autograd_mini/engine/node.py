@@ -13,6 +13,7 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float, check_label
 from autograd_mini.engine.fan import Fan
+from autograd_mini.engine.lines import here
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.refusals import BRANCHES, FLOAT, FUNCTIONS, INDEX, INT, NO_INDEX, TRANSFORMS, refuse
 
@@ -32,12 +33,15 @@ _condemned: list[Any] = []
 
 
 class _Labelled:
-    """What stands in `_origin` of a node with a label: its origin and the label. Most nodes have no label."""
+    """Where a node with a label, or a line of the user's code, comes from: it stands in the place of the operation.
 
-    __slots__ = ("label", "origin")
+    Most nodes have no label, and only nodes made under `detect_anomaly` have a line.
+    """
 
-    def __init__(self, origin: Any, label: str) -> None:
-        self.origin, self.label = origin, label
+    __slots__ = ("label", "origin", "place")
+
+    def __init__(self, origin: Any, label: str, place: Any) -> None:
+        self.origin, self.label, self.place = origin, label, place
 
 
 @cython.no_gc  # a graph has no cycles, so it need not be searched for them
@@ -113,8 +117,8 @@ class Node(Scalar):
 
     @label.setter
     def label(self, text: Any) -> None:
-        name = check_label(text)
-        self._origin = _Labelled(origin_of(self), name) if name else origin_of(self)
+        name, place = check_label(text), place_of(self)
+        self._origin = _Labelled(origin_of(self), name, place) if name or place else origin_of(self)
 
     @property
     def op(self) -> Operation | None:
@@ -219,6 +223,17 @@ def origin_of(node: Node) -> Any:
     """Give the operation that made a node; None for a leaf, or CONSTANT."""
     origin: Any = node._origin
     return origin.origin if type(origin) is _Labelled else origin
+
+
+def place_of(node: Node) -> Any:
+    """Give the place in the user's code where a node was made; None where `detect_anomaly` did not hold."""
+    origin: Any = node._origin
+    return origin.place if type(origin) is _Labelled else None
+
+
+def located(operation: Operation) -> Any:
+    """Give what says of a node which operation made it, and on which line of the user's code."""
+    return _Labelled(operation, "", here())
 
 
 def fan_of(node: Node) -> Fan:

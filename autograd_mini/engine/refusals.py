@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from autograd_mini.engine import modes
+from autograd_mini.engine.checks import as_float
 from autograd_mini.engine.lines import here, written
 
 BRANCHES = (
     "; write autograd_mini.where(autograd_mini.greater(x, y), a, b), maximum, minimum, clip or relu, which choose "
-    "anew in each call"
+    "anew in each call; in place of `while x > tolerance` take a fixed number of steps, `for _ in range(n)`, "
+    "and choose in each of them"
 )
 TRANSFORMS = "; differentiate with grad, value_and_grad or jacobian"
 FUNCTIONS = (
@@ -30,6 +32,16 @@ NO_INDEX = f"a Value is no index by itself{INDEX}; or table[int(v.data)], range(
 
 class TracingError(TypeError):
     """A function that `jit` traces asked for a number that will be another one in each call."""
+
+
+def as_data(number: Any) -> float:
+    """Convert the data of a new leaf to a float."""
+    try:
+        return as_float(number, "data")
+    except TypeError as error:
+        if hasattr(number, "_apply"):  # a Value, or a traced one
+            raise TypeError(f"{error}; compute with the Value as it is, or with a copy of it, x.detach()") from None
+        raise
 
 
 def refuse(what: str, remedy: str) -> NoReturn:

@@ -16,10 +16,10 @@ from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, m
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
-from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, restore_leaves, set_fan
+from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import gather_factors
-from autograd_mini.engine.refusals import TRANSFORMS, refuse
+from autograd_mini.engine.refusals import TRANSFORMS, as_data, refuse
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
@@ -35,9 +35,12 @@ def _node(
 ) -> Any:
     """Make the node of an operation on one operand or two."""
     if _blocks.open:
-        other: Any = _outside_graph(operation, (left,) if right is None else (left, right), data)
+        operands = (left,) if right is None else (left, right)
+        other: Any = _outside_graph(operation, operands, data)
         if other is not None:
             return other
+        if modes.is_checking():
+            return make_node(operation, operands, data, (local_left, local_right)[: len(operands)])
     node: Value = Value.__new__(Value)
     _fill(node, data, operation)
     node._left, node._right = left, right
@@ -126,7 +129,7 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: Any = "") -> None:
-        _fill(self, data if type(data) is float else as_float(data, "data"), None)
+        _fill(self, data if type(data) is float else as_data(data), None)
         self._left = self._right = None  # also where a node is initialised again
         self._grad = 0.0
         if label != "" or _blocks.open:
@@ -422,7 +425,7 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
         )
     check_values(operands)
     node: Value = Value.__new__(Value)
-    _fill(node, data, operation)
+    _fill(node, data, located(operation) if modes.is_checking() else operation)
     if len(operands) in (1, 2):
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:

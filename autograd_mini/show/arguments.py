@@ -7,14 +7,18 @@ from typing import Any
 
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import check_count, describe
-from autograd_mini.engine.value import Value, topological_order
+from autograd_mini.engine.modes import is_tracing
+from autograd_mini.engine.refusals import refuse
+from autograd_mini.engine.value import Value
 
 
 def check_arguments(function: str, root: Any, limit: Any, names: Mapping[str, Any]) -> None:
     """Refuse a root or a named node that is no Value, and a limit that is no count."""
+    if is_tracing() and isinstance(root, Scalar):
+        refuse(f"{function} of", "; it needs Values: call the function without jit, and draw or explain its result")
     if type(root) is not Value:
         if isinstance(root, Scalar):
-            topological_order(root)  # which says why not
+            root.refuse_outside()
         raise TypeError(f"{function} needs a Value, not {describe(root)}")
     if type(limit) is Value:
         raise TypeError(f"limit is a number of nodes or steps, not a node: give {describe(limit)} the label 'limit'")

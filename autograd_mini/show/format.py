@@ -123,4 +123,5 @@ def columns(rows: Sequence[Sequence[str]], gap: str = "   ") -> list[str]:
 def align_points(numbers: Sequence[str]) -> list[str]:
     """Move numbers to the right, so that their decimal points stand in one column."""
     before = [len(number.partition(".")[0]) for number in numbers]
-    return [" " * (max(before) - own) + number for own, number in zip(before, numbers)]
+    widest = max(before, default=0)
+    return [" " * (widest - own) + number for own, number in zip(before, numbers)]

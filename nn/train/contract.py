@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from numbers import Real
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 import autograd_mini
-from autograd_mini import Value
+from autograd_mini import TracingError, Value
 from nn.activations import activation_title
 from nn.checks import name_in
 from nn.layer import Layer
@@ -54,6 +58,20 @@ class Structure:
     def is_of(self, model: Module) -> bool:
         """Tell whether a model still has these parts and constants."""
         return self._key == Structure(model)._key
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Say of a refusal what it refuses, with the user's frames alone in the traceback below this one."""
+    try:
+        yield
+    except TracingError as error:
+        traceback = None
+        for frame, line in reversed(list(walk_tb(error.__traceback__))):
+            if str(frame.f_globals.get("__name__")).partition(".")[0] not in ("autograd_mini", "nn", "contextlib"):
+                traceback = TracebackType(traceback, frame, frame.f_lasti, line)
+        message = f"jit=True can't compile this model or loss: {error}"
+        raise TracingError(message).with_traceback(traceback) from None
 
 
 def check_same(what: str, found: Any, expected: Any) -> None:

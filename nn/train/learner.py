@@ -9,7 +9,7 @@ import numpy as np
 from autograd_mini import Value, no_grad
 from nn.optim.line_search import LineSearch
 from nn.optim.optimizer import Optimizer
-from nn.train.contract import foreign_part
+from nn.train.contract import compiling, foreign_part
 from nn.train.data import Array, Examples
 from nn.train.objective import CompiledObjective, GraphObjective
 
@@ -110,7 +110,8 @@ def choose_objective(
         return graph, f"{foreign} is not nn's own; jit=True compiles pure functions"
     compiled = CompiledObjective(graph.model, graph.loss, graph.strength, graph.keeps_outputs)
     graph.check(first_batch)  # its errors name numbers, as errors of a trace can't
-    if foreign:
-        compiled.check_contract(first_batch)
-    compiled.compile(first_batch)
+    with compiling():
+        if foreign:
+            compiled.check_contract(first_batch)
+        compiled.compile(first_batch)
     return compiled, ""

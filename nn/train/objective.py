@@ -16,7 +16,7 @@ from autograd_mini.engine.checks import describe
 from nn.checks import as_numbers, is_row
 from nn.losses import Loss, l2
 from nn.module import Module, copy_with, is_parameter
-from nn.train.contract import check_same, foreign_part
+from nn.train.contract import check_same, compiling, foreign_part
 from nn.train.data import Array, Examples, constants
 
 # On so many inputs compiled outputs of a user's model are compared with the model's own.
@@ -172,7 +172,8 @@ def compiled_outputs(model: Module) -> Callable[[Array, Array], list[Any]]:
 def outputs_through_jit(model: Module, X: Array) -> list[Any]:
     """Compute a model's outputs; compare a user's model with its graph on the first ones."""
     numbers = np.array([parameter.data for parameter in parameters_of(model)])
-    found = compiled_outputs(model)(numbers, X)
+    with compiling():
+        found = compiled_outputs(model)(numbers, X)
     if foreign_part(model):
         expected = outputs_along_graph(model, X[:_SAMPLE])
         check_same("outputs", found[:_SAMPLE], expected)

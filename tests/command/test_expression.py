@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import math
 import re
@@ -11,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd_mini.command.expression import FUNCTIONS, MAX_LENGTH, ExpressionError, evaluate
+from autograd_mini.command.expression import FUNCTIONS, evaluate
+from autograd_mini.command.syntax import MAX_BRACKETS, MAX_LENGTH, MAX_NESTING, ExpressionError
 from autograd_mini.engine import operations
 from autograd_mini.engine.operation import Operation
 
@@ -186,7 +186,8 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("x + foo(x)", 5, "unknown function foo"),
         ("max(x, 1)", 1, "it is called maximum"),
         ("x + sgmoid(x)", 5, "did you mean sigmoid?"),
-        ("x + __import__('os')", 5, "unknown function __import__"),
+        ("x + __import__(x)", 5, "unknown function __import__"),
+        ("x + x.real", 5, "attributes"),
         ("math.exp(x)", 1, "attributes"),
         ("2 (x)", 1, "2 * (x + y)"),
         ("x + y", 5, "y has no value: add y=..."),
@@ -206,6 +207,8 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("sum([x for x in x])", 5, "comprehensions"),
         ("sum({x})", 5, "lists"),
         ("x + 'a'", 5, "string"),
+        ("x + __import__('os')", 16, "string"),
+        ("x + b'a'", 5, "string"),
         ("x + f'{x}'", 5, "string"),
         ("x + (x := 2)", 6, "assigned"),
         ("x + 2j", 5, "complex"),
@@ -215,23 +218,40 @@ def test_arithmetic_agrees_with_python(text: str) -> None:
         ("elu(x, a=1, a=2)", 13, "given twice"),
         ("elu(x, b=1)", 1, "called as elu(x, a=1.0)"),
         ("1 + sin(x, x)", 5, "called as sin(x)"),
-        ("1 + sin([x])", 5, "(list); it is called as sin(x)"),
-        ("1 + [x]", 1, "(list)"),
+        ("1 + sin([x])", 5, "x must be a number, not a list of one element; it is called as sin(x)"),
+        ("1 + hypot(x, [x, 2])", 5, "must be a number, not a list of 2 elements"),
+        ("1 + [x]", 1, "an operand must be a number, not a list of one element"),
+        ("-softmax([x, 1, 2])", 1, "an operand must be a number, not a list of 3 elements"),
+        ("take([x, 1], [0])", 1, "index must be a number, not a list"),
+        ("take(x, 0)", 1, "needs a list"),
         ("1 + sum(x)", 5, "needs a list"),
-        ("dot([x], [x], [x])", 1, "bias=0.0"),
+        ("dot([x], [x], [x])", 1, "bias must be a number, not a list"),
         ("dot([x], [x, x])", 1, "as many"),
         ("logsumexp([])+x", 1, "at least one"),
-        ("sum([x, [x]])", 1, "(list)"),
+        ("sum([x, [x]])", 1, "each element of terms must be a number, not a list"),
         ("x[0]", 1, "only a list has elements"),
         ("[x][1]", 1, "no element 1"),
         ("[x][x]", 5, "whole number"),
         ("[x][True]", 5, "whole number"),
         ("softmax([x])", 1, "the result is a list"),
         ("  x +", 6, "invalid syntax"),
-        ("x x", 3, "invalid syntax"),
+        ("x x", 3, "an operator is missing before x"),
+        ("2x", 2, "a product needs its sign, as in 2*x"),
+        ("1.5e3x + 1", 6, "a product needs its sign"),
+        ("x + 2 x", 7, "a product needs its sign"),
+        ("x + 2exp(x)", 6, "missing before exp"),
+        ("(x) x", 5, "missing before x"),
+        ("x2 + 2 (x) 3", 12, "missing before 3"),
+        ("sin(x, 2 x)", 10, "an operator or a comma is missing before x"),
+        ("x(x + 1)", 1, "x is a variable and no function; a product needs its sign"),
+        ("x not", 6, "invalid syntax"),
+        ("x + $ + 2 x", 5, "invalid syntax"),
+        ("x + 08", 5, "can't start with 0"),
         ("é + ) + x", 5, "unmatched ')'"),
         ("(x", 1, "never closed"),
-        ("x = 3", 3, "syntax"),
+        ("x = 3", 3, "without =; a variable's number stands beside it, as in x=1"),
+        ("x + (x = 3)", 6, "without ="),
+        ("x; x", 2, "invalid syntax"),
         ("x # y", 3, "comment"),
         ("x + \0", 5, "character"),
         ("x + \ud800", 5, "character"),
@@ -268,9 +288,26 @@ def test_a_long_chain_of_operators_is_computed() -> None:
     assert gradients_of("x" + "+x" * 1000, x=1) == {"x": 1001.0}
 
 
-@pytest.mark.parametrize("text", ["-" * 1000 + "x", "x" + "**x" * 1000, "(" * 80 + "x" + ")" * 80])
-def test_deep_nesting_is_computed(text: str) -> None:
-    assert value_of(text, x=1) == 1.0
+BRACKETS = "[" * 50 + "x" + "]" * 50 + "[0]" * 50  # beside them, the deepest of other kinds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-" * (MAX_NESTING - 1) + "x",
+        "x" + "**x" * (MAX_NESTING - 1),
+        "x" + "*x" * (MAX_NESTING - 1),
+        "x**-" * (MAX_NESTING // 2 - 1) + "x",
+        "(" * MAX_BRACKETS + "x" + ")" * MAX_BRACKETS,
+        "(x<-" * MAX_BRACKETS + "x" + ")" * MAX_BRACKETS + "+1",
+        "x**" * (MAX_NESTING - 101) + BRACKETS,
+        "-" * (MAX_NESTING - 102) + BRACKETS,
+        "x**" * (MAX_NESTING - 3) + f"-({BRACKETS.replace('[0]', '').replace('[', '(').replace(']', ')')})**2",
+    ],
+    ids=range(9),
+)
+def test_nesting_is_computed_up_to_the_limits(text: str) -> None:
+    assert abs(value_of(text, x=1)) == 1.0
 
 
 @pytest.mark.parametrize("opening", ["sin(", "sum([x,"])
@@ -283,15 +320,25 @@ def test_a_wide_sum_up_to_the_longest_text_is_computed() -> None:
     assert gradients_of("sum([-x*x" + ",-x*x" * 1990 + "])", x=1) == {"x": -2.0 * 1991}
 
 
-@pytest.mark.parametrize("text", ["-" * 9999 + "x", "x" + "**x" * 3000, "(" * 10_000, "sin(" * 2500])
-def test_nesting_that_the_parser_cannot_read_is_an_error(text: str) -> None:
-    assert "nested" in str(error_of(text, x=1))
-
-
-@pytest.mark.parametrize("text", ["x" + "+x" * 4999, "[" * 150 + "x" + "]" * 150 + "[0]" * 150])
-def test_what_some_parsers_cannot_read_is_computed_or_an_error(text: str) -> None:
-    with contextlib.suppress(ExpressionError):
-        assert value_of(text, x=1) in (5000.0, 1.0)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-" * MAX_NESTING + "x",
+        "-" * 9999 + "x",
+        "x" + "+x" * MAX_NESTING,
+        "x" + "+x" * 4999,
+        "x" + "**x" * MAX_NESTING,
+        "x" + "**x" * 3000,
+        "(" * (MAX_BRACKETS + 1) + "x" + ")" * (MAX_BRACKETS + 1),
+        "(" * 10_000,
+        "sin(" * 2500,
+        "[" * 150 + "x" + "]" * 150 + "[0]" * 150,
+        "x" + "[0]" * MAX_NESTING,
+    ],
+    ids=range(11),
+)
+def test_nesting_beyond_the_limits_is_an_error(text: str) -> None:
+    assert str(error_of(text, x=1)) == ("the expression is nested too deeply; write a long sum as sum([a, b, c])")
 
 
 @pytest.mark.parametrize("text", ["not " * 2000 + "x", "x if x else " * 800 + "x", "x" + ".x" * 4000, "lambda:" * 1400])
@@ -301,10 +348,22 @@ def test_words_nested_without_end_are_an_error(text: str) -> None:
 
 def test_a_byte_order_mark_is_no_part_of_an_expression() -> None:
     assert value_of("\ufeffx * 2", x=3) == 6.0
+    assert value_of("\ufeff\ufeff \t x * 2", x=3) == 6.0
+    assert value_of(" \ufeffx * 2", x=3) == 6.0
     assert error_of("\ufeffx * foo(x)", x=3).column == 5
+    assert "U+FEFF" in str(error_of("x\ufeff", x=3))
 
 
-@pytest.mark.parametrize(("name", "cells"), [("é", 1), ("e\u0301", 1), ("数", 2)])
+@pytest.mark.parametrize("name", ["x", "é", "数", "𝛼"])
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("x +", 4), ("x x", 3), ("x; x", 2), ("x + $", 5), ("2x", 2), ("x + (x", 5), ("x ^ x", 3), ("x * (x == x)", 8)],
+)
+def test_columns_are_counted_in_characters(text: str, column: int, name: str) -> None:
+    assert error_of(text.replace("x", name), **{name: 1.0}).column == column
+
+
+@pytest.mark.parametrize(("name", "cells"), [("é", 1), ("e\u0301", 1), ("数", 2), ("ｘ", 2), ("कु", 1)])
 def test_the_caret_stands_below_the_column_as_it_is_displayed(name: str, cells: int) -> None:
     error = error_of(f"{name} + foo(x)", x=1)
     assert error.column == len(name) + 4

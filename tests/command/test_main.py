@@ -113,6 +113,28 @@ def test_a_kink_is_marked_where_the_two_differ(capsys: pytest.CaptureFixture[str
     output = capsys.readouterr().out
     assert ["x", "0", "0.5", "differs"] in rows_below("Gradients", output)
     assert "kink" in output
+    assert "not finite" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "gradients", "result"),
+    [
+        (["x/y", "x=1", "y=0"], {"x/y": ["1"], "x": ["inf", "not finite"], "y": ["-inf", "not finite"]}, "inf"),
+        (["exp(x)", "x=1000"], {"exp(x)": ["1"], "x": ["inf", "not finite"]}, "inf"),
+        (["x * inf", "x=0"], {"x * inf": ["1"], "x": ["inf", "not finite"]}, "nan"),
+        (["sqrt(x)", "x=0"], {"sqrt(x)": ["1", "1"], "x": ["inf", "nan", "not finite"]}, None),
+        (["1/exp(x)", "x=1000"], {"1/exp(x)": ["1", "1"], "exp(x)": ["0"], "x": ["nan", "0", "not finite"]}, None),
+    ],
+)
+def test_what_is_not_finite_is_marked_and_not_compared(
+    words: list[str], gradients: dict[str, list[str]], result: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    output = capsys.readouterr().out
+    assert {name: row for name, *row in rows_below("Gradients", output)} == gradients
+    assert "differs" not in output
+    assert "not finite: the derivative is infinite or undefined" in output
+    assert (f"The result is {result}: there are no differences" in output) == (result is not None)
 
 
 def test_long_names_are_shortened_in_the_middle() -> None:
@@ -209,6 +231,14 @@ def test_help_shows_examples_and_functions() -> None:
     [
         (["x + foo(x)", "x=1"], "column 5: unknown function foo"),
         (["x", "x=abc"], "x must be a number, not 'abc'"),
+        (["x", "x="], "as in x=1"),
+        (["x*y", "x", "=", "1", "y=2"], "without spaces around =, as in x=1"),
+        (["x*y", "x=", "1", "y=2"], "'x=': give a variable's number without spaces around =, as in x=1"),
+        (["x*y", "x", "=1", "y=2"], "'=1': give a variable's number without spaces around =, as in x=1"),
+        (["x*y x = 1"], '"x * y" x=2 y=3'),
+        (["f = x*y", "x=1", "y=2"], "f must be a number, not 'x*y'; give an expression alone, without f ="),
+        (["2x", "x=1"], "a product needs its sign, as in 2*x"),
+        (["1 + [x, 2]", "x=1"], "must be a number, not a list of 2 elements"),
         (["x", "x=1", "x=2"], "x is given twice"),
         (["x", "2x=1"], "'2x' can't be the name of a variable"),
         (["x", "if=1"], "'if' can't be the name of a variable"),
@@ -254,8 +284,22 @@ def test_a_picture_without_a_program_to_draw_it_is_an_error(tmp_path: Path) -> N
     assert_refused(done, "save as .svg", tmp_path)
 
 
-# One argument of a process has at most 128 KiB on Linux, so longer texts are made in the process itself.
-@pytest.mark.parametrize("text", ["'x' + '+x' * 500_000", "'(' * 500_000", "' ' * 1_000_000"])
+# One argument of a process has at most 128 KiB on Linux, so the longest ones are given in a process of its own.
+HUGE = {
+    "sum": "'x' + '+x' * 500_000",
+    "brackets": "'(' * 500_000",
+    "minuses": "'-' * 1_000_000 + 'x'",
+    "calls": "'sin(' * 250_000 + 'x' + ')' * 250_000",
+    "powers": "'x' + '**x' * 333_333",
+    "digits": "'9' * 1_000_000",
+    "spaces": "' ' * 1_000_000",
+    "powers within the limit of length": "'x' + '**x' * 3_000",
+    "brackets within the limit of length": "'(' * 5_000",
+    "minuses within the limit of length": "'- ' * 4_900 + 'x'",
+}
+
+
+@pytest.mark.parametrize("text", HUGE.values(), ids=HUGE.keys())
 def test_a_huge_expression_is_an_error_and_no_crash(text: str) -> None:
     program = f"import sys; from autograd_mini.command.cli import main; sys.exit(main([{text}, 'x=1']))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment())
@@ -271,6 +315,17 @@ def test_a_long_expression_has_differences_for_its_variables_first() -> None:
     assert ["y", "-1000", "-1000"] in rows
     assert ["x", "-1500", "-1500"] in rows
     assert sum(len(row) == 3 for row in rows) == 100
+
+
+def test_names_in_a_deep_expression_are_short() -> None:
+    names = evaluate("-" * 1000 + "x", {"x": 1}).names
+    assert max(map(len, names.values())) == 200
+
+
+def test_a_hundred_thousand_characters_on_the_command_line_are_refused_with_the_limit() -> None:
+    done = run("x" + "+x" * 50_000, "x=1")
+    assert done.returncode == 2
+    assert "10,000 characters" in done.stderr
 
 
 def test_names_beyond_ascii_do_not_break_an_ascii_terminal() -> None:

@@ -1,6 +1,6 @@
 """Every operation of the table through jit: value, gradient and Hessian, for numbers and for batches.
 
-The engine as interpreted, which the compiler does not use, says what is right (law 4). How an
+The engine as interpreted, which the compiler does not use, says what is right. How an
 operation alone is lowered is tested in test_lowering.py.
 """
 

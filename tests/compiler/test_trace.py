@@ -1,4 +1,4 @@
-"""What a traced function may do, and what it is told if it asks for a number (law 7)."""
+"""What a traced function may do, and what it is told if it asks for a number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from autograd_mini import (
     TracingError,
     Value,
     dot,
+    draw,
     exp,
+    explain,
     grad,
     jit,
     no_grad,
@@ -249,6 +251,56 @@ def test_repr_of_a_traced_value_shows_no_number() -> None:
     shown: list[str] = []
     record(lambda x: shown.append(repr(x * 2.0)) or shown.append(f"{x}") or x)
     assert shown == ["Value(traced)"] * 2
+
+
+@pytest.mark.parametrize("function", [str, repr, "{}".format, "%s".__mod__, lambda x: repr([x])])
+def test_a_traced_value_is_printed_as_one_and_never_as_a_number(function: Any) -> None:
+    shown: list[str] = []
+    jit(lambda x: shown.append(function(x)) or x)(12.5)
+    assert "traced" in shown[0]
+    assert "12" not in shown[0]
+
+
+@pytest.mark.parametrize("function", ["{:.3f}".format, "%f".__mod__, lambda x: f"{x:5}"])
+def test_a_traced_value_has_no_number_to_format(function: Any) -> None:
+    with pytest.raises(TracingError, match=r"a value that jit traces.*\(line \d+ of"):
+        jit(lambda x: function(x) and x)(12.5)
+
+
+def until_small(x: Any) -> Any:
+    while abs(x) > 1e-3:
+        x = x / 2.0
+    return x
+
+
+def until_zero(x: Any) -> Any:
+    while x:
+        x = x - 1.0
+    return x
+
+
+@pytest.mark.parametrize("function", [until_small, until_zero])
+def test_a_loop_with_a_tolerance_is_told_to_take_a_fixed_number_of_steps(function: Any) -> None:
+    with pytest.raises(TracingError, match=r"where.*fixed number of steps, `for _ in range\(n\)`.*\(line \d+ of"):
+        jit(function)(8.0)
+
+
+OUTSIDE = Value(3.0)
+
+
+@pytest.mark.parametrize("show", [draw, explain])
+@pytest.mark.parametrize("make", [lambda x: x * 2.0, lambda x: OUTSIDE, lambda x: OUTSIDE * 2.0])
+def test_what_is_traced_is_not_drawn(show: Any, make: Any) -> None:
+    with pytest.raises(
+        TracingError, match=rf"^{show.__name__} of a value that jit traces.*call the function without jit"
+    ):
+        jit(lambda x: show(make(x)) and x)(1.0)
+
+
+def test_a_value_of_a_value_is_told_to_use_the_one_there_is() -> None:
+    for function in (lambda x: Value(x), jit(lambda x: Value(x)), jit(lambda x: Value(OUTSIDE))):
+        with pytest.raises(TypeError, match=r"data must be a real number.*as it is.*detach\(\)"):
+            function(OUTSIDE)
 
 
 def test_numpy_works_on_arrays_of_traced_values() -> None:

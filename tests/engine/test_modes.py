@@ -78,8 +78,13 @@ def test_detect_anomaly_names_the_forward_operation_its_inputs_and_labels() -> N
     with detect_anomaly():
         with pytest.raises(FloatingPointError, match=r"log gave -inf for the operands p = 0\.0"):
             log(p)
-        with pytest.raises(FloatingPointError, match=r"div gave inf for the operands \? = 1\.0, p = 0\.0"):
+        with pytest.raises(
+            FloatingPointError,
+            match=r"div gave inf for the operands 1\.0, p = 0\.0 \(line \d+ of test_modes\.py: 1 / p\)",
+        ):
             1 / p
+        with pytest.raises(FloatingPointError, match=r"log gave -inf for the operands the result of sub = 0\.0"):
+            log(p - p)
         with pytest.raises(FloatingPointError, match=r"dot.* gave inf"):
             dot([Value(1e200)], [Value(1e200)])
         with pytest.raises(FloatingPointError, match="exp gave inf"), no_grad():
@@ -102,10 +107,33 @@ def test_detect_anomaly_finds_the_backward_operation_and_changes_no_gradient() -
         with pytest.raises(FloatingPointError, match=r"backward pass of sqrt gave the gradient inf for x = 0\.0"):
             root.backward()
         assert (x.grad, w.grad, root.grad) == (0.0, 0.0, 0.0)
+        with pytest.raises(
+            FloatingPointError, match=r"sqrt .* for x = 0\.0: .* \(line \d+ of .*: root = sqrt\(x\) \* w\)"
+        ):
+            root.backward()
+        with pytest.raises(FloatingPointError, match=r"gradient inf for the result of mul = 0\.0"):
+            sqrt(x * w).backward()
         with pytest.raises(FloatingPointError, match="backward pass of sqrt"):
             grad(sqrt)(0.0)
     root.backward()
     assert x.grad == math.inf
+
+
+def test_lines_that_detect_anomaly_keeps_change_nothing_else_of_a_node() -> None:
+    x = Value(3.0)
+    with detect_anomaly():
+        nodes = [x * x, exp(x), dot([x, x], [x, x])]
+    for node, name in zip(nodes, ["mul", "exp", "dot"]):
+        assert node.op is not None
+        assert (node.op.name, node.label, node.requires_grad, node.is_leaf) == (name, "", True, False)
+        node.label = "a"
+        node.label = "b"
+        assert (node.op.name, node.label) == (name, "b")
+        copied = copy.deepcopy(node)
+        assert copied.op is node.op
+        assert (copied.data, copied.label) == (node.data, "b")
+        node.label = ""
+        assert (node.op.name, node.label) == (name, "")
 
 
 def test_detect_anomaly_ignores_the_gradient_of_a_constant_exponent() -> None:

@@ -19,7 +19,7 @@ from autograd_mini import Value, relu, topological_order
 
 
 def test_lecture_example_has_the_gradients_of_the_slide() -> None:
-    # Lecture note S3 (F1): f = (x + y) z at x = -2, y = 5, z = -4.
+    # CISC6000: Neural Networks, computation graphs: f = (x + y) z at x = -2, y = 5, z = -4.
     x, y, z = Value(-2), Value(5), Value(-4)
     q = x + y
     f = q * z

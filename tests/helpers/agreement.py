@@ -1,4 +1,4 @@
-"""What law 4 calls the same answer: how results of two ways to compute are compared."""
+"""When two ways to compute give the same answer: to 1e-12, and exactly for inf and nan."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def test_jacobian_of_arrays_is_an_array() -> None:
 
 
 def test_jacobian_of_a_composition_is_the_product_of_jacobians() -> None:
-    # Lecture note S1 (F15), written for the transposes there.
+    # Lecture 11: Neural Networks, the vector chain rule, which stands there with transposed Jacobians.
     def u(x: Any) -> Any:
         return np.array([x[0] * x[1], sin(x[0]), x[1] ** 2])
 

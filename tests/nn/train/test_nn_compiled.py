@@ -3,13 +3,14 @@
 import copy
 import math
 import random
+import traceback
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd_mini import Value, detect_anomaly, leaky_relu, less_equal, tanh, where
+from autograd_mini import TracingError, Value, detect_anomaly, leaky_relu, less_equal, tanh, where
 from autograd_mini import jit as compile_function
 from nn import (
     ACTIVATIONS,
@@ -475,6 +476,28 @@ def test_what_differs_on_the_first_batch_is_refused(make, loss, error, why):
     with pytest.raises(error, match=why):
         fit(model, X, Y, loss=loss, epochs=2, jit=True)
     assert [(p.data, p.grad) for p in model.parameters()] == before
+
+
+def squares_of_large(predictions, targets):
+    return half_squared_error([p if p > 0.5 else p * 2.0 for p in predictions], targets)
+
+
+@pytest.mark.parametrize(
+    ("refused", "user_code"),
+    [
+        (lambda: fit(mlp(), X, Y, loss=squares_of_large, epochs=2, jit=True), squares_of_large),
+        (lambda: predict(Impure("branch"), X, jit=True), Impure.__call__),
+    ],
+)
+def test_a_refusal_of_jit_has_a_short_traceback_with_the_users_own_frame(refused, user_code):
+    with pytest.raises(TracingError, match=r"^jit=True can't compile .*comparing .*\(line \d+ of") as caught:
+        refused()
+    written = traceback.format_exception(caught.value)
+    assert len("".join(written).splitlines()) < 40
+    assert "exception" not in "".join(written).lower()  # no second error before it
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert user_code.__code__ in frames
+    assert not [code for code in frames if "compiler" in code.co_filename]
 
 
 def test_an_optimizer_that_needs_the_graph_has_it():
