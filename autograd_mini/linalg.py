@@ -1,11 +1,13 @@
 """Linear algebra by elimination, on matrices of Values and numbers, also where `jit` traces them.
 
-Rows are exchanged for the largest pivot: by data where numbers are known, by `where` in compiled code. The results are
-those of `numpy.linalg`, except that a singular matrix raises no error: its inverse has elements that are inf or nan.
+Rows are exchanged for the largest pivot, for determinants columns too: by data where numbers are known, by `where` in
+compiled code. The results are those of `numpy.linalg`, except that nothing raises a LinAlgError, as numbers alone are
+known while `jit` traces: a matrix that is singular has an inverse, and solutions, whose elements are inf or nan.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -44,7 +46,8 @@ def solve(a: Any, b: Any) -> Array:
     n = len(matrix)
     if right.ndim not in (1, 2) or len(right) != n:
         raise ValueError(f"b must have the shape ({n},) or ({n}, k), as a has {n} rows, but has {right.shape}")
-    rows, _ = _eliminate(np.hstack([matrix, right.reshape(n, -1)]), n)
+    rows = np.hstack([matrix, right.reshape(n, -1)])
+    _eliminate(rows, n, n)
     x = rows[:, n:]
     for k in reversed(range(n)):
         for i in range(k + 1, n):
@@ -69,7 +72,8 @@ def inv(a: Any) -> Array:
 def det(a: Any) -> Any:
     """Compute the determinant; 0 for a singular matrix.
 
-    The gradient is right where the matrix is regular, and where the last pivot alone is 0.
+    First and second derivatives are right for every matrix, singular ones too. Derivatives of higher order are right
+    unless the rank is less than n - 2.
 
     Examples
     --------
@@ -80,14 +84,21 @@ def det(a: Any) -> Any:
     >>> area.data, x.grad
     (5.0, 2.0)
     """
-    pivots, product = _pivots(a)
-    for pivot in pivots:
-        product = product * pivot
-    return product
+    rows = _square(a, "a")
+    n = len(rows)
+    product = _eliminate(rows, n - 2, n, by_columns=True)
+    for k in range(n - 2):
+        product = product * rows[k, k]
+    if n == 1:
+        return product * rows[0, 0]
+    # Two rows are left. Their determinant has no pivot to divide by, which is 0 if the rank is n - 2.
+    return product * (rows[-2, -2] * rows[-1, -1] - rows[-2, -1] * rows[-1, -2])
 
 
 def slogdet(a: Any) -> tuple[Any, Any]:
-    """Compute sign and logarithm of the determinant, as `numpy.linalg.slogdet`; (0, -inf) for a singular matrix.
+    """Compute sign and logarithm of the determinant, as `numpy.linalg.slogdet`.
+
+    For a singular matrix they are 0 and -inf, and derivatives are inf or nan.
 
     Examples
     --------
@@ -95,7 +106,9 @@ def slogdet(a: Any) -> tuple[Any, Any]:
     >>> linalg.slogdet([[0.0, 1.0], [1.0, 0.0]])
     (-1.0, 0.0)
     """
-    pivots, sign = _pivots(a)
+    rows = _square(a, "a")
+    sign = _eliminate(rows, len(rows), len(rows), by_columns=True)
+    pivots = rows.diagonal()
     for pivot in pivots:
         sign = sign * operations.sign(pivot)
     return sign, operations.sum([operations.log(operations.abs(pivot)) for pivot in pivots])
@@ -146,36 +159,38 @@ def _square(a: Any, role: str) -> Array:
     return matrix
 
 
-def _pivots(a: Any) -> tuple[list[Any], Any]:
-    """List the pivots of a matrix, whose product is its determinant but for the sign that is given with them."""
-    matrix = _square(a, "a")
-    rows, sign = _eliminate(matrix, len(matrix))
-    return [rows[k, k] for k in range(len(rows))], sign
-
-
-def _eliminate(rows: Array, n: int) -> tuple[Array, Any]:
-    """Bring n columns into triangular form; give the rows, and the sign of their permutation."""
+def _eliminate(rows: Array, steps: int, n: int, by_columns: bool = False) -> Any:
+    """Bring the first columns into triangular form; give the sign of the permutation of rows, and of n columns."""
     sign: Any = 1.0
-    for k in range(n):
-        for i in range(k + 1, n):
-            sign = _exchange(rows, k, i, sign)
+    for k in range(steps):
+        if by_columns:
+            sign = _exchange(rows.T, k, [_size(rows[k:, j]) for j in range(k, n)], sign)
+        sign = _exchange(rows, k, [_size(rows[i : i + 1, k]) for i in range(k, len(rows))], sign)
         pivot = rows[k, k]
         divisor = operations.where(operations.equal(pivot, 0.0), 1.0, pivot)  # below a pivot of 0 all is 0
         for i in range(k + 1, n):
             rows[i, k + 1 :] = rows[i, k + 1 :] - operations.div(rows[i, k], divisor) * rows[k, k + 1 :]
-    return rows, sign
+    return sign
 
 
-def _exchange(rows: Array, k: int, i: int, sign: Any) -> Any:
-    """Exchange rows k and i if that makes the pivot larger; give the sign that the determinant then has."""
-    upper, lower = rows[k, k], rows[i, k]
-    if _is_traced(upper) or _is_traced(lower):
-        larger = operations.greater(operations.abs(lower), operations.abs(upper))
-        rows[[k, i], k:] = [operations.where(larger, rows[j, k:], rows[other, k:]) for j, other in ((i, k), (k, i))]
-        return operations.where(larger, -sign, sign)
-    if abs(_number(lower)) > abs(_number(upper)):
-        rows[[k, i]] = rows[[i, k]]
-        return -sign
+def _size(numbers: Array) -> Any:
+    """Give the largest absolute value: a float where it is known."""
+    if any(map(_is_traced, numbers)):
+        return reduce(operations.maximum, map(operations.abs, numbers))
+    return max(abs(_number(x)) for x in numbers)
+
+
+def _exchange(rows: Array, k: int, sizes: list[Any], sign: Any) -> Any:
+    """Exchange row k for the largest one of those from k on; give the sign that the determinant then has."""
+    where, largest = operations.where, sizes[0]
+    for i, size in enumerate(sizes[1:], k + 1):
+        is_larger = largest < size if type(largest) is type(size) is float else operations.less(largest, size)
+        if isinstance(is_larger, Scalar):
+            rows[[k, i], k:] = [where(is_larger, rows[one, k:], rows[other, k:]) for one, other in ((i, k), (k, i))]
+            sign, largest = where(is_larger, -sign, sign), where(is_larger, size, largest)
+        elif is_larger:
+            rows[[k, i]] = rows[[i, k]]
+            sign, largest = -sign, size
     return sign
 
 

@@ -33,6 +33,7 @@ from autograd_mini.transforms.vmap import (
     Mapped,
     bind,
     check_axes,
+    check_shared,
     list_leaves,
     map_examples,
     place_axes,
@@ -356,6 +357,8 @@ class Jitted:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
                 self._kernels[kind] = kernel
+            if not self._stays and kernel.is_mapped:
+                check_shared(kernel.structure, kernel.vary, self.out_axes, examples.batch or 0)
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
             moved = [(i, axis) for i, axis in enumerate(examples.axes) if axis]

@@ -275,7 +275,7 @@ digamma = _row("digamma(x)", "Derivative of lgamma; nan at the poles -1, -2 and 
     lambda x: _digamma(x), lambda out, x: polygamma(1.0, x),
     lowering=ITSELF, example="digamma(0.25) -> -4.2274535333762655")
 polygamma = _row("polygamma(n, x)",
-    "The nth derivative of digamma, for a whole n; nan for a negative x and n beyond 3. No gradient flows to n.",
+    "The nth derivative of digamma, for a whole n. No gradient flows to n.",
     lambda n, x: _polygamma(n, x), lambda out, n, x: 0.0, lambda out, n, x: polygamma(n + 1.0, x),
     lowering=ITSELF, example="polygamma(1.0, 1.0) -> 1.6449340668482264")
 log_sigmoid = _row("log_sigmoid(x)", "log(sigmoid(x)), exact also for large negative x.",
@@ -598,25 +598,34 @@ def _erfinv(y: Any) -> Any:
     return where(y == 0.0, y, copysign(known, y))
 
 
-_NORMAL = [(-1.0) ** k * math.prod(range(1, 2 * k, 2)) for k in range(11, -1, -1)]
+def _hazard_fraction() -> tuple[list[float], list[float]]:
+    """Give the continued fraction z + 1/(z + 2/(z + 3/(z + ...))) as z times a quotient of polynomials in 1 / z**2."""
+    above, below = [1], [1]  # coefficients, the lowest first
+    for k in range(32, 0, -1):
+        longer = [*above, *[0] * (len(below) + 1 - len(above))]
+        above, below = [a + k * b for a, b in zip(longer, [0, *below, *[0] * len(longer)])], above
+    return [float(a) for a in reversed(above)], [float(b) for b in reversed(below)]
 
 
-def _mills(x: Any) -> Any:
-    """Give 1 - 1/x**2 + 3/x**4 - 15/x**6 ...: the tail of the normal distribution at x < -20, times -x / density."""
-    return _polynomial(_NORMAL, 1.0 / (x * x))
+_ABOVE, _BELOW = _hazard_fraction()
+
+
+def _hazard(z: Any) -> Any:
+    """Give density over tail of the normal distribution at z >= 4. No sum here has terms of both signs."""
+    u = 1.0 / (z * z)
+    return z * (_polynomial(_ABOVE, u) / _polynomial(_BELOW, u))
 
 
 def _log_ndtr(x: Any) -> Any:
-    far = where(x < -20.0, x, -20.0)
-    tail = -0.5 * far * far - log(-far * math.sqrt(2.0 * math.pi)) + log(_mills(far))
+    far = where(x < -4.0, x, -4.0)
+    tail = -0.5 * far * far - log(math.sqrt(2.0 * math.pi) * _hazard(-far))
     near = where(x > 0.0, log1p(-0.5 * erfc(x * math.sqrt(0.5))), log(0.5 * erfc(-x * math.sqrt(0.5))))
-    return where(x < -20.0, tail, near)
+    return where(x < -4.0, tail, near)
 
 
 def _log_ndtr_slope(out: Any, x: Any) -> Any:
-    far = where(x < -20.0, x, -20.0)
-    near = exp(-0.5 * x * x - where(x < -20.0, 0.0, out)) / math.sqrt(2.0 * math.pi)
-    return where(x < -20.0, -far / _mills(far), near)
+    near = exp(-0.5 * x * x - where(x < -4.0, 0.0, out)) / math.sqrt(2.0 * math.pi)
+    return where(x < -4.0, _hazard(where(x < -4.0, -x, 4.0)), near)
 
 
 _BERNOULLI = [  # B2, B4, B6 ...
@@ -640,29 +649,32 @@ def _digamma(x: Any) -> Any:
 
 
 def _polygamma(n: Any, x: Any) -> Any:
-    """Give (-1)**(n+1) n! zeta(n + 1, x): ten terms, then Euler and Maclaurin's formula; reflected for x < 0."""
+    """Give (-1)**(n+1) n! zeta(n + 1, x), the sum of (x + k)**-(n+1); for x < 0 from sums to both sides of zero."""
     s = n + 1.0
-    z = where(x < 0.0, 1.0 - x, abs(x))
+    sign_of = where(floor(0.5 * n) * 2.0 == n, -1.0, 1.0)
+    r = x - floor(x + 0.5)
+    total = _zeta(s, where(x < 0.0, 1.0 + r, x))
+    pole = where(r == 0.0, math.inf, pow(abs(r), -s) * where(r < 0.0, sign_of, 1.0))
+    left = sign_of * (_zeta(s, 1.0 - r) - _zeta(s, where(x < 0.0, 1.0 - x, 1.0)))
+    value = sign_of * gamma(s) * where(x < 0.0, total + pole + left, total)
+    whole = (n >= 0.0) * (n == floor(n))
+    return where(n == 0.0, digamma(x), where(whole, where(x == math.inf, 0.0, value), math.nan))
+
+
+def _zeta(s: Any, z: Any) -> Any:
+    """Give the sum of (z + k)**-s over k = 0, 1, 2 ...: ten terms, then Euler and Maclaurin's formula."""
+    z = abs(z)
     total: Any = 0.0
     for k in range(10):
         total = total + pow(z + float(k), -s)
     a = z + 10.0
     power = pow(a, -s)
-    total = total + power * (a / where(n == 0.0, 1.0, n) + 0.5)
+    total = total + power * (a / where(s == 1.0, 1.0, s - 1.0) + 0.5)
     factor = power * s / a
     for k, b in enumerate(_BERNOULLI):
         total = total + factor * (b / float(math.factorial(2 * k + 2)))
         factor = factor * ((s + (2 * k + 1)) * (s + (2 * k + 2)) / (a * a))
-    sign_of = where(floor(0.5 * n) * 2.0 == n, -1.0, 1.0)
-    right = sign_of * gamma(s) * total
-    angle = math.pi * (x - floor(x + 0.5))
-    c, d = cos(angle), sin(angle)
-    slope = where(n == 1.0, div(-(math.pi**2), d * d), math.nan)
-    slope = where(n == 2.0, div(2.0 * math.pi**3 * c, d * d * d), slope)
-    slope = where(n == 3.0, div(-2.0 * math.pi**4 * (1.0 + 2.0 * c * c), d * d * d * d), slope)
-    value = where(x < 0.0, -sign_of * right - slope, right)
-    whole = (n >= 0.0) * (n == floor(n))
-    return where(n == 0.0, digamma(x), where(whole, where(x == math.inf, 0.0, value), math.nan))
+    return total
 
 
 def _mod(x: Any, y: Any) -> Any:

@@ -124,7 +124,8 @@ def draw(
     rankdir : {"LR", "TB"}, optional
         Left to right, or top to bottom.
     limit : int, optional
-        The largest number of nodes to draw, and a quarter of the largest number of edges.
+        The largest number of nodes to draw, and a quarter of the largest number of edges. Each hundred of it allows a
+        layout of about a second: a node that is used again and again, in every step of a long recursion, takes time.
     **names : Value
         Names for nodes in this picture, instead of their labels.
 
@@ -137,7 +138,7 @@ def draw(
     TypeError
         If `root` or a name's value is no Value, or `depth` or `limit` no integer.
     ValueError
-        If the picture would exceed `limit`, a name's value is not in the graph, or `rankdir`,
+        If the picture or its layout would exceed `limit`, a name's value is not in the graph, or `rankdir`,
         `depth` or `limit` is out of range.
 
     Examples
@@ -167,6 +168,10 @@ def draw(
     flowing = any(grad != 0.0 for node, grad in grads.items() if not node.is_leaf)
     picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand)
     _check_size(len(picture.boxes), len(picture.arrows), limit, depth)
+    seconds = layout_seconds(picture)
+    if seconds > limit / 100:
+        told = f"the layout would take about {seconds:.0f} seconds, as many edges pass over many other nodes"
+        raise ValueError(f"{told}: {_remedy(depth)}")
     return Drawing(picture.source(rankdir), len(picture.boxes))
 
 
@@ -219,8 +224,12 @@ def _walk(
 def _check_size(nodes: int, edges: int, limit: int, depth: int | None) -> None:
     if nodes > limit or edges > 4 * limit:
         what = f"{limit} nodes" if nodes > limit else f"{4 * limit} edges"
-        hint = "depth=3 draws the part nearest to the root" if depth is None else "a smaller depth= draws less"
-        raise ValueError(f"too large to read, with more than {what}: {hint}, a higher limit= allows more")
+        raise ValueError(f"too large to read, with more than {what}: {_remedy(depth)}")
+
+
+def _remedy(depth: int | None) -> str:
+    hint = "depth=3 draws the part nearest to the root" if depth is None else "a smaller depth= draws less"
+    return f"{hint}, a higher limit= allows more"
 
 
 def drawn_operands(node: Value, names: Container[Value]) -> list[tuple[Value, float]]:
@@ -273,9 +282,32 @@ def compose(
     return picture
 
 
+def layout_seconds(picture: Picture) -> float:
+    """Estimate how long Graphviz takes: to it, there is a node wherever an edge passes over a rank."""
+    heads: dict[str, list[str]] = {box.key: [] for box in picture.boxes}
+    for arrow in picture.arrows:
+        heads[arrow.tail].append(arrow.head)
+    waiting = Counter(arrow.head for arrow in picture.arrows)
+    ranks = dict.fromkeys(heads, 0)
+    leaves = [key for key in ranks if not waiting[key]]
+    ready = list(leaves)
+    while ready:
+        key = ready.pop()
+        for head in heads[key]:
+            ranks[head] = max(ranks[head], ranks[key] + 1)
+            waiting[head] -= 1
+            if not waiting[head]:
+                ready.append(head)
+    for key in leaves:  # a leaf stands beside its first use
+        ranks[key] = min([ranks[head] - 1 for head in heads[key]], default=0)
+    nodes = len(ranks) + sum(ranks[arrow.head] - ranks[arrow.tail] - 1 for arrow in picture.arrows)
+    return SECONDS * nodes * nodes / (1 + max(ranks.values()))
+
+
 # Boxes and arrows, and the picture in DOT.
 
 DIGITS = 4
+SECONDS = 2e-5  # measured on chains, recursions and dense layers of many sizes; times the square of the nodes by rank
 _THINNEST, _THICKEST = 1.0, 3.6
 
 # Without nslimit, a node used in each of 50 steps has Graphviz polish the layout for minutes.

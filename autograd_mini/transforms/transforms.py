@@ -15,11 +15,12 @@ import numpy as np
 
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar, is_real
+from autograd_mini.engine.arrays import packed
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.derivatives import gradient, pullback, pushforward, slopes
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.transforms.trees import Structure, flatten, make_array, parts_of, unflatten
+from autograd_mini.transforms.trees import Structure, flatten, make_array, map_parts, parts_of, unflatten
 
 ArgNums = int | tuple[int, ...]
 
@@ -292,7 +293,7 @@ class _Call:
         numbers = [number for numbers, _ in flat for number in numbers]
         self.given_values = any(_holds_value(argument) for argument in (*args, *kwargs.values()))
         with modes.recording():
-            self.inputs = list(map(_variable, numbers))
+            self.inputs = list(map(make_variable, numbers))
             remaining = iter(self.inputs)
             replaced = list(args)
             for place, structure in zip(places, structures):
@@ -351,13 +352,10 @@ class _Call:
         """Finish the Values within whatever else the function gives."""
         if isinstance(aux, Scalar):
             return self.finish(aux)
-        if isinstance(aux, dict):
-            return {key: self.finish_all(part) for key, part in aux.items()}
-        if type(aux) in (list, tuple):
-            return type(aux)(map(self.finish_all, aux))
-        if isinstance(aux, np.ndarray) and aux.dtype == object:
-            return make_array(list(map(self.finish_all, aux.flat)), aux.shape)
-        return aux
+        if isinstance(aux, np.ndarray):
+            finished: Any = np.frompyfunc(self.finish_all, 1, 1)
+            return packed(finished(aux, out=np.empty_like(aux))) if aux.dtype == object else aux
+        return map_parts(self.finish_all, aux)
 
 
 def _is_scalar(number: Any) -> bool:
@@ -382,7 +380,7 @@ def _check_argnums(argnums: ArgNums, count: int) -> tuple[int, ...]:
     return places
 
 
-def _variable(number: Any) -> Any:
+def make_variable(number: Any) -> Any:
     """Make a node of its own for a number to differentiate for: no other use of the number is this node."""
     if isinstance(number, Scalar):
         return identity(number)

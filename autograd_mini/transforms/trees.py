@@ -231,6 +231,17 @@ def parts_of(tree: Any) -> Sequence[Any]:
     return container[2] if container else ()
 
 
+def map_parts(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply a function to all that a container contains; give the tree itself if that changes nothing."""
+    container = None if type(tree) is range else _take_apart(tree)
+    if container is None:
+        return tree
+    kind, keys, parts, setting = container
+    found = list(map(function, parts))
+    changed = any(new is not old for new, old in zip(found, parts))
+    return Structure(kind, keys, setting=setting).make(found) if changed else tree
+
+
 def unflatten(structure: Structure, numbers: Iterable[Any]) -> Any:
     """Nest numbers as `structure` says, as many as it has: the inverse of `flatten`."""
     remaining = iter(numbers)

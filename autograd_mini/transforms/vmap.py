@@ -1,6 +1,6 @@
 """vmap: a function of one example becomes a function of a batch, whose examples lie along axes of arrays.
 
-The function runs once for each example. Knows nothing of compilation.
+The function runs once for each example, and once more where `out_axes` has a None. Knows nothing of compilation.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
-from autograd_mini.engine.modes import no_grad
+from autograd_mini.engine.modes import no_grad, recording
 from autograd_mini.engine.value import Value
+from autograd_mini.transforms.transforms import make_variable
 from autograd_mini.transforms.trees import NUMBER, Static, Structure, check_array, flatten, make_array
 
 Axes = Any  # an axis, None, or nested ones
@@ -45,7 +46,8 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
         Which axis of each argument goes through the examples, as in `jax.vmap`: None for an argument that all
         examples share, which may be anything, nested for a nested argument.
     out_axes : int, None, or nested ones, optional
-        Which axis of each result goes through the examples; None for a result that all examples share.
+        Which axis of each result goes through the examples; None for a result that all examples share, and that so is
+        not computed from what is mapped.
 
     Returns
     -------
@@ -59,8 +61,14 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     TypeError
         If axes are neither integers nor None.
     ValueError
-        If nothing is mapped. On the call, if an argument has no such axis, if the axes are of different lengths or
-        nested otherwise than the argument, or if results of different examples are nested in different ways.
+        If nothing is mapped. On the call, if an argument has no such axis, as a number has none and a list is no array,
+        if the axes are of different lengths or nested otherwise than the argument, or if results of different examples
+        are nested in different ways.
+
+    Notes
+    -----
+    `f` gets the numbers of an array as NumPy has them, `numpy.float64`, and Values as they are. So 1 / 0 is inf in `f`,
+    as in compiled code.
 
     Examples
     --------
@@ -173,10 +181,19 @@ class Examples:
         rows = [make_array([Value(0.0)] * math.prod(shape), shape)[()] for shape in shapes]
         return self._nest(row if axis is not None else leaf for row, (leaf, axis) in zip(rows, self._leaves))
 
-    def scalars(self) -> list[Any]:
-        """List the Values that differ from example to example."""
-        arrays = [leaf for leaf, axis in self._leaves if axis is not None and leaf.dtype == object]
-        return [x for array in arrays for x in array.flat if isinstance(x, Scalar)]
+    def variables(self) -> tuple[list[Any], list[Any]]:
+        """Give the arguments of the first example with nodes of their own for what is mapped, and list these nodes."""
+        inputs: list[Any] = []
+
+        def make(leaf: Any, axis: int | None) -> Any:
+            if axis is None:
+                return leaf
+            row = np.asarray(_row(leaf, axis, 0))
+            own = list(map(make_variable, row.flat))
+            inputs.extend(own)
+            return make_array(own, row.shape)[()]
+
+        return self._nest(make(leaf, axis) for leaf, axis in self._leaves), inputs
 
     def _nest(self, leaves: Iterator[Any]) -> list[Any]:
         return [structure.nest(lambda part: next(leaves)) for structure in self.structures]
@@ -184,7 +201,7 @@ class Examples:
 
 def _row(leaf: Any, axis: int, i: int) -> Any:
     row = np.moveaxis(leaf, axis, 0)[i]
-    return row if isinstance(row, (np.ndarray, Scalar)) else float(row)
+    return row if isinstance(row, (np.ndarray, Scalar)) else np.float64(row)
 
 
 def _leaf_axes(structure: Structure, axes: Axes, option: str, role: str) -> Iterator[tuple[int | None, str]]:
@@ -205,8 +222,14 @@ def _check_axis(shape: tuple[int, ...], axis: Axes, option: str, role: str) -> i
     """Check the axis of one leaf."""
     if isinstance(axis, (list, tuple, dict)):
         raise ValueError(f"{option} for {role} are nested otherwise than it is: {describe(axis)}")
-    if axis is None or not shape:  # all examples share one number
+    if axis is None:
         return None
+    if not shape:
+        listed = "; a list is no array, so write np.array of it" if role.endswith("]") else ""
+        raise ValueError(
+            f"{option} says axis {axis} of {role}, which is a number and has no axes: say None for what all examples "
+            f"share{listed}"
+        )
     if not -len(shape) <= axis < len(shape):
         raise ValueError(f"{option} says axis {axis} of {role}, which has the shape {shape}")
     return int(axis)
@@ -232,7 +255,8 @@ def run_examples(f: Callable[..., Any], examples: Examples) -> tuple[list[list[A
     rows: list[list[Any]] = []
     structure = NUMBER
     for i in range(examples.batch):
-        row, own = flatten(f(*examples.example(i)), RESULT)
+        with np.errstate(all="ignore"):  # inf and nan are results here
+            row, own = flatten(f(*examples.example(i)), RESULT)
         structure = structure if rows else own
         if own != structure:
             raise ValueError(
@@ -252,62 +276,70 @@ def map_examples(f: Callable[..., Any], examples: Examples, out_axes: Axes) -> A
         begin, place = place, place + part.size
         return make_array([x for row in rows for x in row[begin:place]], (len(rows), *part.keys))
 
-    return place_axes(structure.nest(stack), out_axes, examples.scalars())
+    check_shared(structure, lambda: _vary(f, examples), out_axes, len(rows))
+    return place_axes(structure.nest(stack), out_axes)
 
 
-def place_axes(stacked: Any, out_axes: Axes, inputs: Sequence[Any] = ()) -> Any:
-    """Move the axis of the examples, which is the first one of each array, to where it is wanted.
-
-    Inputs are Values that differ from example to example, which a result that all examples share can't depend on.
-    """
+def place_axes(stacked: Any, out_axes: Axes) -> Any:
+    """Move the axis of the examples, which is the first one of each array, to where it is wanted."""
     if type(out_axes) is int and out_axes == 0:
         return stacked
     leaves, structure = list_leaves(stacked, RESULT)
     axes = list(_leaf_axes(structure, out_axes, "out_axes", RESULT))
     moved = [
-        _shared(leaf, role, inputs) if axis is None else np.moveaxis(leaf, 0, axis)
-        for leaf, (axis, role) in zip(leaves, axes)
+        _shared(leaf, role) if axis is None else np.moveaxis(leaf, 0, axis) for leaf, (axis, role) in zip(leaves, axes)
     ]
     remaining = iter(moved)
     return structure.nest(lambda part: next(remaining))
 
 
-def _shared(leaf: Any, role: str, inputs: Sequence[Any]) -> Any:
+def check_shared(structure: Structure, vary: Callable[[], Sequence[bool]], out_axes: Axes, batch: int) -> None:
+    """Refuse a result without an axis that was computed from what is mapped; `vary` says so of each number."""
+    if type(out_axes) is int or not batch:
+        return
+    stacked = structure.nest(lambda part: np.broadcast_to(0.0, (batch, *part.keys)))
+    axes = list(_leaf_axes(list_leaves(stacked, RESULT)[1], out_axes, "out_axes", RESULT))
+    varies = vary() if any(axis is None for axis, _ in axes) else ()
+    place = 0
+    for part, (axis, role) in zip(structure.leaves(), axes):
+        if axis is None and any(varies[place : place + part.size]):
+            raise ValueError(f"out_axes says None of {role}, which is computed from mapped arguments; name an axis")
+        place += part.size
+
+
+def _vary(f: Callable[..., Any], examples: Examples) -> list[bool]:
+    """Say of each number of the first example's result whether it is computed from what is mapped."""
+    with recording():
+        args, inputs = examples.variables()
+        roots = flatten(f(*args), RESULT)[0]
+    varying: set[int] = set()
+    for kind in {type(x) for x in inputs}:
+        some = [x for x in roots if type(x) is kind]
+        if some:
+            history = some[0]._history(some, [x for x in inputs if type(x) is kind])
+            reached = set(history.inputs)
+            for node in history.order:
+                if not reached.isdisjoint(history.operands[node]):
+                    reached.add(node)
+            varying.update(id(x) for x, place in zip(some, history.roots) if place in reached)
+    return [id(x) in varying for x in roots]
+
+
+def _shared(leaf: Any, role: str) -> Any:
     """Give what is the same for all examples."""
     if len(leaf) == 0:
         raise ValueError(f"out_axes says None of {role}, but there is no example to take it from")
     first = np.broadcast_to(leaf[:1], leaf.shape)
-    if leaf.dtype == object:
-        alike = all(map(_is_same, leaf.flat, first.flat)) and not _depends(list(filter(_is_scalar, leaf.flat)), inputs)
-    else:
-        alike = np.array_equal(leaf, first, equal_nan=True)
-    if not alike:
+    is_same = all(map(_is_same, leaf.flat, first.flat)) if leaf.dtype == object else np.array_equal(leaf, first, True)
+    if not is_same:
         raise ValueError(f"out_axes says None of {role}, which is not the same for all examples; name an axis")
     return leaf[0] if isinstance(leaf[0], (np.ndarray, Scalar)) else float(leaf[0])
 
 
-def _is_scalar(number: Any) -> bool:
-    return isinstance(number, Scalar)
-
-
 def _is_same(x: Any, y: Any) -> bool:
     """Say whether two numbers are equal, as far as they are known."""
-    if type(x) is not type(y) or (_is_scalar(x) and x.is_traced):
+    if type(x) is not type(y) or (isinstance(x, Scalar) and type(x) is not Value):
         return type(x) is type(y)
     if type(x) is Value:
         x, y = x.data, y.data
     return bool(x == y or (x != x and y != y))
-
-
-def _depends(numbers: Sequence[Any], inputs: Sequence[Any]) -> bool:
-    """Say whether a number was computed from an input, or may have been."""
-    for kind in {type(x) for x in numbers}:
-        starts = [x for x in inputs if type(x) is kind]
-        if kind is not Value and len(starts) < len(inputs):
-            return True  # a traced number does not tell which Values from outside it was computed from
-        roots = [x for x in numbers if type(x) is kind]
-        history = roots[0]._history(roots, starts)
-        reached = {place for node in history.order for place in (node, *history.operands[node])}
-        if not reached.union(history.roots).isdisjoint(history.inputs):
-            return True
-    return False

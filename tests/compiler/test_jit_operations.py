@@ -50,11 +50,12 @@ def first(count: int, batch: Any) -> Any:
 def test_value_and_gradient_agree_with_the_engine(op: Operation) -> None:
     for rows in rows_of(op.name, SAMPLES):
         derive = value_and_grad(of_operands(op), argnums=tuple(range(len(rows[0]))))
-        compiled = jit(derive, in_axes=0)
+        compiled = jit(derive)
         expected = [derive(*row) for row in rows]
         for row, right in zip(rows, expected, strict=True):
             assert_agree(compiled(*row), right)
         batch, results = columns(rows), columns(expected)
+        compiled = jit(derive, in_axes=0)
         for size in [*SIZES, len(rows)]:
             assert_agree(compiled(*first(size, batch)), first(size, results))
 
@@ -80,10 +81,24 @@ def test_operands_may_be_numbers_of_the_batch_and_numbers_of_an_example(mapped: 
     def every_operation(x: Any, y: Any) -> list[Any]:
         return [value_and_grad(op, argnums=(0, 1))(x, y) for op in binary]
 
-    compiled = jit(every_operation, in_axes=0)
+    compiled = jit(every_operation, in_axes=(0, None) if mapped == 0 else (None, 0))
     for number in numbers:
         arguments: list[Any] = [number, number]
         arguments[mapped] = np.array(numbers)
         rows = [(x, number) if mapped == 0 else (number, x) for x in numbers]
         expected = [columns(results) for results in zip(*[every_operation(*row) for row in rows], strict=True)]
         assert_agree(compiled(*arguments), expected)
+
+
+def test_a_number_of_all_examples_is_an_operand_of_every_operation() -> None:
+    """What depends on no mapped argument is computed once, by code without lanes."""
+    unary = [op for op in TABLE.values() if len(op.parameters) == 1]
+    numbers = [0.5, 2.0, -3.0, 0.0, np.inf]
+
+    def every_operation(x: Any, y: Any) -> list[Any]:
+        return [op(x) + y for op in unary]
+
+    compiled = jit(every_operation, in_axes=(None, 0))
+    for number in numbers:
+        expected = [np.array([op(number) + y for y in numbers]) for op in unary]
+        assert_agree(compiled(number, np.array(numbers)), expected)

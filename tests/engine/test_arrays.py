@@ -137,6 +137,60 @@ def test_divmod_is_quotient_and_remainder() -> None:
         divmod(Value(1.0), "2")
 
 
+def polynomial(numpy: Any, y: Any) -> Any:
+    v = np.vander([0.0, 1.0, 3.0], 2)
+    return np.polyfit([0.0, 1.0, 3.0], y, 1) if numpy is np else autograd_mini.linalg.solve(v.T @ v, v.T @ y)
+
+
+def covariance(numpy: Any, y: Any) -> Any:
+    x = np.stack([y, y * y])
+    if numpy is np:
+        return np.cov(x)
+    d = x - x.mean(axis=1, keepdims=True)
+    return d @ d.T / 2.0
+
+
+def counts(numpy: Any, y: Any) -> Any:
+    if numpy is np:
+        return np.bincount([1, 0, 1], weights=y)
+    total = np.full(2, 0.0, dtype=object)
+    np.add.at(total, [1, 0, 1], y)
+    return total
+
+
+def interpolation(numpy: Any, y: Any) -> Any:
+    xs, ys = [0.0, 1.0, 5.0], [2.0, -1.0, 3.0]
+    if numpy is np:
+        return np.interp(y, xs, ys)
+    pieces = zip(xs, xs[1:], ys, ys[1:])
+    return sum(where((y >= a) * (y < b), p + (y - a) * (q - p) / (b - a), 0.0) for a, b, p, q in pieces)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *[lambda m, y, name=name: getattr(m, name)(y) for name in ("isnan", "isinf", "isfinite")],
+        *[
+            lambda m, y, name=name: getattr(m, name)(y, 0.25)
+            for name in ("logaddexp", "logaddexp2", "copysign", "heaviside")
+        ],
+        lambda m, y: np.float_power(y, 1.5) if m is np else y**1.5,
+        polynomial,
+        covariance,
+        lambda m, y: np.gradient(y)[1:-1] if m is np else (y[2:] - y[:-2]) / 2,
+        counts,
+        interpolation,
+    ],
+)
+def test_what_the_readme_says_to_write_instead_of_numpys_function(function: Any) -> None:
+    numbers = np.array([0.5, 4.0, 2.0])
+    values = np.array([Value(x) for x in numbers], dtype=object)
+    with pytest.raises((TypeError, AttributeError)):
+        function(np, values)
+    found = [x.data if isinstance(x, Value) else x for x in np.ravel(function(autograd_mini, values))]
+    np.testing.assert_allclose(found, np.ravel(function(np, numbers)), rtol=1e-12, atol=1e-14)
+
+
 # take.
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autograd_mini import Value, grad, jit, linalg
+from autograd_mini import Value, grad, hessian, jit, linalg, value_and_grad
 
 RANDOM = np.random.default_rng(1)
 MATRICES = {
@@ -77,6 +78,72 @@ def test_a_singular_matrix() -> None:
     assert not np.isfinite(linalg.inv(singular)).any()
     assert nested(grad(linalg.det)(singular)) == [[4.0, -2.0], [-2.0, 1.0]]  # the cofactors
     assert np.isnan(linalg.cholesky([[-1.0]]))
+
+
+def matrices_of_rank(rank: int, n: int) -> list[Any]:
+    """Give matrices with exact zeros among the pivots, in several places, and one with what rounding leaves of them."""
+    random = np.random.default_rng([rank, n])
+    exact = random.integers(-2, 3, size=(n, rank)) @ random.integers(-2, 3, size=(rank, n)) / 1.0
+    diagonal = np.diag(random.permutation([1.0 + k for k in range(rank)] + [0.0] * (n - rank)))
+    rounded = random.normal(size=(n, rank)) @ random.normal(size=(rank, n))
+    return [exact, diagonal, rounded, diagonal[::-1].copy(), np.triu(np.ones((n, n)), n - rank)]
+
+
+def cofactors(matrix: Any) -> Any:
+    """Give the derivatives of the determinant by exact arithmetic, from the definition of the adjugate."""
+    n = len(matrix)
+    exact = [[Fraction(x) for x in row] for row in matrix.tolist()]
+
+    def expand(rows: list[int], columns: list[int]) -> Fraction:
+        if not rows:
+            return Fraction(1)
+        total = Fraction(0)
+        for k, column in enumerate(columns):
+            minor = expand(rows[1:], [c for c in columns if c != column])
+            total += (-1) ** k * exact[rows[0]][column] * minor
+        return total
+
+    left = [[i for i in range(n) if i != k] for k in range(n)]
+    return np.array([[(-1) ** (i + j) * float(expand(left[i], left[j])) for j in range(n)] for i in range(n)])
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+@pytest.mark.parametrize("missing", range(4))
+def test_the_gradient_of_a_determinant_is_the_adjugate_also_of_singular_matrices(missing: int, n: int) -> None:
+    if missing > n:
+        return
+    compiled = jit(value_and_grad(linalg.det))
+    for matrix in matrices_of_rank(n - missing, n):
+        right, scale = cofactors(matrix), 1e-13 * max(1.0, np.abs(matrix).max()) ** n
+        for derive in (value_and_grad(linalg.det), compiled):
+            value, slopes = derive(nested(matrix))
+            assert value == pytest.approx((matrix[0] * right[0]).sum(), abs=scale * n)
+            np.testing.assert_allclose(nested(slopes), right, rtol=1e-10, atol=scale * n)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("rank", range(4))
+def test_second_derivatives_of_a_determinant_are_minors(rank: int, n: int) -> None:
+    """The determinant is linear in each element: the derivative of a cofactor is a difference of two of them."""
+    if rank > n:
+        return
+    compiled = jit(hessian(linalg.det))
+    for matrix in matrices_of_rank(rank, n):
+        right = np.zeros((n, n, n, n))
+        for i, j in np.ndindex(n, n):
+            step = np.zeros((n, n))
+            step[i, j] = 1.0
+            right[:, :, i, j] = cofactors(matrix + step) - cofactors(matrix)
+            right[i, j, i, j] = 0.0
+        for derive in (hessian(linalg.det), compiled):
+            np.testing.assert_allclose(derive(matrix), right, rtol=1e-9, atol=1e-11)
+
+
+def test_a_large_determinant_is_numpys() -> None:
+    matrix = np.random.default_rng(7).normal(size=(30, 30))
+    value, slopes = value_and_grad(linalg.det)(matrix)
+    assert value == pytest.approx(np.linalg.det(matrix), rel=1e-11)
+    np.testing.assert_allclose(slopes, np.linalg.det(matrix) * np.linalg.inv(matrix).T, rtol=1e-8)
 
 
 def test_values_and_numbers_are_mixed() -> None:

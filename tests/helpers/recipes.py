@@ -230,16 +230,17 @@ def is_well_conditioned(order: Sequence[Value]) -> bool:
     """Whether rounding stays rounding, so that two correct engines must agree.
 
     It does not where a chain of steep functions has blown it up (the sine of ten million), nor where
-    it decides which side of a kink or step an operand is on; exact ties are the same everywhere.
+    it decides which side of a kink or step an operand is on; ties of leaves, and of a node with itself, are exact.
     """
     errors = dict.fromkeys(order, 0.0)
     for node in order:
         operands = list(zip(node.operands, node.local_derivatives, strict=True))
         passed_on = sum(abs(partial) * (errors[operand] + 1e-16 * abs(operand.data)) for operand, partial in operands)
-        errors[node] = passed_on + 1e-16 * abs(node.data)
+        errors[node] = passed_on + 1e-16 * abs(node.data) if operands else 0.0
         if not errors[node] <= 1e-12 * max(1.0, abs(node.data)):
             return False
-        if node.op is not None and 0.0 < distance_to_kink(node) < 1e-9:
+        is_exact = len(set(node.operands)) == 1 < len(operands) or all(errors[operand] == 0.0 for operand, _ in operands)
+        if node.op is not None and distance_to_kink(node) < 1e-9 and not (is_exact and distance_to_kink(node) == 0.0):
             return False
     return True
 

@@ -457,7 +457,7 @@ REFERENCES: dict[str, Reference] = {
     "log_sigmoid": Reference(
         lambda x: -mp.log1p(mp.exp(-x)), _ACTIVATION, lambda x: functional.logsigmoid(x), edges=ONE
     ),
-    "log_ndtr": Reference(lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2), _each(_between(-4.0, 8.0)), edges=ONE),
+    "log_ndtr": Reference(lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2), _each(_between(-40.0, 8.0)), edges=ONE),
     "less": Reference(lambda x, y: mp.mpf(x < y), _TWO_REALS, lambda x, y: (x < y).double(), edges=TWO),
     "equal": Reference(lambda x, y: mp.mpf(x == y), _TWO_REALS, lambda x, y: (x == y).double(), edges=TWO),
     "not_equal": Reference(lambda x, y: mp.mpf(x != y), _TWO_REALS, lambda x, y: (x != y).double(), edges=TWO),

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from pictures import look_at, parse, width
 
-from autograd_mini import Value, dot, exp, log, no_grad, operation, relu, tanh
+from autograd_mini import Value, dot, exp, log, no_grad, operation, relu, tanh, topological_order
 from autograd_mini import sum as sum_of
-from autograd_mini.show.drawing import Drawing, draw, draw_dot
+from autograd_mini.show.drawing import Drawing, Face, compose, draw, draw_dot, layout_seconds
 
 BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#999999"
 YELLOW = "#fff3c4"
@@ -354,6 +354,50 @@ def test_a_graph_above_the_limit_is_refused_with_a_hint() -> None:
         draw(chain(200))
     with pytest.raises(ValueError, match=r"more than 4 nodes: a smaller depth="):
         draw(chain(200), depth=10, limit=4)
+
+
+def recursion(steps: int) -> Value:
+    """Give a state that one weight is used for in every step."""
+    weight, state = Value(0.5), Value(1.0)
+    for _ in range(steps):
+        state = (weight * state).tanh()
+    return state
+
+
+def dense(width: int) -> Value:
+    """Give the sum of a layer with as many neurons as inputs."""
+    inputs = [Value(0.1) for _ in range(width)]
+    return sum_of([dot([Value(0.2) for _ in inputs], inputs).tanh() for _ in inputs])
+
+
+def test_what_takes_long_to_lay_out_is_refused_with_a_hint() -> None:
+    """A chain of 500 steps takes a second; a recursion of 150 steps, with fewer nodes, three quarters of a minute."""
+    assert draw(chain(500), limit=2_000).node_count > draw(recursion(150), limit=10_000).node_count
+    with pytest.raises(ValueError, match=r"layout would take about \d\d seconds.*: depth=3 .* limit="):
+        draw(recursion(150), limit=2_000)
+    with pytest.raises(ValueError, match=r"layout .* a smaller depth= draws less"):
+        draw(recursion(150), limit=2_000, depth=290)
+    with pytest.raises(ValueError, match=r"layout .* depth=3"):
+        draw(recursion(90))
+    assert draw(recursion(150), depth=10).node_count < 30
+
+
+@pytest.mark.parametrize(
+    ("quicker", "slower"),
+    [
+        (chain(1), chain(100)),
+        (chain(500), recursion(75)),
+        (recursion(50), recursion(75)),
+        (dense(10), dense(20)),
+        (dense(20), recursion(150)),
+    ],
+)
+def test_the_estimate_of_the_layout_orders_graphs_as_the_clock_does(quicker: Value, slower: Value) -> None:
+    def estimate(root: Value) -> float:
+        faces = {node: Face("", node.data, node.grad) for node in topological_order(root)}
+        return layout_seconds(compose(root, faces, {}))
+
+    assert estimate(quicker) < estimate(slower)
 
 
 def test_the_limit_itself_is_allowed() -> None:

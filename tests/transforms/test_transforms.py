@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import namedtuple
+from collections import deque, namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -238,3 +239,34 @@ def test_check_grads_finds_a_wrong_second_derivative() -> None:
     for wrong, error in ((0, ValueError), (1.5, TypeError)):
         with pytest.raises(error, match=f"order must be .*{wrong}"):
             check_grads(frozen, (3.0,), order=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="order must be at least 1"):
+        check_grads(frozen, (3.0,), order=0)
+
+
+@dataclass
+class Fit:
+    loss: Any
+    residuals: Any
+
+
+Pair = namedtuple("Pair", "first second")
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, autograd_mini.jit], ids=["eager", "jit"])
+def test_what_is_passed_on_has_the_numbers_of_values_however_nested(wrap: Any) -> None:
+    def f(x: Any) -> Any:
+        return x * x, Fit(x + 1.0, Pair([x - 1.0, 2.0], deque([np.array([x, 3.0]), {"a": (Fit(x, 0.0),)}])))
+
+    (value, fit), slope = wrap(value_and_grad(f, has_aux=True))(3.0)
+    assert (value, slope, fit.loss) == (9.0, 6.0, 4.0)
+    assert (type(fit), type(fit.residuals), fit.residuals.first) == (Fit, Pair, [2.0, 2.0])
+    array, nested = fit.residuals.second
+    assert (array.dtype, array.tolist()) == (np.float64, [3.0, 3.0])
+    assert (type(nested["a"][0].loss), nested["a"][0]) == (float, Fit(3.0, 0.0))
+
+
+def test_what_is_passed_on_may_be_anything() -> None:
+    given = [None, "text", range(3), np.array(["a", None], dtype=object), {1: object()}]
+    for thing in given:
+        _, found = grad(lambda x, thing=thing: (x, thing), has_aux=True)(1.0)
+        assert found is thing or found.tolist() == thing.tolist()

@@ -177,6 +177,14 @@ def test_no_examples_give_empty_arrays(way: Way) -> None:
         ({"in_axes": (0, -2)}, (XS, XS), r"in_axes says axis -2 of argument 1, which has the shape \(3,\)"),
         ({"in_axes": (0, (0,))}, (XS, XS), r"in_axes for argument 1 are nested otherwise"),
         ({"in_axes": (0,)}, (XS, XS), r"in_axes has 1 entries, but there are 2 arguments"),
+        ({}, (XS, 2.0), r"in_axes says axis 0 of argument 1, which is a number and has no axes: say None"),
+        ({}, (XS, np.array(2.0)), r"in_axes says axis 0 of argument 1, which is a number and has no axes: say None"),
+        (
+            {},
+            (XS, [1.0, 2.0, 3.0]),
+            r"axis 0 of argument 1\[0\], which is a number .* a list is no array, so write np\.array",
+        ),
+        ({"in_axes": ({"a": 0, "b": 0}, None)}, ({"a": XS, "b": 1.0}, XS), r"says axis 0 of argument 0\['b'\]"),
         ({}, (XS, MATRIX), r"must have one length along their mapped axes, but have \[3, 2\]"),
         (
             {"out_axes": (0, 1)},
@@ -188,7 +196,7 @@ def test_no_examples_give_empty_arrays(way: Way) -> None:
         (
             {"out_axes": (0, None)},
             (XS, XS),
-            r"None of the function's result\[1\], which is not the same for all examples",
+            r"None of the function's result\[1\], which is computed from mapped arguments",
         ),
     ],
 )
@@ -228,10 +236,18 @@ def test_what_can_not_be_mapped_is_refused() -> None:
         jit(lambda x: x, in_axes=0, out_axes=1, reduce="sum")
 
 
+@each_way
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: 0.0 * x + 1.0, lambda x: np.array([1.0, x - x])])
+def test_a_result_computed_from_what_is_mapped_is_not_shared(way: Way, f: Any) -> None:
+    """Though its numbers may be the same for all examples; jax.vmap says that the output was batched."""
+    with pytest.raises(ValueError, match="out_axes says None of the function's result, which is computed from mapped"):
+        way(f, out_axes=None)(XS)
+
+
 def test_a_shared_result_has_no_gradient_for_what_is_mapped() -> None:
     values = np.array([Value(1.0), Value(1.0)])
     for f in (lambda x: x, lambda x: 2.0 * x, lambda x: np.array([1.0, x])):
-        with pytest.raises(ValueError, match="not the same for all examples"):
+        with pytest.raises(ValueError, match="computed from mapped arguments"):
             vmap(f, out_axes=None)(values)
     w = Value(2.0)
     assert vmap(lambda x: (x, w), out_axes=(0, None))(values)[1] is w
@@ -239,3 +255,23 @@ def test_a_shared_result_has_no_gradient_for_what_is_mapped() -> None:
         vmap(lambda x: w if x == 1.0 else w * w, out_axes=None)(XS)
     shared = lambda w: vmap(lambda w, x: (x, w * w), (None, 0), (0, None))(w, XS)[1]  # noqa: E731
     assert grad(shared)(3.0) == jit(grad(shared))(3.0) == 6.0
+
+
+@each_way
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_arrays_follow_ieee_754(way: Way) -> None:
+    edges = np.array([0.0, -0.0, 2.0, -2.0, np.inf, -np.inf, np.nan, 1.0])
+    with np.errstate(all="ignore"):
+        expected: list[Any] = [
+            1.0 / edges,
+            edges / 0.0,
+            edges**-1.0,
+            edges**1.5,
+            edges % 0.0,
+            1.0 // edges,
+            [edges * 1e200 * 1e200],
+        ]
+    found = way(lambda x: [1.0 / x, x / 0.0, x**-1.0, x**1.5, x % 0.0, 1.0 // x, [x * 1e200 * 1e200]])(edges)
+    assert_agree(found, expected)
+    rows = way(lambda row: 1.0 / row)(edges.reshape(2, 4))
+    assert_agree(rows, expected[0].reshape(2, 4))

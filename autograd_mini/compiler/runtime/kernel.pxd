@@ -12,6 +12,7 @@ cdef class Kernel:
     cdef readonly list captured
     cdef readonly object blocks
     cdef readonly object reduce
+    cdef readonly object structure
     cdef readonly bint is_mapped
     cdef readonly bint is_doubtful
     cdef readonly Py_ssize_t slots

@@ -47,7 +47,7 @@ class Kernel:
 
     def __init__(self, source: tuple[Any, ...], program: Program, code: Any, seconds: dict[str, float]) -> None:
         self.source, self.program, self.code, self.seconds = source, program, code, seconds
-        self.graph, self.captured, self.blocks, self.reduce, structure, self.is_doubtful = source
+        self.graph, self.captured, self.blocks, self.reduce, self.structure, self.is_doubtful = source
         self.slots = program.sizes["s"]
         self.is_mapped, self._has_once = bool(program.each), bool(program.once)
         self._results = program.results.astype(np.intp)
@@ -57,7 +57,7 @@ class Kernel:
         self._arrays: list[tuple[int, int]] = []  # leaf and slot
         self._mapped: list[int] = []  # leaves
         self._place_arguments()
-        self._nest = _nester(structure, self.is_mapped and not self._is_folded)
+        self._nest = _nester(self.structure, self.is_mapped and not self._is_folded)
         self._frames: list[Any] = []
 
     def cut(self, batch: int) -> Cut:
@@ -69,6 +69,13 @@ class Kernel:
         tiles = max(1, -(-batch // lanes))
         parts = max(1, min(MOST_PARTS, tiles, batch * self.slots // SMALLEST_PART))
         return Cut(batch, lanes, -(-tiles // parts) * lanes)
+
+    def vary(self) -> list[bool]:
+        """Say of each result whether it is computed from what is mapped."""
+        mapped = [is_mapped for shape, is_mapped in self.blocks for _ in range(math.prod(shape))]
+        examples = [node for node, is_mapped in enumerate(mapped) if is_mapped]
+        varying = {*examples, *self.graph.partition(examples)[1]}
+        return [node in varying for node in self.graph.results]
 
     def __call__(self, leaves: Sequence[Any], cut: Cut, threads: int) -> Any:
         """Compute the nested results; of a batch arrays, unless it is folded. Give None for a nan that is in doubt.
