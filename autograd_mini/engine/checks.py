@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 
 
+def is_real(number: Any) -> bool:
+    """Say whether something is a real number of Python's or NumPy's; the abstract class takes longest."""
+    if isinstance(number, (float, int, np.bool_)):
+        return True
+    return isinstance(number, Real)
+
+
 def as_float(number: Any, role: str) -> float:
     """Convert a real number of any kind to a float.
 
@@ -34,7 +41,7 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if type(number) is not int and not isinstance(number, Real) and not isinstance(number, np.bool_):
+    if not is_real(number):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)

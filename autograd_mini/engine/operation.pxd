@@ -3,6 +3,8 @@
 
 cimport cython
 
+from autograd_mini.engine.checks cimport as_float
+
 
 @cython.no_gc
 cdef class Operand:

@@ -5,7 +5,7 @@ cimport cython
 from autograd_mini.engine.fan cimport Fan, make_fan
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
-from autograd_mini.engine.arithmetic cimport is_real
+from autograd_mini.engine.checks cimport as_float, is_real
 from autograd_mini.engine.operation cimport Operation
 from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (

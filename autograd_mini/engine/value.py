@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autograd_mini.engine import anomaly, modes, operations
-from autograd_mini.engine.arithmetic import Scalar, is_real, refuse_masked
-from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.arithmetic import Scalar, refuse_masked
+from autograd_mini.engine.checks import as_float, describe, is_real
 from autograd_mini.engine.choices import is_chosen, mend
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
