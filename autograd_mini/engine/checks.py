@@ -11,7 +11,9 @@ import numpy as np
 
 def is_real(number: Any) -> bool:
     """Say whether something is a real number of Python's or NumPy's; the abstract class takes longest."""
-    if isinstance(number, (float, int, np.bool_)):
+    if isinstance(number, (float, int)):
+        return True
+    if isinstance(number, np.bool_):
         return True
     return isinstance(number, Real)
 

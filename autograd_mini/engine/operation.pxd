@@ -11,6 +11,15 @@ cdef class Operand:
     pass  # no C methods: a pointer to their table would make each node larger
 
 
+cdef class Recorder:
+    cdef type kind
+
+    cpdef object record(self, Operation operation, object operands)
+
+
+cdef Recorder _recorder
+
+
 cdef class Operation:
     cdef dict __dict__
     cdef readonly str name
@@ -21,5 +30,10 @@ cdef class Operation:
     cdef readonly object gather
     cdef readonly object bound
     cdef readonly bint chooses
+    cdef public tuple formulas
 
-    cpdef apply(self, object operands)
+    cpdef object apply(self, object operands)
+    cpdef object number(self, object operand)
+
+
+cpdef object as_operand(object operand, str function)

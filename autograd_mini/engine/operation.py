@@ -39,6 +39,27 @@ class Operand:
         raise NotImplementedError(f"{type(self).__name__} does not define _apply")
 
 
+@cython.cclass
+class Recorder:
+    """Computes operations on operands of one class, `kind`: in the compiled engine a shorter way than their `_apply`."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
+        """Compute or record an operation on operands of which the first is of that class."""
+        raise NotImplementedError(f"{type(self).__name__} does not define record")
+
+
+_recorder = Recorder(object)
+
+
+def set_recorder(recorder: Recorder) -> None:
+    """Let a recorder compute what it can."""
+    global _recorder
+    _recorder = recorder
+
+
 @cython.final
 @cython.cclass
 class Operation:
@@ -102,6 +123,7 @@ class Operation:
         self.bound = bound
         self.gather = gather
         self.chooses = chooses
+        self.formulas: tuple[Any, ...] | None = None  # see formula.py
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")
@@ -144,6 +166,8 @@ class Operation:
         For most operations this is a call; `sum`, `dot` and others are called with sequences.
         Arrays are operands of an operation of each element, broadcast as in NumPy.
         """
+        if cython.compiled and operands and type(operands[0]) is _recorder.kind:
+            return _recorder.record(self, operands)
         try:
             floats = True
             for operand in operands:

@@ -3,10 +3,11 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
+from autograd_mini.engine.formula cimport Formula, Places, formulas_of
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real
-from autograd_mini.engine.operation cimport Operation
+from autograd_mini.engine.operation cimport Operation, Recorder
 from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
     add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
@@ -22,6 +23,10 @@ cdef class Value(Node):
     pass
 
 
+cdef class _ValueRecorder(Recorder):
+    cpdef object record(self, Operation operation, object operands)
+
+
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
 @cython.locals(order=list, node=Value, operand=Value)
 cpdef list[Value] ordered(list stack, bint reset=*)
@@ -34,8 +39,13 @@ cdef Value _lift(object number)
 cdef object _note_birth(Value leaf)
 cdef object _outside_graph(Operation operation, object operands, double data)
 cdef double _computed(Operation operation, list[Any] xs) except? -1
+cdef object _apply_operation(Operation operation, object operands)
 cdef object _record(Operation operation, list[Value] operands)
+@cython.locals(x=Value, y=Value, z=Value)
+cdef object _record_formulas(Operation operation, tuple formulas, object operands)
+cdef double _slope(Formula rule, Value operand, double* places) except? -1.0
 cdef object _with_fan(Operation operation, Fan fan, double data)
+cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)
 cdef object _relu(Value operand)
 cdef object _dot(tuple[Value, ...] operands)

@@ -14,10 +14,11 @@ from autograd_mini.engine.checks import as_float, describe, is_real
 from autograd_mini.engine.choices import is_chosen, mend
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
+from autograd_mini.engine.formula import Formula, formulas_of
 from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, restore_leaves, set_fan
-from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
 from autograd_mini.engine.refusals import TRANSFORMS, refuse
 
@@ -218,14 +219,7 @@ class Value(Node):
                 operand.grad += self._grad * local
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
-        if _blocks.open:
-            tracer: Any = modes.tracer.get()
-            if tracer is not None:
-                return tracer.record(operation, operands)
-        if operation is _RELU:
-            return _relu(self)
-        values = _as_values(operation, list(operands))
-        return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
+        return _apply_operation(operation, operands)
 
     def _compare(self, operation: Operation, other: Any) -> Any:
         """Compare data, as PyTorch and NumPy do."""
@@ -355,12 +349,18 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:
     return _dot(tuple(_as_values(_DOT, operands)))
 
 
+def _as_value(operation: Operation, operand: Any) -> Any:
+    """Make a number among the operands of an operation a constant."""
+    if type(operand) is Value:
+        return operand
+    return constant(operand if type(operand) is float else operation.number(operand))
+
+
 def _as_values(operation: Operation, operands: list[Any]) -> list[Any]:
     """Make the numbers among some operands constants, in their places."""
     i: cython.Py_ssize_t
     for i in range(len(operands)):
-        if type(operands[i]) is not Value:
-            operands[i] = constant(operation.number(operands[i]))
+        operands[i] = _as_value(operation, operands[i])
     return operands
 
 
@@ -380,6 +380,32 @@ def _note_birth(leaf: Value) -> None:
 
 # Nodes of any operation.
 
+
+def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
+    """Compute or record an operation on operands of which one at least is a Value."""
+    if _blocks.open:
+        tracer: Any = modes.tracer.get()
+        if tracer is not None:
+            return tracer.record(operation, operands)
+    if operation is _RELU:
+        return _relu(operands[0])
+    if cython.compiled:
+        formulas: tuple[Any, ...] = operation.formulas
+        if formulas is None:
+            formulas = formulas_of(operation)
+        if formulas:
+            return _record_formulas(operation, formulas, operands)
+    values = _as_values(operation, list(operands))
+    return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
+
+
+@cython.cclass
+class _ValueRecorder(Recorder):
+    def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
+        return _apply_operation(operation, operands)
+
+
+set_recorder(_ValueRecorder(Value))
 
 def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -> Any:
     """Give what an operation's result is under a tracer or `no_grad`; None where it is a node of the graph."""
@@ -401,6 +427,40 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
             return other
     wanted = [origin_of(operand) is not CONSTANT for operand in operands]
     return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
+
+
+def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: Sequence[Any]) -> Any:
+    """Record an operation of up to three operands as its row says, in machine arithmetic."""
+    n: cython.Py_ssize_t = len(operands)
+    x: Value = _as_value(operation, operands[0])
+    y: Value = _as_value(operation, operands[1]) if n > 1 else None
+    z: Value = _as_value(operation, operands[2]) if n > 2 else None
+    places: Places  # type: ignore[name-defined]  # noqa: F821 (declared in formula.pxd)
+    places.at[0] = 0.0
+    places.at[1] = x._data
+    if y is not None:
+        places.at[2] = y._data
+    if z is not None:
+        places.at[3] = z._data
+    formula: Formula = formulas[0]
+    out: cython.double = formula.run(places.at)
+    places.at[0] = out
+    by_x: cython.double = _slope(formulas[1], x, places.at)
+    by_y: cython.double = 0.0 if y is None else _slope(formulas[2], y, places.at)
+    if z is None:
+        return _node(operation, x, y, out, by_x, by_y)
+    listed = (x, y, z)
+    other: Any = _outside_graph(operation, listed, out) if _blocks.open else None
+    if other is not None:
+        return other
+    fan: Fan = make_fan(listed)
+    fan.local[0], fan.local[1], fan.local[2] = by_x, by_y, _slope(formulas[3], z, places.at)
+    return _with_fan(operation, fan, out)
+
+
+def _slope(rule: Formula, operand: Value, places: cython.p_double) -> float:
+    """Give the local derivative for an operand; 0 for a constant."""
+    return 0.0 if origin_of(operand) is CONSTANT else rule.run(places)
 
 
 def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
