@@ -5,6 +5,15 @@ cimport cython
 
 from autograd_mini.engine.checks cimport as_float
 
+cdef extern from *:
+    """
+    static void call_as_method(PyObject *type) {
+        ((PyTypeObject *)type)->tp_flags |= Py_TPFLAGS_METHOD_DESCRIPTOR;
+        PyType_Modified((PyTypeObject *)type);
+    }
+    """
+    void call_as_method(object type)
+
 
 @cython.no_gc
 cdef class Operand:
@@ -27,6 +36,7 @@ cdef class Operation:
     cdef readonly tuple rules
     cdef readonly bint is_variadic
     cdef Py_ssize_t arity
+    cdef tuple _defaults
     cdef readonly object gather
     cdef readonly object bound
     cdef readonly bint chooses

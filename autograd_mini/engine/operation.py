@@ -117,6 +117,7 @@ class Operation:
             raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
         self.parameters = () if self.is_variadic else names
         self.arity = len(self.parameters)
+        self._defaults = tuple([p.default for p in parsed.parameters.values() if p.default is not p.empty])
         self.function = function
         self.rules = rules
         self.lowering = lowering
@@ -152,6 +153,9 @@ class Operation:
         if self.gather is not None:
             return self.apply(self.gather(*arguments, **named) if named else self.gather(*arguments))
         if named or (len(arguments) != self.arity and not self.is_variadic):
+            missing = self.arity - len(arguments)
+            if 0 < missing <= len(self._defaults) and not named:
+                return self.apply(arguments + self._defaults[-missing:])
             try:
                 bound = self.__signature__.bind(*arguments, **named)
             except TypeError as error:
@@ -166,9 +170,9 @@ class Operation:
         For most operations this is a call; `sum`, `dot` and others are called with sequences.
         Arrays are operands of an operation of each element, broadcast as in NumPy.
         """
-        if cython.compiled and operands and type(operands[0]) is _recorder.kind:
-            return _recorder.record(self, operands)
         try:
+            if cython.compiled and len(operands) and type(operands[0]) is _recorder.kind:
+                return _recorder.record(self, operands)
             floats = True
             for operand in operands:
                 if type(operand) is not float:
@@ -196,6 +200,10 @@ class Operation:
 
     def __reduce__(self) -> str:
         return self.name  # pickled by reference, as functions are
+
+
+if cython.compiled:  # v.tanh() need not make a method first
+    call_as_method(Operation)  # type: ignore[name-defined]  # noqa: F821 (declared in operation.pxd)
 
 
 def as_operand(operand: Any, function: str) -> float:

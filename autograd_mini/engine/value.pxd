@@ -16,7 +16,7 @@ from autograd_mini.engine.elementary cimport (
 cdef Blocks _blocks
 cdef object CONSTANT
 cdef long long _walk
-cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _RELU, _DOT
 
 
 cdef class Value(Node):

@@ -196,6 +196,10 @@ class Value(Node):
         lhs: Value = _lift(other)
         return NotImplemented if lhs is None else lhs / self
 
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        rhs: Value = other if type(other) is Value else _lift(other)
+        return NotImplemented if rhs is None or modulo is not None else _apply_operation(_POW, (self, rhs))
+
     def __neg__(self) -> Any:
         out: cython.double = neg_(self._data)
         return _node(_NEG, self, None, out, neg_dx(out, self._data), 0.0)
@@ -229,7 +233,7 @@ class Value(Node):
             tracer: Any = modes.tracer.get()
             if tracer is not None:
                 return tracer.compare(operation, self, other)
-        right = other.data if type(other) is Value else operation.number(other)
+        right = other.data if type(other) is Value else as_float(other, "operand")
         return bool(operation.function(self._data, right))
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
@@ -249,6 +253,7 @@ _SUB = operations.sub
 _MUL = operations.mul
 _DIV = operations.div
 _NEG = operations.neg
+_POW = operations.pow
 _RELU = operations.relu
 _DOT = operations.dot
 
@@ -388,12 +393,12 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
         if tracer is not None:
             return tracer.record(operation, operands)
     if operation is _RELU:
-        return _relu(operands[0])
+        return _relu(_as_value(operation, operands[0]))
     if cython.compiled:
         formulas: tuple[Any, ...] = operation.formulas
         if formulas is None:
             formulas = formulas_of(operation)
-        if formulas:
+        if len(formulas) == 1 + len(operands):
             return _record_formulas(operation, formulas, operands)
     values = _as_values(operation, list(operands))
     return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
