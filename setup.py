@@ -34,6 +34,7 @@ MODULES = [
     "engine.operation",
     "engine.operations",
     "engine.value",
+    "engine.vectors",
     "compiler.arguments",
     "compiler.graph",
     "compiler.backends.native",

@@ -412,6 +412,7 @@ class _ValueRecorder(Recorder):
 
 set_recorder(_ValueRecorder(Value))
 
+
 def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -> Any:
     """Give what an operation's result is under a tracer or `no_grad`; None where it is a node of the graph."""
     tracer: Any = modes.tracer.get()

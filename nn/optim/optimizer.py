@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value
 from autograd_mini.engine.checks import describe
+from autograd_mini.engine.vectors import read, write
 from nn.checks import check_not_negative, check_positive
 
 Schedule = Callable[[int], float]
@@ -52,8 +53,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
-        for parameter in self.parameters:
-            parameter.grad = 0.0
+        write(self.parameters, "grad", np.zeros(len(self.parameters)))
 
     def step(self, closure: Closure | None = None) -> Value | None:
         """Change the parameters once, along the gradients that `backward()` has left in them.
@@ -77,12 +77,10 @@ class Optimizer:
 
     def _update(self, rate: float) -> None:
         """Change the parameters by their gradients."""
-        data = np.array([parameter.data for parameter in self.parameters])
-        gradient = np.array([parameter.grad for parameter in self.parameters])
+        data, gradient = read(self.parameters, "data"), read(self.parameters, "grad")
         with np.errstate(all="ignore"):
             moved = self._moved(data, gradient, rate)
-        for parameter, number in zip(self.parameters, moved.tolist()):
-            parameter.data = number
+        write(self.parameters, "data", moved)
 
     def _moved(self, data: Array, gradient: Array, rate: float) -> Array:
         """Give the new numbers of all parameters at once, as a new array."""
