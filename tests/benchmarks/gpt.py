@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import autograd_mini
+from nn import Adam
 
 WIDTH, HEADS, LETTERS, LENGTH = 16, 4, 27, 16
 SIZE = WIDTH // HEADS
@@ -217,27 +218,44 @@ def initial_numbers():
     }
 
 
-def eager_steps(kind) -> Callable[[], tuple[float, list[float]]]:
+class HandWrittenAdam:
+    """Adam as people write it for scalars."""
+
+    def __init__(self, parameters):
+        self.parameters, self.count = parameters, 0
+        self.means, self.squares = [0.0] * len(parameters), [0.0] * len(parameters)
+
+    def step(self):
+        self.count += 1
+        for i, p in enumerate(self.parameters):
+            self.means[i] = 0.85 * self.means[i] + (1 - 0.85) * p.grad
+            self.squares[i] = 0.99 * self.squares[i] + (1 - 0.99) * p.grad**2
+            mean, square = self.means[i] / (1 - 0.85**self.count), self.squares[i] / (1 - 0.99**self.count)
+            p.data -= 0.01 * mean / (square**0.5 + 1e-8)
+
+    def zero_grad(self):
+        for p in self.parameters:
+            p.grad = 0
+
+
+def ready_made_adam(parameters):
+    return Adam(parameters, lr=0.01, betas=(0.85, 0.99))
+
+
+def eager_steps(kind, optimizer_of=HandWrittenAdam) -> Callable[[], tuple[float, list[float]]]:
     """Prepare the program as people write it; give a function that does a step and tells how long its parts took."""
     model = {name: [[kind(x) for x in row] for row in rows] for name, rows in initial_numbers().items()}
     parameters = [x for rows in model.values() for row in rows for x in row]
-    means, squares = [0.0] * len(parameters), [0.0] * len(parameters)
-    count = 0
+    optimizer = optimizer_of(parameters)
 
     def step():
-        nonlocal count
         times = [time.perf_counter()]
         loss = loss_of(model, NAME)
         times.append(time.perf_counter())
         loss.backward()
         times.append(time.perf_counter())
-        count += 1
-        for i, p in enumerate(parameters):
-            means[i] = 0.85 * means[i] + 0.15 * p.grad
-            squares[i] = 0.99 * squares[i] + 0.01 * p.grad**2
-            mean, square = means[i] / (1 - 0.85**count), squares[i] / (1 - 0.99**count)
-            p.data -= 0.01 * mean / (square**0.5 + 1e-8)
-            p.grad = 0
+        optimizer.step()
+        optimizer.zero_grad()
         times.append(time.perf_counter())
         return loss.data, [b - a for a, b in zip(times, times[1:])]
 
@@ -274,6 +292,7 @@ def main() -> None:
         "closures": eager_steps(ClosureValue),
         "slots": eager_steps(SlotsValue),
         "autograd_mini": eager_steps(autograd_mini.Value),
+        "autograd_mini, nn.Adam": eager_steps(autograd_mini.Value, ready_made_adam),
         "autograd_mini, jit": compiled_steps(),
     }
     best: dict[str, list[float]] = {}
@@ -286,10 +305,10 @@ def main() -> None:
             best[name] = min([best.get(name, [math.inf]), *[times for _, times in found]], key=sum)
         assert max(losses) - min(losses) < 1e-9, losses
     closures, slots = sum(best["closures"]), sum(best["slots"])
-    print(f"{'':20} {'step':>10} {'forward':>10} {'backward':>10} {'Adam':>10}   times closures  times slots")
+    print(f"{'':22} {'step':>10} {'forward':>10} {'backward':>10} {'Adam':>10}   times closures  times slots")
     for name, times in best.items():
         listed = " ".join(f"{1e3 * x:7.2f} ms" for x in [sum(times), *times])
-        print(f"{name:20} {listed} {closures / sum(times):16.1f} {slots / sum(times):12.1f}")
+        print(f"{name:22} {listed} {closures / sum(times):16.1f} {slots / sum(times):12.1f}")
 
 
 if __name__ == "__main__":
