@@ -7,12 +7,29 @@ from autograd_mini.engine.checks cimport as_float
 
 cdef extern from *:
     """
-    static void call_as_method(PyObject *type) {
-        ((PyTypeObject *)type)->tp_flags |= Py_TPFLAGS_METHOD_DESCRIPTOR;
-        PyType_Modified((PyTypeObject *)type);
+    static ternaryfunc call_by_any_names;
+    static PyObject *(*call_in_order)(PyObject *, PyObject *);
+
+    static PyObject *call_operation(PyObject *operation, PyObject *arguments, PyObject *named) {
+        if (!named || !PyDict_GET_SIZE(named)) {
+            PyObject *result = call_in_order(operation, arguments);
+            if (result != Py_NotImplemented) return result;
+            Py_DECREF(result);
+        }
+        return call_by_any_names(operation, arguments, named);
+    }
+
+    /* Call operations without a dictionary for names that are not there, and as methods without making a method. */
+    static void shorten_calls(PyObject *operations, PyObject *(*in_order)(PyObject *, PyObject *)) {
+        PyTypeObject *type = (PyTypeObject *)operations;
+        call_in_order = in_order;
+        call_by_any_names = type->tp_call;
+        type->tp_call = call_operation;
+        type->tp_flags |= Py_TPFLAGS_METHOD_DESCRIPTOR;
+        PyType_Modified(type);
     }
     """
-    void call_as_method(object type)
+    void shorten_calls(object operations, object (*in_order)(object, object))
 
 
 @cython.no_gc
@@ -47,3 +64,5 @@ cdef class Operation:
 
 
 cpdef object as_operand(object operand, str function)
+@cython.locals(missing=Py_ssize_t)
+cdef object _call_in_order(object operation, object arguments)

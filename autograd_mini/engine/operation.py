@@ -153,9 +153,6 @@ class Operation:
         if self.gather is not None:
             return self.apply(self.gather(*arguments, **named) if named else self.gather(*arguments))
         if named or (len(arguments) != self.arity and not self.is_variadic):
-            missing = self.arity - len(arguments)
-            if 0 < missing <= len(self._defaults) and not named:
-                return self.apply(arguments + self._defaults[-missing:])
             try:
                 bound = self.__signature__.bind(*arguments, **named)
             except TypeError as error:
@@ -171,11 +168,11 @@ class Operation:
         Arrays are operands of an operation of each element, broadcast as in NumPy.
         """
         try:
-            if cython.compiled and len(operands) and type(operands[0]) is _recorder.kind:
-                return _recorder.record(self, operands)
             floats = True
             for operand in operands:
                 if type(operand) is not float:
+                    if cython.compiled and type(operand) is _recorder.kind:
+                        return _recorder.record(self, operands)
                     if isinstance(operand, Operand):
                         return operand._apply(self, operands)
                     floats = False
@@ -202,8 +199,17 @@ class Operation:
         return self.name  # pickled by reference, as functions are
 
 
-if cython.compiled:  # v.tanh() need not make a method first
-    call_as_method(Operation)  # type: ignore[name-defined]  # noqa: F821 (declared in operation.pxd)
+def _call_in_order(operation: Any, arguments: Any) -> Any:
+    """Call an operation of so many operands, the last of which may have defaults; else give NotImplemented."""
+    called: Operation = operation
+    missing = called.arity - len(arguments)
+    if 0 < missing <= len(called._defaults):
+        return called.apply(arguments + called._defaults[-missing:])
+    return NotImplemented if missing else called.apply(arguments)
+
+
+if cython.compiled:
+    shorten_calls(Operation, _call_in_order)  # type: ignore[name-defined]  # noqa: F821 (declared in operation.pxd)
 
 
 def as_operand(operand: Any, function: str) -> float:
@@ -211,6 +217,8 @@ def as_operand(operand: Any, function: str) -> float:
     if type(operand) is float:
         return operand
     try:
+        if type(operand) is int or type(operand) is bool:
+            return as_float(operand, "an operand")
         return as_float(operand, f"an operand of {function}")
     except TypeError:
         if isinstance(operand, Operand):

@@ -455,7 +455,8 @@ def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: 
     by_y: cython.double = 0.0 if y is None else _slope(formulas[2], y, places.at)
     if z is None:
         return _node(operation, x, y, out, by_x, by_y)
-    listed = (x, y, z)
+    is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
+    listed = operands if is_listed else (x, y, z)
     other: Any = _outside_graph(operation, listed, out) if _blocks.open else None
     if other is not None:
         return other
@@ -513,13 +514,16 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float], wanted
     """Apply an operation's rules to floats; where floats raise and Values do not, to Values. Give 0 for constants."""
     try:
         local = operation.local_derivatives(out, xs, wanted)
-        if any(type(derivative) is complex for derivative in local):  # a power of a negative float
+        if complex in [type(derivative) for derivative in local]:  # a power of a negative float
             raise ArithmeticError
     except ArithmeticError:
         with modes.no_grad(), modes.unchecked():
             local = operation.local_derivatives(constant(out), [constant(x) for x in xs], wanted)
-    role = f"a derivative of {operation.name}"
-    return [p if type(p) is float else p.data if type(p) is Value else as_float(p, role) for p in local]
+    return [p if type(p) is float else _derivative(operation, p) for p in local]
+
+
+def _derivative(operation: Operation, p: Any) -> float:
+    return p._data if type(p) is Value else as_float(p, f"a derivative of {operation.name}")
 
 
 def _relu(operand: Value) -> Any:
