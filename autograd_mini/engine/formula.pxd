@@ -1,5 +1,7 @@
 # C types of formula.py, read by Cython alone, and the C that runs a formula.
 
+cimport cython
+
 from autograd_mini.engine.operation cimport Operation
 
 cdef extern from *:
@@ -123,4 +125,10 @@ cdef class Formula:
     cdef double run(self, double* places) except? -1.0
 
 
+ctypedef struct Found:
+    double out, by_x, by_y, by_z
+
+
+@cython.locals(places=Places, found=Found)
+cpdef Found compute(tuple formulas, double x, double y, double z, bint wants_x, bint wants_y, bint wants_z) except *
 cpdef tuple formulas_of(Operation operation)

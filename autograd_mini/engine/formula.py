@@ -4,6 +4,10 @@ A row's function, or a rule, is called once with symbols, which record what it d
 without Python, and gives the same bits. The plain engine has no use for this: it calls the functions themselves.
 """
 
+# What formula.pxd declares, and the plain engine never comes to:
+# ruff: noqa: F821
+# mypy: disable-error-code="name-defined"
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -123,4 +127,26 @@ class Formula:
 
     def run(self, places: cython.p_double) -> float:
         """Compute, where the row's result and its operands stand in the first places; there is room for `ROOM`."""
-        return run_program(self._program, places)
+        number: cython.double = run_program(self._program, places)
+        return number
+
+
+def compute(
+    formulas: tuple[Any, ...], x: float, y: float, z: float, wants_x: bool, wants_y: bool, wants_z: bool
+) -> Any:
+    """Compute a row on up to three operands, and the local derivatives that are wanted; the others are 0."""
+    n: cython.Py_ssize_t = len(formulas)
+    places.at[0], places.at[1], places.at[2], places.at[3] = 0.0, x, y, z
+    formula: Formula = formulas[0]
+    found.out = found.by_x = found.by_y = found.by_z = 0.0
+    found.out = places.at[0] = formula.run(places.at)
+    if wants_x:
+        formula = formulas[1]
+        found.by_x = formula.run(places.at)
+    if n > 2 and wants_y:
+        formula = formulas[2]
+        found.by_y = formula.run(places.at)
+    if n > 3 and wants_z:
+        formula = formulas[3]
+        found.by_z = formula.run(places.at)
+    return found

@@ -41,7 +41,7 @@ class Operand:
 
 @cython.cclass
 class Recorder:
-    """Computes operations on operands of one class, `kind`: in the compiled engine a shorter way than their `_apply`."""
+    """Computes operations on operands of one class: in the compiled engine a shorter way than their `_apply`."""
 
     def __init__(self, kind: type) -> None:
         self.kind = kind

@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
-from autograd_mini.engine.formula cimport Formula, Places, formulas_of
+from autograd_mini.engine.formula cimport Found, compute, formulas_of
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real
@@ -36,14 +36,15 @@ cpdef object check_values(object nodes)
 cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)
 cdef Value _lift(object number)
-cdef object _note_birth(Value leaf)
+cdef object _finish(Value leaf, object label)
+cdef bint _are_floats(object numbers) except -1
 cdef object _outside_graph(Operation operation, object operands, double data)
 cdef double _computed(Operation operation, list[Any] xs) except? -1
 cdef object _apply_operation(Operation operation, object operands)
 cdef object _record(Operation operation, list[Value] operands)
-@cython.locals(x=Value, y=Value, z=Value)
+@cython.locals(found=Found)
 cdef object _record_formulas(Operation operation, tuple formulas, object operands)
-cdef double _slope(Formula rule, Value operand, double* places) except? -1.0
+cdef bint _is_wanted(Value operand) noexcept
 cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)

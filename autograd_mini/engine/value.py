@@ -14,7 +14,7 @@ from autograd_mini.engine.checks import as_float, describe, is_real
 from autograd_mini.engine.choices import is_chosen, mend
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
-from autograd_mini.engine.formula import Formula, formulas_of
+from autograd_mini.engine.formula import compute, formulas_of
 from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, origin_of, restore_leaves, set_fan
@@ -332,7 +332,7 @@ def constant(data: float) -> Value:
     leaf: Value = Value.__new__(Value)
     _fill(leaf, data, CONSTANT)
     if _blocks.open:
-        _note_birth(leaf)
+        _finish(leaf, "")
     return leaf
 
 
@@ -373,12 +373,7 @@ def _finish(leaf: Value, label: Any) -> None:
     """Name a leaf, and tell the tracer, if there is one."""
     if label != "":
         leaf.label = label
-    if _blocks.open:
-        _note_birth(leaf)
-
-
-def _note_birth(leaf: Value) -> None:
-    tracer: Any = modes.tracer.get()
+    tracer: Any = modes.tracer.get() if _blocks.open else None
     if tracer is not None:
         tracer.note_birth(leaf)
 
@@ -395,9 +390,7 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
     if operation is _RELU:
         return _relu(_as_value(operation, operands[0]))
     if cython.compiled:
-        formulas: tuple[Any, ...] = operation.formulas
-        if formulas is None:
-            formulas = formulas_of(operation)
+        formulas: Any = formulas_of(operation) if operation.formulas is None else operation.formulas
         if len(formulas) == 1 + len(operands):
             return _record_formulas(operation, formulas, operands)
     values = _as_values(operation, list(operands))
@@ -439,35 +432,23 @@ def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: 
     """Record an operation of up to three operands as its row says, in machine arithmetic."""
     n: cython.Py_ssize_t = len(operands)
     x: Value = _as_value(operation, operands[0])
-    y: Value = _as_value(operation, operands[1]) if n > 1 else None
-    z: Value = _as_value(operation, operands[2]) if n > 2 else None
-    places: Places  # type: ignore[name-defined]  # noqa: F821 (declared in formula.pxd)
-    places.at[0] = 0.0
-    places.at[1] = x._data
-    if y is not None:
-        places.at[2] = y._data
-    if z is not None:
-        places.at[3] = z._data
-    formula: Formula = formulas[0]
-    out: cython.double = formula.run(places.at)
-    places.at[0] = out
-    by_x: cython.double = _slope(formulas[1], x, places.at)
-    by_y: cython.double = 0.0 if y is None else _slope(formulas[2], y, places.at)
-    if z is None:
-        return _node(operation, x, y, out, by_x, by_y)
+    y: Value = _as_value(operation, operands[1]) if n > 1 else x
+    z: Value = _as_value(operation, operands[2]) if n > 2 else x
+    found = compute(formulas, x._data, y._data, z._data, _is_wanted(x), _is_wanted(y), _is_wanted(z))
+    if n < 3:
+        return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
     is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
-    listed = operands if is_listed else (x, y, z)
-    other: Any = _outside_graph(operation, listed, out) if _blocks.open else None
+    listed: Any = operands if is_listed else (x, y, z)
+    other: Any = _outside_graph(operation, listed, found.out) if _blocks.open else None
     if other is not None:
         return other
     fan: Fan = make_fan(listed)
-    fan.local[0], fan.local[1], fan.local[2] = by_x, by_y, _slope(formulas[3], z, places.at)
-    return _with_fan(operation, fan, out)
+    fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
+    return _with_fan(operation, fan, found.out)
 
 
-def _slope(rule: Formula, operand: Value, places: cython.p_double) -> float:
-    """Give the local derivative for an operand; 0 for a constant."""
-    return 0.0 if origin_of(operand) is CONSTANT else rule.run(places)
+def _is_wanted(operand: Value) -> bool:
+    return origin_of(operand) is not CONSTANT
 
 
 def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
@@ -488,9 +469,9 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
             f"a node of {operation.name} can't have {len(operands)} operands and {len(local)} local derivatives"
         )
     check_values(operands)
-    node: Value = Value.__new__(Value)
-    _fill(node, data, operation)
     if len(operands) in (1, 2):
+        node: Value = Value.__new__(Value)
+        _fill(node, data, operation)
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
             node._right, node._local_right = operands[1], local[1]
@@ -499,8 +480,8 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     fan: Fan = make_fan(tuple(operands))
     for i in range(len(local)):
         fan.local[i] = local[i]
-    set_fan(node, fan)
-    return node
+    made: Value = _with_fan(operation, fan, data)
+    return made
 
 
 def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
@@ -514,16 +495,23 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float], wanted
     """Apply an operation's rules to floats; where floats raise and Values do not, to Values. Give 0 for constants."""
     try:
         local = operation.local_derivatives(out, xs, wanted)
-        if complex in [type(derivative) for derivative in local]:  # a power of a negative float
+        if not _are_floats(local) and complex in map(type, local):  # a power of a negative float
             raise ArithmeticError
     except ArithmeticError:
         with modes.no_grad(), modes.unchecked():
             local = operation.local_derivatives(constant(out), [constant(x) for x in xs], wanted)
-    return [p if type(p) is float else _derivative(operation, p) for p in local]
+    return list(local) if _are_floats(local) else [_as_derivative(operation, p) for p in local]
 
 
-def _derivative(operation: Operation, p: Any) -> float:
-    return p._data if type(p) is Value else as_float(p, f"a derivative of {operation.name}")
+def _are_floats(numbers: Sequence[Any]) -> bool:
+    for number in numbers:  # noqa: SIM110 (a C function has no generator)
+        if type(number) is not float:
+            return False
+    return True
+
+
+def _as_derivative(operation: Operation, p: Any) -> float:
+    return p.data if type(p) is Value else as_float(p, f"a derivative of {operation.name}")
 
 
 def _relu(operand: Value) -> Any:
