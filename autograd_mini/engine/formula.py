@@ -127,8 +127,7 @@ class Formula:
 
     def run(self, places: cython.p_double) -> float:
         """Compute, where the row's result and its operands stand in the first places; there is room for `ROOM`."""
-        number: cython.double = run_program(self._program, places)
-        return number
+        return run_program(self._program, places)  # type: ignore[no-any-return]
 
 
 def compute(

@@ -216,9 +216,9 @@ def as_operand(operand: Any, function: str) -> float:
     """Convert a number to a float, or say that `function` has no use for it."""
     if type(operand) is float:
         return operand
+    if type(operand) is bool or (type(operand) is int and -1e6 < operand < 1e6):
+        return float(operand)
     try:
-        if type(operand) is int or type(operand) is bool:
-            return as_float(operand, "an operand")
         return as_float(operand, f"an operand of {function}")
     except TypeError:
         if isinstance(operand, Operand):
