@@ -11,7 +11,7 @@ import numpy as np
 
 def is_real(number: Any) -> bool:
     """Say whether something is a real number of Python's or NumPy's; the abstract class takes longest."""
-    if isinstance(number, (float, int)):
+    if type(number) is float or type(number) is int or isinstance(number, (float, int)):
         return True
     if isinstance(number, np.bool_):
         return True
@@ -43,7 +43,7 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if not is_real(number):
+    if type(number) is not int and not is_real(number):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)

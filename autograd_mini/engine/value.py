@@ -365,7 +365,8 @@ def _as_values(operation: Operation, operands: list[Any]) -> list[Any]:
     """Make the numbers among some operands constants, in their places."""
     i: cython.Py_ssize_t
     for i in range(len(operands)):
-        operands[i] = _as_value(operation, operands[i])
+        if type(operands[i]) is not Value:
+            operands[i] = _as_value(operation, operands[i])
     return operands
 
 

@@ -29,7 +29,7 @@ def read(nodes: Sequence[Any], field: str) -> NDArray[np.float64]:
     array([1., 2.])
     """
     if not cython.compiled or _blocks.open:  # a block may refuse it
-        return np.array([getattr(node, field) for node in nodes], np.float64)
+        return np.array([node.data for node in nodes] if field == "data" else [node.grad for node in nodes], np.float64)
     is_data: cython.bint = field == "data"
     array = np.empty(len(nodes))
     numbers: cython.double[::1] = array
@@ -53,7 +53,10 @@ def write(nodes: Sequence[Any], field: str, array: NDArray[np.float64]) -> None:
     """
     if not cython.compiled or _blocks.open:
         for node, number in zip(nodes, array.tolist(), strict=True):
-            setattr(node, field, number)
+            if field == "data":
+                node.data = number
+            else:
+                node.grad = number
         return
     is_data: cython.bint = field == "data"
     numbers: cython.double[::1] = np.ascontiguousarray(array, np.float64)

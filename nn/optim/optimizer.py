@@ -53,7 +53,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
-        write(self.parameters, "grad", np.zeros(len(self.parameters)))
+        for parameter in self.parameters:
+            parameter.grad = 0.0
 
     def step(self, closure: Closure | None = None) -> Value | None:
         """Change the parameters once, along the gradients that `backward()` has left in them.
