@@ -481,8 +481,7 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     fan: Fan = make_fan(tuple(operands))
     for i in range(len(local)):
         fan.local[i] = local[i]
-    made: Value = _with_fan(operation, fan, data)
-    return made
+    return _with_fan(operation, fan, data)  # type: ignore[no-any-return]
 
 
 def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
@@ -501,7 +500,9 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float], wanted
     except ArithmeticError:
         with modes.no_grad(), modes.unchecked():
             local = operation.local_derivatives(constant(out), [constant(x) for x in xs], wanted)
-    return list(local) if _are_floats(local) else [_as_derivative(operation, p) for p in local]
+    if _are_floats(local):
+        return list(local)
+    return [p.data if type(p) is Value else as_float(p, f"a derivative of {operation.name}") for p in local]
 
 
 def _are_floats(numbers: Sequence[Any]) -> bool:
@@ -509,10 +510,6 @@ def _are_floats(numbers: Sequence[Any]) -> bool:
         if type(number) is not float:
             return False
     return True
-
-
-def _as_derivative(operation: Operation, p: Any) -> float:
-    return p.data if type(p) is Value else as_float(p, f"a derivative of {operation.name}")
 
 
 def _relu(operand: Value) -> Any:
