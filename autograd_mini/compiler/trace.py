@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.engine import modes
-from autograd_mini.engine.arithmetic import Scalar, is_real
-from autograd_mini.engine.checks import check_label
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.checks import check_label, is_real
 from autograd_mini.engine.history import History
 from autograd_mini.engine.lines import Place, here, written
 from autograd_mini.engine.operation import Operation

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from autograd_mini.engine.checks cimport is_real
 from autograd_mini.engine.operation cimport Operand, Operation
 
 cdef extern from *:
@@ -20,5 +21,4 @@ cdef class Scalar(Operand):
     pass
 
 
-cpdef bint is_real(object number) except -1
 cdef object _operate(Operation operation, object left, object right)

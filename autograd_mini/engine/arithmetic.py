@@ -6,13 +6,11 @@ They look at their operands, and leave the mathematics to the table of operation
 from __future__ import annotations
 
 import operator
-from numbers import Real
 from typing import Any
-
-import numpy as np
 
 from autograd_mini.engine import operations
 from autograd_mini.engine.arrays import refuse_masked as refuse_masked
+from autograd_mini.engine.checks import is_real
 from autograd_mini.engine.operation import Operand, Operation
 
 try:
@@ -32,6 +30,7 @@ class Scalar(Operand):
     """
 
     __slots__ = ()
+    __array_priority__ = -1.0  # above NumPy's scalars, which leave operators to this class; below its arrays, at 0
 
     def __add__(self, other: Any) -> Any:
         return _operate(operations.add, self, other)
@@ -132,11 +131,6 @@ class Scalar(Operand):
 
     def _compare(self, operation: Operation, other: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not define _compare")
-
-
-def is_real(number: Any) -> bool:
-    """Say whether something is a real number of Python's or NumPy's."""
-    return type(number) is float or type(number) is int or isinstance(number, (Real, np.bool_))
 
 
 def _operate(operation: Operation, left: Any, right: Any) -> Any:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
+
+
+def is_real(number: Any) -> bool:
+    """Say whether something is a real number of Python's or NumPy's; the abstract class takes longest."""
+    if type(number) is float or type(number) is int or isinstance(number, (float, int)):
+        return True
+    if isinstance(number, np.bool_):
+        return True
+    return isinstance(number, Real)
 
 
 def as_float(number: Any, role: str) -> float:
@@ -34,7 +44,7 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if type(number) is not int and not isinstance(number, Real) and not isinstance(number, np.bool_):
+    if type(number) is not int and not is_real(number):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)
@@ -93,3 +103,8 @@ def check_count(number: Any, role: str) -> int:
     if n < 1:
         raise ValueError(f"{role} must be at least 1, not {n}")
     return n
+
+
+def are_floats(numbers: Sequence[Any]) -> bool:
+    """Say whether some numbers are floats and nothing else."""
+    return all([type(number) is float for number in numbers])

@@ -107,6 +107,8 @@ def log_to_base(x: Any, base: Any = math.e) -> Any:
     >>> log(0.0)
     -inf
     """
+    if base is math.e:
+        return operations.log(x)
     if has_array([x, base]):
         return elementwise(log_to_base, [x, base])
     x, base = _operands("log", [x, base])

@@ -3,6 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.arithmetic cimport Scalar
+from autograd_mini.engine.checks cimport as_float
 from autograd_mini.engine.fan cimport Fan
 from autograd_mini.engine.modes cimport Blocks
 

@@ -39,6 +39,27 @@ class Operand:
         raise NotImplementedError(f"{type(self).__name__} does not define _apply")
 
 
+@cython.cclass
+class Recorder:
+    """Computes operations on operands of one class: in the compiled engine a shorter way than their `_apply`."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
+        """Compute or record an operation on operands of which the first is of that class."""
+        raise NotImplementedError(f"{type(self).__name__} does not define record")
+
+
+_recorder = Recorder(object)
+
+
+def set_recorder(recorder: Recorder) -> None:
+    """Let a recorder compute what it can."""
+    global _recorder
+    _recorder = recorder
+
+
 @cython.final
 @cython.cclass
 class Operation:
@@ -96,12 +117,14 @@ class Operation:
             raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
         self.parameters = () if self.is_variadic else names
         self.arity = len(self.parameters)
+        self._defaults = tuple([p.default for p in parsed.parameters.values() if p.default is not p.empty])
         self.function = function
         self.rules = rules
         self.lowering = lowering
         self.bound = bound
         self.gather = gather
         self.chooses = chooses
+        self.formulas: tuple[Any, ...] | None = None  # see formula.py
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")
@@ -148,6 +171,8 @@ class Operation:
             floats = True
             for operand in operands:
                 if type(operand) is not float:
+                    if cython.compiled and type(operand) is _recorder.kind:
+                        return _recorder.record(self, operands)
                     if isinstance(operand, Operand):
                         return operand._apply(self, operands)
                     floats = False
@@ -174,10 +199,25 @@ class Operation:
         return self.name  # pickled by reference, as functions are
 
 
+def _call_in_order(operation: Any, arguments: Any) -> Any:
+    """Call an operation of so many operands, the last of which may have defaults; else give NotImplemented."""
+    called: Operation = operation
+    missing = called.arity - len(arguments)
+    if 0 < missing <= len(called._defaults):
+        return called.apply(arguments + called._defaults[-missing:])
+    return NotImplemented if missing else called.apply(arguments)
+
+
+if cython.compiled:
+    shorten_calls(Operation, _call_in_order)  # type: ignore[name-defined]  # noqa: F821 (declared in operation.pxd)
+
+
 def as_operand(operand: Any, function: str) -> float:
     """Convert a number to a float, or say that `function` has no use for it."""
     if type(operand) is float:
         return operand
+    if type(operand) is bool or (type(operand) is int and -1e6 < operand < 1e6):
+        return float(operand)
     try:
         return as_float(operand, f"an operand of {function}")
     except TypeError:

@@ -3,10 +3,11 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
+from autograd_mini.engine.formula cimport Found, compute, formulas_of
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
-from autograd_mini.engine.arithmetic cimport is_real
-from autograd_mini.engine.operation cimport Operation
+from autograd_mini.engine.checks cimport as_float, is_real
+from autograd_mini.engine.operation cimport Operation, Recorder
 from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
     add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
@@ -15,11 +16,15 @@ from autograd_mini.engine.elementary cimport (
 cdef Blocks _blocks
 cdef object CONSTANT
 cdef long long _walk
-cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _RELU, _DOT
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _RELU, _DOT
 
 
 cdef class Value(Node):
     pass
+
+
+cdef class _ValueRecorder(Recorder):
+    cpdef object record(self, Operation operation, object operands)
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
@@ -31,11 +36,16 @@ cpdef object check_values(object nodes)
 cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)
 cdef Value _lift(object number)
-cdef object _note_birth(Value leaf)
+cdef object _finish(Value leaf, object label)
 cdef object _outside_graph(Operation operation, object operands, double data)
 cdef double _computed(Operation operation, list[Any] xs) except? -1
+cdef object _apply_operation(Operation operation, object operands)
 cdef object _record(Operation operation, list[Value] operands)
-cdef object _with_fan(Operation operation, Fan fan, double data)
+@cython.locals(found=Found)
+cdef object _record_formulas(Operation operation, tuple formulas, object operands)
+cdef bint _is_wanted(Value operand) noexcept
+cdef object _with_fan(object origin, Fan fan, double data)
+cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)
 cdef object _relu(Value operand)
 cdef object _dot(tuple[Value, ...] operands)

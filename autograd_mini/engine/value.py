@@ -9,15 +9,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autograd_mini.engine import anomaly, modes, operations
-from autograd_mini.engine.arithmetic import Scalar, is_real, refuse_masked
-from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.arithmetic import Scalar, refuse_masked
+from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
 from autograd_mini.engine.choices import is_chosen, mend
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
+from autograd_mini.engine.formula import compute, formulas_of
 from autograd_mini.engine.history import History
 from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, set_fan
-from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
 from autograd_mini.engine.refusals import TRANSFORMS, as_data, refuse
 
@@ -198,6 +199,10 @@ class Value(Node):
         lhs: Value = _lift(other)
         return NotImplemented if lhs is None else lhs / self
 
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        rhs: Value = other if type(other) is Value else _lift(other)
+        return NotImplemented if rhs is None or modulo is not None else _apply_operation(_POW, (self, rhs))
+
     def __neg__(self) -> Any:
         out: cython.double = neg_(self._data)
         return _node(_NEG, self, None, out, neg_dx(out, self._data), 0.0)
@@ -221,14 +226,7 @@ class Value(Node):
                 operand.grad += self._grad * local
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
-        if _blocks.open:
-            tracer: Any = modes.tracer.get()
-            if tracer is not None:
-                return tracer.record(operation, operands)
-        if operation is _RELU:
-            return _relu(self)
-        values = _as_values(operation, list(operands))
-        return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
+        return _apply_operation(operation, operands)
 
     def _compare(self, operation: Operation, other: Any) -> Any:
         """Compare data, as PyTorch and NumPy do."""
@@ -238,7 +236,7 @@ class Value(Node):
             tracer: Any = modes.tracer.get()
             if tracer is not None:
                 return tracer.compare(operation, self, other)
-        right = other.data if type(other) is Value else operation.number(other)
+        right = other.data if type(other) is Value else as_float(other, "operand")
         return bool(operation.function(self._data, right))
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
@@ -258,6 +256,7 @@ _SUB = operations.sub
 _MUL = operations.mul
 _DIV = operations.div
 _NEG = operations.neg
+_POW = operations.pow
 _RELU = operations.relu
 _DOT = operations.dot
 
@@ -336,7 +335,7 @@ def constant(data: float) -> Value:
     leaf: Value = Value.__new__(Value)
     _fill(leaf, data, CONSTANT)
     if _blocks.open:
-        _note_birth(leaf)
+        _finish(leaf, "")
     return leaf
 
 
@@ -358,12 +357,19 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:
     return _dot(tuple(_as_values(_DOT, operands)))
 
 
+def _as_value(operation: Operation, operand: Any) -> Any:
+    """Make a number among the operands of an operation a constant."""
+    if type(operand) is Value:
+        return operand
+    return constant(operand if type(operand) is float else operation.number(operand))
+
+
 def _as_values(operation: Operation, operands: list[Any]) -> list[Any]:
     """Make the numbers among some operands constants, in their places."""
     i: cython.Py_ssize_t
     for i in range(len(operands)):
         if type(operands[i]) is not Value:
-            operands[i] = constant(operation.number(operands[i]))
+            operands[i] = _as_value(operation, operands[i])
     return operands
 
 
@@ -371,17 +377,37 @@ def _finish(leaf: Value, label: Any) -> None:
     """Name a leaf, and tell the tracer, if there is one."""
     if label != "":
         leaf.label = label
-    if _blocks.open:
-        _note_birth(leaf)
-
-
-def _note_birth(leaf: Value) -> None:
-    tracer: Any = modes.tracer.get()
+    tracer: Any = modes.tracer.get() if _blocks.open else None
     if tracer is not None:
         tracer.note_birth(leaf)
 
 
 # Nodes of any operation.
+
+
+def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
+    """Compute or record an operation on operands of which one at least is a Value."""
+    if _blocks.open:
+        tracer: Any = modes.tracer.get()
+        if tracer is not None:
+            return tracer.record(operation, operands)
+    if operation is _RELU:
+        return _relu(_as_value(operation, operands[0]))
+    if cython.compiled:
+        formulas: Any = formulas_of(operation) if operation.formulas is None else operation.formulas
+        if len(formulas) == 1 + len(operands):
+            return _record_formulas(operation, formulas, operands)
+    values = _as_values(operation, list(operands))
+    return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
+
+
+@cython.cclass
+class _ValueRecorder(Recorder):
+    def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
+        return _apply_operation(operation, operands)
+
+
+set_recorder(_ValueRecorder(Value))
 
 
 def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -> Any:
@@ -406,6 +432,29 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
     return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
 
 
+def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: Sequence[Any]) -> Any:
+    """Record an operation of up to three operands as its row says, in machine arithmetic."""
+    n: cython.Py_ssize_t = len(operands)
+    x: Value = _as_value(operation, operands[0])
+    y: Value = _as_value(operation, operands[1]) if n > 1 else x
+    z: Value = _as_value(operation, operands[2]) if n > 2 else x
+    found = compute(formulas, x._data, y._data, z._data, _is_wanted(x), _is_wanted(y), _is_wanted(z))
+    if n < 3:
+        return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
+    is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
+    listed: Any = operands if is_listed else (x, y, z)
+    other: Any = _outside_graph(operation, listed, found.out) if _blocks.open else None
+    if other is not None:
+        return other
+    fan: Fan = make_fan(listed)
+    fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
+    return _with_fan(operation, fan, found.out)
+
+
+def _is_wanted(operand: Value) -> bool:
+    return origin_of(operand) is not CONSTANT
+
+
 def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
     """Compute an operation, and its local derivatives as far as they are wanted."""
     data = _computed(operation, xs)
@@ -424,9 +473,10 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
             f"a node of {operation.name} can't have {len(operands)} operands and {len(local)} local derivatives"
         )
     check_values(operands)
-    node: Value = Value.__new__(Value)
-    _fill(node, data, located(operation) if modes.is_checking() else operation)
+    origin = located(operation) if modes.is_checking() else operation
     if len(operands) in (1, 2):
+        node: Value = Value.__new__(Value)
+        _fill(node, data, origin)
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
             node._right, node._local_right = operands[1], local[1]
@@ -435,13 +485,12 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     fan: Fan = make_fan(tuple(operands))
     for i in range(len(local)):
         fan.local[i] = local[i]
-    set_fan(node, fan)
-    return node
+    return _with_fan(origin, fan, data)  # type: ignore[no-any-return]
 
 
-def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
+def _with_fan(origin: Any, fan: Fan, data: float) -> Any:
     node: Value = Value.__new__(Value)
-    _fill(node, data, operation)
+    _fill(node, data, origin)
     set_fan(node, fan)
     return node
 
@@ -450,13 +499,14 @@ def _local_derivatives(operation: Operation, out: float, xs: list[float], wanted
     """Apply an operation's rules to floats; where floats raise and Values do not, to Values. Give 0 for constants."""
     try:
         local = operation.local_derivatives(out, xs, wanted)
-        if any(type(derivative) is complex for derivative in local):  # a power of a negative float
+        if not are_floats(local) and complex in map(type, local):  # a power of a negative float
             raise ArithmeticError
     except ArithmeticError:
         with modes.no_grad(), modes.unchecked():
             local = operation.local_derivatives(constant(out), [constant(x) for x in xs], wanted)
-    role = f"a derivative of {operation.name}"
-    return [p if type(p) is float else p.data if type(p) is Value else as_float(p, role) for p in local]
+    if are_floats(local):
+        return list(local)
+    return [p.data if type(p) is Value else as_float(p, f"a derivative of {operation.name}") for p in local]
 
 
 def _relu(operand: Value) -> Any:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.engine import modes
-from autograd_mini.engine.arithmetic import Scalar, is_real
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.arrays import packed
-from autograd_mini.engine.checks import describe
+from autograd_mini.engine.checks import describe, is_real
 from autograd_mini.engine.derivatives import gradient, pullback, pushforward, slopes
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import Value, topological_order

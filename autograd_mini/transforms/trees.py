@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.engine.arithmetic import Scalar, is_real
-from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.checks import as_float, describe, is_real
 
 # What is nested deeper contains itself, or is a mistake; recursion over what is nested ends here.
 DEPTH = 100

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value
 from autograd_mini.engine.checks import describe
+from autograd_mini.engine.vectors import read, write
 from nn.checks import check_not_negative, check_positive
 
 Schedule = Callable[[int], float]
@@ -77,12 +78,10 @@ class Optimizer:
 
     def _update(self, rate: float) -> None:
         """Change the parameters by their gradients."""
-        data = np.array([parameter.data for parameter in self.parameters])
-        gradient = np.array([parameter.grad for parameter in self.parameters])
+        data, gradient = read(self.parameters, "data"), read(self.parameters, "grad")
         with np.errstate(all="ignore"):
             moved = self._moved(data, gradient, rate)
-        for parameter, number in zip(self.parameters, moved.tolist()):
-            parameter.data = number
+        write(self.parameters, "data", moved)
 
     def _moved(self, data: Array, gradient: Array, rate: float) -> Array:
         """Give the new numbers of all parameters at once, as a new array."""

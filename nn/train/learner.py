@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_mini import Value, no_grad
+from autograd_mini.engine.vectors import read, write
 from nn.optim.line_search import LineSearch
 from nn.optim.optimizer import Optimizer
 from nn.train.contract import compiling, foreign_part
@@ -71,16 +72,14 @@ class Learner:
     def read(self) -> None:
         """Copy parameters and gradients from the Values, which a callback may have changed."""
         if self._by_arrays:
-            self._numbers = np.array([parameter.data for parameter in self.objective.parameters])
-            self._gradient = np.array([parameter.grad for parameter in self.objective.parameters])
+            self._numbers = read(self.objective.parameters, "data")
+            self._gradient = read(self.objective.parameters, "grad")
 
     def write(self) -> None:
         """Copy parameters and gradients to the Values, where a callback can read them."""
         if self._by_arrays:
-            numbers, gradient = self._numbers.tolist(), self._gradient.tolist()
-            for parameter, number, slope in zip(self.objective.parameters, numbers, gradient):
-                parameter.data = number
-                parameter.grad = slope
+            write(self.objective.parameters, "data", self._numbers)
+            write(self.objective.parameters, "grad", self._gradient)
 
     def _move(self, gradient: Array) -> None:
         numbers, chosen = self._numbers, self._chosen

@@ -239,7 +239,9 @@ def is_well_conditioned(order: Sequence[Value]) -> bool:
         errors[node] = passed_on + 1e-16 * abs(node.data) if operands else 0.0
         if not errors[node] <= 1e-12 * max(1.0, abs(node.data)):
             return False
-        is_exact = len(set(node.operands)) == 1 < len(operands) or all(errors[operand] == 0.0 for operand, _ in operands)
+        is_exact = len(set(node.operands)) == 1 < len(operands) or all(
+            errors[operand] == 0.0 for operand, _ in operands
+        )
         if node.op is not None and distance_to_kink(node) < 1e-9 and not (is_exact and distance_to_kink(node) == 0.0):
             return False
     return True

@@ -121,7 +121,13 @@ STAIRCASE = {
         "autograd_mini.engine",
         "autograd_mini",
     },
-    "nn": {"autograd_mini", "autograd_mini.engine.checks", "autograd_mini.show.format", "autograd_mini.show.files"},
+    "nn": {
+        "autograd_mini",
+        "autograd_mini.engine.checks",
+        "autograd_mini.engine.vectors",
+        "autograd_mini.show.format",
+        "autograd_mini.show.files",
+    },
 }
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from autograd_mini.compiler.program import Shape
-from autograd_mini.engine.arithmetic import Scalar, is_real
-from autograd_mini.engine.checks import as_float
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.checks import as_float, is_real
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 

@@ -1,0 +1,134 @@
+# C types of formula.py, read by Cython alone, and the C that runs a formula.
+
+cimport cython
+
+from autograd_mini.engine.operation cimport Operation
+
+cdef extern from *:
+    """
+    #include <math.h>
+    #include <string.h>
+
+    enum {ADD, SUB, MUL, DIV, NEG, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, WHERE, UNARY, BINARY, CALL};
+
+    static const char *const operators[] = {
+        "add", "sub", "mul", "div", "neg", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where"};
+
+    /* What Python's math module takes from C as it is, so that the bits are the same. */
+    static const struct {const char *name; double (*function)(double);} unary[] = {
+        {"acos", acos}, {"acosh", acosh}, {"asin", asin}, {"asinh", asinh}, {"atan", atan}, {"atanh", atanh},
+        {"cbrt", cbrt}, {"ceil", ceil}, {"cos", cos}, {"cosh", cosh}, {"erf", erf}, {"erfc", erfc}, {"exp", exp},
+        {"exp2", exp2}, {"expm1", expm1}, {"fabs", fabs}, {"floor", floor}, {"log", log}, {"log10", log10},
+        {"log1p", log1p}, {"log2", log2}, {"rint", rint}, {"sin", sin}, {"sinh", sinh}, {"sqrt", sqrt}, {"tan", tan},
+        {"tanh", tanh}, {"trunc", trunc}};
+    static const struct {const char *name; double (*function)(double, double);} binary[] = {
+        {"atan2", atan2}, {"copysign", copysign}, {"fmod", fmod}, {"pow", pow}, {"remainder", remainder}};
+
+    typedef struct {
+        int code, x, y, z;  /* what is done, with the numbers of which places */
+        union {double (*unary)(double); double (*binary)(double, double); PyObject *function;} by;
+    } Step;
+
+    /* The first places are those of a row's result and its operands; then come its steps' results, then constants. */
+    typedef struct {int operands, steps, constants, result; double *constant; Step step[];} Program;
+
+    static Program *new_program(int operands, int steps, int constants, int result) {
+        size_t size = sizeof(Program) + steps * sizeof(Step);
+        Program *program = PyMem_Malloc(size + constants * sizeof(double));
+        if (program)
+            *program = (Program){operands, steps, constants, result, (double *)((char *)program + size)};
+        return program;
+    }
+
+    static void put_constant(Program *program, int i, double number) {
+        program->constant[i] = number;
+    }
+
+    /* 0 if there is no function of that name. */
+    static int put_function(Program *program, int i, const char *name, int x, int y, int z) {
+        Step *step = program->step + i;
+        *step = (Step){-1, x, y, z};
+        for (int k = 0; k < UNARY; k++)
+            if (!strcmp(operators[k], name)) step->code = k;
+        for (size_t k = 0; k < sizeof unary / sizeof *unary; k++)
+            if (!strcmp(unary[k].name, name)) step->code = UNARY, step->by.unary = unary[k].function;
+        for (size_t k = 0; k < sizeof binary / sizeof *binary; k++)
+            if (!strcmp(binary[k].name, name)) step->code = BINARY, step->by.binary = binary[k].function;
+        return step->code >= 0;
+    }
+
+    static void put_call(Program *program, int i, PyObject *function, int count, int x, int y, int z) {
+        program->step[i] = (Step){CALL + count, x, y, z, {.function = function}};
+    }
+
+    static double call_function(PyObject *function, int count, double x, double y, double z) {
+        PyObject *operands[3] = {PyFloat_FromDouble(x), PyFloat_FromDouble(y), PyFloat_FromDouble(z)};
+        int fine = operands[0] && operands[1] && operands[2];
+        PyObject *result = fine ? PyObject_Vectorcall(function, operands, count, NULL) : NULL;
+        double number = result ? PyFloat_AsDouble(result) : -1.0;
+        Py_XDECREF(result);
+        for (int i = 0; i < 3; i++) Py_XDECREF(operands[i]);
+        return number;
+    }
+
+    static double run_program(const Program *program, double *place) {
+        double *next = place + program->operands;
+        const Step *step = program->step, *end = step + program->steps;
+        for (int i = 0; i < program->constants; i++)
+            next[program->steps + i] = program->constant[i];
+        for (; step < end; step++, next++) {
+            double x = place[step->x], y = place[step->y], z = place[step->z];
+            switch (step->code) {
+                case ADD: *next = x + y; break;
+                case SUB: *next = x - y; break;
+                case MUL: *next = x * y; break;
+                case DIV: *next = x / y; break;
+                case NEG: *next = -x; break;
+                case LESS: *next = x < y; break;
+                case LESS_EQUAL: *next = x <= y; break;
+                case GREATER: *next = x > y; break;
+                case GREATER_EQUAL: *next = x >= y; break;
+                case EQUAL: *next = x == y; break;
+                case NOT_EQUAL: *next = x != y; break;
+                case WHERE: *next = x != 0.0 ? y : z; break;
+                case UNARY: *next = step->by.unary(x); break;
+                case BINARY: *next = step->by.binary(x, y); break;
+                default:
+                    *next = call_function(step->by.function, step->code - CALL, x, y, z);
+                    if (*next == -1.0 && PyErr_Occurred()) return -1.0;
+            }
+        }
+        return place[program->result];
+    }
+    """
+    ctypedef struct Program:
+        pass
+    Program* new_program(int operands, int steps, int constants, int result)
+    void put_constant(Program* program, int i, double number)
+    bint put_function(Program* program, int i, const char* name, int x, int y, int z)
+    void put_call(Program* program, int i, object function, int count, int x, int y, int z)
+    double run_program(const Program* program, double* place) except? -1.0
+
+
+cdef enum:
+    ROOM = 512
+
+
+ctypedef struct Places:
+    double[ROOM] at
+
+
+cdef class Formula:
+    cdef list _functions
+    cdef Program* _program
+
+    cdef double run(self, double* places) except? -1.0
+
+
+ctypedef struct Found:
+    double out, by_x, by_y, by_z
+
+
+@cython.locals(places=Places, found=Found)
+cpdef Found compute(tuple formulas, double x, double y, double z, bint wants_x, bint wants_y, bint wants_z) except *
+cpdef tuple formulas_of(Operation operation)

@@ -1,0 +1,59 @@
+"""Formulas: what the compiled engine runs in place of functions and rules of the table, bit by bit the same."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+from random import Random
+
+import pytest
+from references import REFERENCES
+
+from autograd_mini import COMPILED, Value, operation
+from autograd_mini.engine.formula import formulas_of
+from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import TABLE
+from autograd_mini.engine.value import evaluate
+
+CORNERS = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 2.5, 3.0, 1e-300, -1e-5, 40.0, -40.0, 800.0, -800.0, 1e300]
+SPECIAL = [*CORNERS, math.inf, -math.inf, math.nan, 5e-324, -1e300, 1.0 - 2.0**-53]
+fixed = [op for op in TABLE.values() if not op.is_variadic]
+every_fixed = pytest.mark.parametrize("op", fixed, ids=[op.name for op in fixed])
+
+
+def bits(x: float) -> bytes:
+    return struct.pack("d", math.nan if x != x else x)
+
+
+def points(op: Operation) -> list[tuple[float, ...]]:
+    rng = Random(op.name)
+    numbers = SPECIAL if len(op.parameters) < 3 else SPECIAL[::2]
+    return [
+        *itertools.product(numbers, repeat=len(op.parameters)),
+        *[REFERENCES[op.name].sample(rng) for _ in range(200)],
+    ]
+
+
+@every_fixed
+def test_nodes_have_the_bits_that_functions_and_rules_give(op):
+    for xs in points(op):
+        node = op(*map(Value, xs))
+        data, slopes = evaluate(op, list(xs), [True] * len(op.parameters))
+        assert bits(node.data) == bits(data) == bits(op(*xs)), xs
+        assert [*map(bits, node.local_derivatives)] == [*map(bits, slopes)], xs
+
+
+@pytest.mark.skipif(not COMPILED, reason="the plain engine calls the functions and rules themselves")
+@every_fixed
+def test_every_row_has_formulas(op):
+
+    assert len(formulas_of(op)) == 1 + len(op.parameters)
+
+
+def test_an_operation_that_a_user_defines_calls_its_functions():
+    calls = []
+    op = operation("twice(x)", lambda x: calls.append(x) or 2.0 * x, lambda out, x: 2.0 if calls else 0.0)
+    assert op(Value(3.0)).local_derivatives == (2.0,)
+    assert calls == [3.0]
+    assert not op.formulas
