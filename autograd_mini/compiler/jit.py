@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_mini.compiler.arguments import blocks_of, check_static, collect
-from autograd_mini.compiler.backends.choice import backend_name
+from autograd_mini.compiler.backends.choice import Options, backend_name
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
@@ -64,6 +64,7 @@ def jit(
     max_kernels: int = 32,
     out_axes: Axes = 0,
     static_argnums: int | tuple[int, ...] = (),
+    fuse: bool = False,
 ) -> Jitted:
     """Compile a function of Values, for single calls and for whole batches.
 
@@ -98,6 +99,10 @@ def jit(
     static_argnums : int or tuple of int, optional
         Which positional arguments are no numbers to compute with but strings, None, counts for `range(n)`
         or other hashable objects. `f` gets them as they are, and is compiled anew for each other value.
+    fuse : bool, optional
+        Whether a product and the sum that it is a term of may be rounded once instead of twice, by the processor's
+        fused multiply-add. It is faster where sums of products are most of the work, and changes last digits: `x * x -
+        y * y` may differ from 0 where x and y are equal. NumPy, where it takes the place of llvmlite, never fuses.
 
     Returns
     -------
@@ -143,7 +148,7 @@ def jit(
     mapped = getattr(f, "mapped", None)
     if isinstance(mapped, Mapped) and in_axes is None:
         f, in_axes, out_axes = mapped
-    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums)
+    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums, fuse)
 
 
 class _Call(NamedTuple):
@@ -166,6 +171,7 @@ class Jitted:
         max_kernels: int,
         out_axes: Axes,
         static_argnums: int | tuple[int, ...],
+        fuse: bool,
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
@@ -177,6 +183,9 @@ class Jitted:
         if not all(isinstance(place, int) and not isinstance(place, bool) for place in self._static):
             raise TypeError(f"static_argnums must be an integer or a tuple of integers, not {describe(static_argnums)}")
         self.in_axes, self.reduce, self.out_axes, self.static_argnums = in_axes, reduce, out_axes, static_argnums
+        if not isinstance(fuse, bool):
+            raise TypeError(f"fuse must be True or False, not {describe(fuse)}")
+        self.fuse = fuse
         self.threads = None if threads is None else check_count(threads, "threads")
         self.max_kernels = check_count(max_kernels, "max_kernels")
         self._stays = type(out_axes) is int and out_axes == 0
@@ -247,6 +256,7 @@ class Jitted:
             self.max_kernels,
             self.out_axes,
             self.static_argnums,
+            self.fuse,
         )
         # What a function captures is where it lands another Value: it is traced there once more.
         kernels = [
@@ -292,6 +302,9 @@ class Jitted:
                 f"module has; it has code for {len(self._kernels)} structures of arguments, and not for these"
             )
         return self._f
+
+    def _options(self) -> Options:
+        return Options(self.fuse)
 
     def _arrange(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Put arguments that are given by name in their places, and mark those that are static."""
@@ -351,7 +364,9 @@ class Jitted:
             kind = (examples.structures, blocks, is_guarded)
             kernel = self._kernels.get(kind)
             if kernel is None:
-                kernel = compile_function(self._function(), examples.structures, blocks, self.reduce, is_guarded)
+                kernel = compile_function(
+                    self._function(), examples.structures, blocks, self.reduce, self._options(), is_guarded
+                )
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
@@ -376,7 +391,7 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:
     jitted = Jitted(*options)
     with _no_collection():
-        jitted._kernels = {key: compile_graph(*source) for key, source in kernels}
+        jitted._kernels = {key: compile_graph(*source, options=jitted._options()) for key, source in kernels}
     return jitted
 
 

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from autograd_mini.compiler.arguments import Block
-from autograd_mini.compiler.backends.choice import choose_backend
+from autograd_mini.compiler.backends.choice import Options, choose_backend
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.parts import split
@@ -43,13 +43,14 @@ def compile_function(
     structures: Sequence[Structure],
     blocks: Sequence[Block],
     reduce: Reduction,
+    options: Options,
     is_guarded: bool = False,
 ) -> Kernel:
     """Compile what a function computes from arguments that are nested so, and have these leaves; guarded: see trace."""
     timed = _Clock()
     traced = timed(trace, function, structures, is_guarded, name="trace")
     graph = timed(simplify, traced.graph, name="simplify")
-    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
+    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful, options)
     kernel.seconds = timed.seconds | kernel.seconds
     return kernel
 
@@ -61,6 +62,7 @@ def compile_graph(
     reduce: Reduction,
     structure: Structure,
     is_doubtful: bool = False,
+    options: Options = Options(),  # noqa: B008 (it has no state)
     backend: str | None = None,
 ) -> Kernel:
     """Compile a graph, whose arguments are the numbers of the blocks, then those captured.
@@ -78,7 +80,7 @@ def compile_graph(
             steps = timed(choose_patterns, expanded, part, sums, name="patterns")
             schedules.append(timed(schedule, steps, name="schedule"))
         program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")
-        code = choose_backend(backend)(program)  # which times itself
+        code = choose_backend(backend)(program, options)  # which times itself
         return Kernel(
             (graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds
         )

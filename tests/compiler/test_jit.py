@@ -451,6 +451,14 @@ def test_lower_shows_graph_program_code_and_seconds(backend: str) -> None:
     assert all(part in str(lowered) for part in (lowered.graph, lowered.program, lowered.llvm_ir, "write "))
 
 
+def test_fused_products_differ_in_last_digits_alone(backend: str) -> None:
+    fused, apart = (jit(value_and_grad(loss), (None, 0, None), "sum", fuse=fuse) for fuse in (True, False))
+    arguments = [0.3, -0.7], XS, 0.25
+    assert_agree(fused(*arguments), apart(*arguments), 2e-15)
+    assert ("contract" in fused.lower(*arguments).llvm_ir) == (backend == "llvm")
+    assert "contract" not in apart.lower(*arguments).llvm_ir
+
+
 def test_lower_takes_no_values() -> None:
     with pytest.raises(TypeError, match=r"lower takes numbers and arrays, .* but no Values"):
         jit(lambda x: x).lower(Value(1.0))
@@ -469,6 +477,7 @@ def test_lower_takes_no_values() -> None:
         ({"threads": 0}, ValueError, "threads must be at least 1, not 0"),
         ({"threads": 1.5}, TypeError, r"threads must be an integer, not 1\.5"),
         ({"threads": True}, TypeError, "threads must be an integer, not True"),
+        ({"fuse": 1}, TypeError, "fuse must be True or False, not 1"),
         ({"max_kernels": 0}, ValueError, "max_kernels must be at least 1, not 0"),
         ({"max_kernels": None}, TypeError, "max_kernels must be an integer, not None"),
     ],

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 # The environment variable that chooses one of the targets.
 VARIABLE = "AUTOGRAD_MINI_BACKEND"
+
+
+class Options(NamedTuple):
+    """How native code is made; NumPy takes no notice of it.
+
+    Attributes
+    ----------
+    fuse : bool
+        Whether a product and the sum that it is a term of may be rounded once.
+    """
+
+    fuse: bool = False
 
 
 def backend_name(name: str | None = None) -> str:
@@ -25,7 +37,7 @@ def backend_name(name: str | None = None) -> str:
 
 
 def choose_backend(name: str | None = None) -> Any:
-    """Give the class that makes code of a program for the target: see `backend_name`.
+    """Give the class that makes code of a program, with some `Options`, for the target: see `backend_name`.
 
     Code has a `text`, `seconds`, which say how long it took to `write` and to `compile` it, and a `step`: the lanes of
     a tile are a multiple of it. `code.frame(widths)` is the memory of one call at a time, whose mapped arrays have

@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
+from autograd_mini.compiler.backends.choice import Options
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
@@ -32,15 +33,16 @@ _compiled = lru_cache(KEPT)(Code)
 class NativeCode:
     """A program as native code: see `choose_backend`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, options: Options) -> None:
         width = vector_width()
         self.step = VECTORS * width  # what a sum of products works on at a time
         self.slots = program.sizes["s"]
         self.seconds = {"write": 0.0, "compile": 0.0}
         self.numbers = np.zeros(program.sizes["u"])
         self.numbers[list(program.constants)] = list(program.constants.values())
-        self.once = _Stage(program.once, 1, self.seconds) if program.once else None
-        self.each = _Stage(program.each, width, self.seconds, program.sizes["total"]) if program.each else None
+        self.once = _Stage(program.once, 1, options, self.seconds) if program.once else None
+        totals = program.sizes["total"]
+        self.each = _Stage(program.each, width, options, self.seconds, totals) if program.each else None
         self.text = "\n".join(stage.code.text for stage in (self.once, self.each) if stage)
         self.tiles: list[_Tile] = []
 
@@ -51,7 +53,9 @@ class NativeCode:
 class _Stage:
     """Some runs of a program as native code, with the tables that the code reads."""
 
-    def __init__(self, runs: Sequence[Run], width: int, seconds: dict[str, float], totals: int = 0) -> None:
+    def __init__(
+        self, runs: Sequence[Run], width: int, options: Options, seconds: dict[str, float], totals: int = 0
+    ) -> None:
         patterns: dict[tuple[Pattern, bool], int] = {}
         loads, stores = (
             [np.column_stack(tuple(run.columns.values())) for run in runs if isinstance(run.pattern, kind)]
@@ -69,7 +73,7 @@ class _Stage:
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         began = perf_counter()
-        text = _written(tuple(patterns), width)
+        text = _written(tuple(patterns), width, options.fuse)
         wrote = perf_counter()
         self.code = _compiled(text)
         seconds["write"] += wrote - began

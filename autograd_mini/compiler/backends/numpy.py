@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
+from autograd_mini.compiler.backends.choice import Options
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
 from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
@@ -66,7 +67,7 @@ class NumpyCode:
 
     step, text = 2 * WIDTH, ""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, options: Options) -> None:
         began = perf_counter()
         self.program = program
         self.once = [piece for run in program.once for piece in _independent(run, "u")]
