@@ -50,7 +50,7 @@ def compile_function(
     timed = _Clock()
     traced = timed(trace, function, structures, is_guarded, name="trace")
     graph = timed(simplify, traced.graph, name="simplify")
-    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful, options)
+    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful, options=options)
     kernel.seconds = timed.seconds | kernel.seconds
     return kernel
 
@@ -62,6 +62,7 @@ def compile_graph(
     reduce: Reduction,
     structure: Structure,
     is_doubtful: bool = False,
+    *,
     options: Options = Options(),  # noqa: B008 (it has no state)
     backend: str | None = None,
 ) -> Kernel:
