@@ -69,7 +69,7 @@ def jit(
     """Compile a function of Values, for single calls and for whole batches.
 
     The function runs once for each structure of its arguments, with Values that have no data yet;
-    what it records is compiled. So Python's own control flow, loops and lists just unroll, while a
+    what it records is compiled, once where it records the same for a list and for an array. So Python's own control flow, loops and lists just unroll, while a
     decision by a traced number is a `TracingError`.
 
     With llvmlite, which `pip install 'autograd_mini[jit]'` installs, the code is the processor's own. Without it, or
@@ -364,8 +364,9 @@ class Jitted:
             kind = (examples.structures, blocks, is_guarded)
             kernel = self._kernels.get(kind)
             if kernel is None:
+                others = self._kernels.values()
                 kernel = compile_function(
-                    self._function(), examples.structures, blocks, self.reduce, self._options(), is_guarded
+                    self._function(), examples.structures, blocks, self.reduce, self._options(), is_guarded, others
                 )
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))

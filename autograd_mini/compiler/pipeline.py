@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -45,12 +45,21 @@ def compile_function(
     reduce: Reduction,
     options: Options,
     is_guarded: bool = False,
+    known: Iterable[Kernel] = (),
 ) -> Kernel:
-    """Compile what a function computes from arguments that are nested so, and have these leaves; guarded: see trace."""
+    """Compile what a function computes from arguments that are nested so, and have these leaves; guarded: see trace.
+
+    The function may compute the same from arguments that are nested otherwise, such as a list and an array: then the
+    code of one of the known kernels serves.
+    """
     timed = _Clock()
     traced = timed(trace, function, structures, is_guarded, name="trace")
     graph = timed(simplify, traced.graph, name="simplify")
-    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful, options=options)
+    source = (graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
+    for kernel in known:
+        if kernel.serves(graph, blocks, traced.result):
+            return Kernel(source, kernel.program, kernel.code, timed.seconds)
+    kernel = compile_graph(*source, options=options)
     kernel.seconds = timed.seconds | kernel.seconds
     return kernel
 

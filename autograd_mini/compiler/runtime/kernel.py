@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from autograd_mini.compiler.arguments import Array
+from autograd_mini.compiler.arguments import Array, Block
+from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.program import Program
 from autograd_mini.compiler.runtime.memory import has_nan
 from autograd_mini.compiler.runtime.parallel import share
@@ -59,6 +60,14 @@ class Kernel:
         self._place_arguments()
         self._nest = _nester(structure, self.is_mapped and not self._is_folded)
         self._frames: list[Any] = []
+
+    def serves(self, graph: Graph, blocks: Sequence[Block], structure: Structure) -> bool:
+        """Say whether its program computes a graph of blocks, whose arguments and results may be nested otherwise."""
+        return (
+            _layout(blocks) == _layout(self.blocks)
+            and (not self.is_mapped or self._is_folded or _sizes(structure) == _sizes(self.source[4]))
+            and self.graph.is_same(graph)
+        )
 
     def cut(self, batch: int) -> Cut:
         """Cut a batch into parts, and parts into tiles, the same whatever the number of threads."""
@@ -145,6 +154,16 @@ class Kernel:
                 self._singles.append((slot, i, i + 1))
             slot += math.prod(shape)
         self._captured = slice(slot, slot + len(self.captured))
+
+
+def _layout(blocks: Sequence[Block]) -> list[Block]:
+    """List blocks as they lie in memory, where arrays that all examples share are numbers side by side."""
+    number = Block((), False)
+    return [part for block in blocks for part in ([block] if block.mapped else [number] * math.prod(block.shape))]
+
+
+def _sizes(structure: Structure) -> list[int]:
+    return [part.size for part in structure.leaves()]
 
 
 def _nester(structure: Structure, batched: bool, place: int = 0) -> Callable[[Array, int], Any]:
