@@ -69,8 +69,9 @@ def jit(
     """Compile a function of Values, for single calls and for whole batches.
 
     The function runs once for each structure of its arguments, with Values that have no data yet;
-    what it records is compiled, once where it records the same for a list and for an array. So Python's own control flow, loops and lists just unroll, while a
-    decision by a traced number is a `TracingError`.
+    what it records is compiled, once where it records the same for a list and for an array. So
+    Python's own control flow, loops and lists just unroll, while a decision by a traced number is a
+    `TracingError`.
 
     With llvmlite, which `pip install 'autograd_mini[jit]'` installs, the code is the processor's own. Without it, or
     where the environment variable AUTOGRAD_MINI_BACKEND is `numpy`, NumPy computes the same, slower; `repr` of what
