@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_mini.compiler.arguments import blocks_of, check_static, collect
-from autograd_mini.compiler.backends.choice import Options, backend_name
+from autograd_mini.compiler.backends.choice import backend_name
+from autograd_mini.compiler.backends.disk import cache_folder
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
@@ -65,6 +67,7 @@ def jit(
     out_axes: Axes = 0,
     static_argnums: int | tuple[int, ...] = (),
     fuse: bool = False,
+    cache: bool | None = None,
 ) -> Jitted:
     """Compile a function of Values, for single calls and for whole batches.
 
@@ -104,6 +107,11 @@ def jit(
         Whether a product and the sum that it is a term of may be rounded once instead of twice, by the processor's
         fused multiply-add. It is faster where sums of products are most of the work, and changes last digits: `x * x -
         y * y` may differ from 0 where x and y are equal. NumPy, where it takes the place of llvmlite, never fuses.
+    cache : bool, optional
+        Whether to keep machine code on disk, for the first calls of later processes: in the folder `autograd_mini` of
+        the user's cache folder, which may be deleted at any time. Code is found again by what was generated, the
+        processor and the versions; to trace and to plan are done in each process. Unless given, the environment
+        variable AUTOGRAD_MINI_CACHE decides: `1` is True, and the path of a folder is True with another folder.
 
     Returns
     -------
@@ -149,7 +157,7 @@ def jit(
     mapped = getattr(f, "mapped", None)
     if isinstance(mapped, Mapped) and in_axes is None:
         f, in_axes, out_axes = mapped
-    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums, fuse)
+    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums, fuse, cache)
 
 
 class _Call(NamedTuple):
@@ -173,6 +181,7 @@ class Jitted:
         out_axes: Axes,
         static_argnums: int | tuple[int, ...],
         fuse: bool,
+        cache: bool | None,
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
@@ -186,7 +195,9 @@ class Jitted:
         self.in_axes, self.reduce, self.out_axes, self.static_argnums = in_axes, reduce, out_axes, static_argnums
         if not isinstance(fuse, bool):
             raise TypeError(f"fuse must be True or False, not {describe(fuse)}")
-        self.fuse = fuse
+        if not (cache is None or isinstance(cache, bool)):
+            raise TypeError(f"cache must be True, False or None, not {describe(cache)}")
+        self.fuse, self.cache = fuse, cache
         self.threads = None if threads is None else check_count(threads, "threads")
         self.max_kernels = check_count(max_kernels, "max_kernels")
         self._stays = type(out_axes) is int and out_axes == 0
@@ -258,6 +269,7 @@ class Jitted:
             self.out_axes,
             self.static_argnums,
             self.fuse,
+            self.cache,
         )
         # What a function captures is where it lands another Value: it is traced there once more.
         kernels = [
@@ -305,7 +317,7 @@ class Jitted:
         return self._f
 
     def _options(self) -> Options:
-        return Options(self.fuse)
+        return Options(self.fuse, cache_folder(self.cache))
 
     def _arrange(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Put arguments that are given by name in their places, and mark those that are static."""

@@ -7,9 +7,10 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from autograd_mini.compiler.arguments import Block
-from autograd_mini.compiler.backends.choice import Options, choose_backend
+from autograd_mini.compiler.backends.choice import choose_backend
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.parts import split
 from autograd_mini.compiler.patterns import choose_patterns
 from autograd_mini.compiler.runtime.kernel import Kernel, Reduction

@@ -478,6 +478,7 @@ def test_lower_takes_no_values() -> None:
         ({"threads": 1.5}, TypeError, r"threads must be an integer, not 1\.5"),
         ({"threads": True}, TypeError, "threads must be an integer, not True"),
         ({"fuse": 1}, TypeError, "fuse must be True or False, not 1"),
+        ({"cache": "/tmp"}, TypeError, "cache must be True, False or None, not '/tmp'"),
         ({"max_kernels": 0}, ValueError, "max_kernels must be at least 1, not 0"),
         ({"max_kernels": None}, TypeError, "max_kernels must be an integer, not None"),
     ],

@@ -57,11 +57,14 @@ def test_a_lambda_travels_as_its_graphs(protocol: int) -> None:
 
 
 def test_options_travel() -> None:
-    compiled = jit(lambda w, x: w * x, in_axes=(None, 0), reduce="mean", threads=2, max_kernels=5, fuse=True)
+    compiled = jit(
+        lambda w, x: w * x, in_axes=(None, 0), reduce="mean", threads=2, max_kernels=5, fuse=True, cache=False
+    )
     assert compiled(2.0, XS) == pytest.approx(2.0 / 3.0, rel=1e-15)
     other = pickle.loads(pickle.dumps(compiled))
     assert (other.in_axes, other.reduce, other.threads, other.max_kernels) == ((None, 0), "mean", 2, 5)
     assert other.fuse
+    assert other.cache is False
     assert other.lower(2.0, XS).llvm_ir == compiled.lower(2.0, XS).llvm_ir
     assert bits(other(3.0, XS)) == bits(compiled(3.0, XS))
 

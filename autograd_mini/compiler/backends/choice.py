@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 # The environment variable that chooses one of the targets.
 VARIABLE = "AUTOGRAD_MINI_BACKEND"
-
-
-class Options(NamedTuple):
-    """How native code is made; NumPy takes no notice of it.
-
-    Attributes
-    ----------
-    fuse : bool
-        Whether a product and the sum that it is a term of may be rounded once.
-    """
-
-    fuse: bool = False
 
 
 def backend_name(name: str | None = None) -> str:

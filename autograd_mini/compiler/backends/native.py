@@ -10,9 +10,9 @@ from time import perf_counter
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.choice import Options
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.compiler.runtime.memory import address_of
@@ -75,7 +75,7 @@ class _Stage:
         began = perf_counter()
         text = _written(tuple(patterns), width, options.fuse)
         wrote = perf_counter()
-        self.code = _compiled(text)
+        self.code = _compiled(text, options.folder)
         seconds["write"] += wrote - began
         seconds["compile"] += perf_counter() - wrote
         self.process = _PROCESS(self.code.address("process"))

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.choice import Options
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.engine.ieee import fsum
