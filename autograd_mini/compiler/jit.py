@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import logging
 import math
 import os
 import pickle
@@ -21,6 +23,7 @@ from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.backends.disk import cache_folder
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
+from autograd_mini.compiler.progress import log, told
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import check_count, describe
@@ -45,17 +48,52 @@ from autograd_mini.transforms.vmap import (
 SHAPES = 1000
 
 
-class Lowered(NamedTuple):
-    """What became of a function for one structure of arguments: see `Jitted.lower`."""
+class Lowered:
+    """What became of a function for one structure of arguments: see `Jitted.lower`. `str` is a summary."""
 
-    graph: str
-    program: str
-    llvm_ir: str
-    seconds: dict[str, float]
+    def __init__(self, name: str, kernel: Kernel) -> None:
+        self._name, self._kernel = name, kernel
+
+    @property
+    def graph(self) -> str:
+        """The simplified graph, one operation a line."""
+        return str(self._kernel.graph)
+
+    @property
+    def program(self) -> str:
+        """How the graph is computed: runs of one pattern each, with the slots of operands and results."""
+        return str(self._kernel.program)
+
+    @property
+    def llvm_ir(self) -> str:
+        """The generated code; empty where NumPy runs the program."""
+        return str(self._kernel.code.text)
+
+    @property
+    def assembly(self) -> str:
+        """The machine code as text; empty where NumPy runs the program."""
+        return str(self._kernel.code.assembly())
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each pass took."""
+        return dict(self._kernel.seconds)
 
     def __str__(self) -> str:
-        times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in self.seconds.items())
-        return "\n\n".join(filter(None, [self.graph, self.program, self.llvm_ir, times]))
+        graph, program = self._kernel.graph, self._kernel.program
+        nodes = sum(operation is not None for operation in graph.operations)
+        runs = f"{len(program.once)} runs once a call, {len(program.each)} for each tile of examples"
+        return "\n".join(
+            [
+                f"{self._name}, lowered",
+                f"graph: {graph.arguments} arguments, {nodes} operations, {len(graph.results)} results",
+                f"program: {runs}; {program.sizes['u']} numbers shared, {program.sizes['s']} for each example",
+                f"llvm_ir: {self.llvm_ir.count(chr(10))} lines; assembly: written when asked for",
+                "seconds: " + ", ".join(f"{name} {_told(seconds)}" for name, seconds in self.seconds.items()),
+            ]
+        )
+
+    __repr__ = __str__
 
 
 def jit(
@@ -133,6 +171,10 @@ def jit(
     Compiled code does not see that an array changes later, or that an object gets another Value (`m.w = Value(5.0)`).
     What changes should be an argument: `jit(lambda w, x: w * x)(m.w, x)`. Or it should be a Value that stays, and
     whose `.data` is assigned, `m.w.data = 5.0`: a captured Value has, in each call, the data that it has then.
+
+    A compilation that takes more than a second says so while it lasts, in a terminal or a notebook. The logger
+    `autograd_mini.jit` has a record of level INFO for each pass, and of level DEBUG for each kernel; its level ERROR is
+    silence, by `logging.getLogger("autograd_mini.jit").setLevel("ERROR")`.
 
     A method's `self` is an argument like any other, so it must consist of numbers, as a dataclass may. Else compile the
     bound method, `jit(model.loss)`, in which `self` is captured, or a function of the parameters.
@@ -234,16 +276,22 @@ class Jitted:
             _check_anomaly(leaves, result)
         return result if self._stays or not call.kernel.is_mapped else place_axes(result, self.out_axes)
 
+    @property
+    def _name(self) -> str:
+        return str(getattr(self, "__qualname__", "a function")).rpartition("<locals>.")[2]
+
     def __get__(self, instance: Any, owner: Any) -> Any:
         """Bind as a method where a class has a compiled function as attribute, as functions do."""
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
-        kernels = f"{len(self._kernels)} kernel{'s'[: len(self._kernels) != 1]}"
-        slower = "; on NumPy, slower than the native code of pip install 'autograd_mini[jit]'"
-        return (
-            f"<jit of {getattr(self, '__qualname__', 'a function')}, {kernels}{slower * (backend_name() == 'numpy')}>"
-        )
+        """Show the options that were chosen, and for each kernel the arguments that it is for and what it took."""
+        given = inspect.signature(jit).parameters
+        chosen = [f", {n}={getattr(self, n)!r}" for n, p in given.items() if n != "f" and getattr(self, n) != p.default]
+        numpy = "; on NumPy, slower than the native code of pip install 'autograd_mini[jit]'"
+        kernels = [f"\n    {_kernel_told(key, kernel)}" for key, kernel in list(self._kernels.items())]
+        count = f"{len(kernels)} kernel{'s'[: len(kernels) != 1]}{numpy * (backend_name() == 'numpy')}"
+        return f"<jit of {self._name}{''.join(chosen)}, {count}{':' * bool(kernels)}{''.join(kernels)}>"
 
     def __copy__(self) -> Jitted:
         return self  # as of any function: a copy would be cut off from what the function captures
@@ -285,10 +333,11 @@ class Jitted:
         Returns
         -------
         Lowered
-            `graph` is the simplified graph, one operation a line. `program` lists how it is computed: runs of one
-            pattern each, with the slots of operands and results. `llvm_ir` is the generated code, empty where NumPy
-            runs the program. `seconds` says how long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`,
-            `schedule`, `slots`, and `write`, for native code also `compile`.
+            Printed it is a summary. `graph` is the simplified graph, one operation a line. `program` lists how it is
+            computed: runs of one pattern each, with the slots of operands and results. `llvm_ir` is the generated code
+            and `assembly` the processor's, empty where NumPy runs the program. `seconds` says how long each pass took:
+            `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for native code also
+            `compile`.
 
         Examples
         --------
@@ -306,7 +355,7 @@ class Jitted:
         if not is_compiled:
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
-        return Lowered(str(kernel.graph), str(kernel.program), kernel.code.text, dict(kernel.seconds))
+        return Lowered(self._name, kernel)
 
     def _function(self) -> Callable[..., Any]:
         if self._f is None:
@@ -371,7 +420,7 @@ class Jitted:
         if self._process != os.getpid():  # a forked child must not inherit a lock that another thread holds
             self._lock, self._process = threading.RLock(), os.getpid()
         # The user's function runs under this lock: it may wait for threads that compile other functions.
-        with self._lock, _no_collection():
+        with self._lock, _no_collection(), told(self._name):
             examples = self._examples(args)
             blocks = blocks_of(examples)
             kind = (examples.structures, blocks, is_guarded)
@@ -385,11 +434,32 @@ class Jitted:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
                 self._kernels[kind] = kernel
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s: kernel for %s", self._name, _kernel_told(kind, kernel))
             if len(self._calls) >= SHAPES:
                 self._calls.clear()
             moved = [(i, axis) for i, axis in enumerate(examples.axes) if axis]
             call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), moved)
             return call
+
+
+def _kernel_told(key: tuple[Any, ...], kernel: Kernel) -> str:
+    """Say which arguments a kernel is for, how large it is, and what it took."""
+    structures, blocks, is_guarded = key
+    remaining = iter(blocks)
+    mapped = [[next(remaining).mapped for _ in structure.leaves()] for structure in structures]
+    arguments = ["mapped " * any(some) + structure.describe() for structure, some in zip(structures, mapped)]
+    seconds = dict(kernel.seconds)
+    times = {"trace": seconds.pop("trace", None), "write": seconds.pop("write", None)}
+    times["compile"] = seconds.pop("compile", None)
+    times["plan"] = sum(seconds.values())
+    stages = ", ".join(f"{name} {_told(time)}" for name, time in times.items() if time is not None)
+    nodes = sum(operation is not None for operation in kernel.graph.operations)
+    return f"({', '.join(arguments)}){', guarded' * is_guarded}: {nodes} operations; {stages}"
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1.0 else f"{1e3 * seconds:.1f} ms"
 
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
+from autograd_mini.compiler import progress
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.backends.choice import choose_backend
 from autograd_mini.compiler.expand import expand
@@ -33,9 +34,12 @@ class _Clock:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, make: Callable[..., T], *forms: Any, name: str) -> T:
+        progress.begin(name)
         began = perf_counter()
         form = make(*forms)
-        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+        seconds = perf_counter() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        progress.end(name, seconds, form)
         return form
 
 
@@ -92,6 +96,8 @@ def compile_graph(
             schedules.append(timed(schedule, steps, name="schedule"))
         program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")
         code = choose_backend(backend)(program, options)  # which times itself
+        for name, seconds in code.seconds.items():
+            progress.end(name, seconds)
         return Kernel(
             (graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds
         )

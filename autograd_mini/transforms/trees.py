@@ -91,6 +91,16 @@ class Structure:
         for part in self.parts:
             yield from part.leaves()
 
+    def describe(self) -> str:
+        """Say in short what it is: a number, an array of some shape, a container of so many numbers."""
+        if self.kind is float:
+            return "number"
+        if self.kind is np.ndarray:
+            return f"array {self.keys}"
+        if self.kind is Static:
+            return describe(self.setting.value)
+        return f"{self.kind.__name__} of {self.size} number{'s'[: self.size != 1]}"
+
     def paths(self, prefix: str) -> Iterator[str]:
         """Name each number by the Python expression that would reach it."""
         if self.kind is float:

@@ -399,7 +399,7 @@ print(square)
 def test_without_llvmlite_numpy_computes_the_same_and_repr_says_so() -> None:
     compiled = jit(grad(lambda x: x * x))
     compiled(1.0)
-    numbers, told = run(WITHOUT, pickle.dumps(compiled).hex()).splitlines()
+    numbers, told = run(WITHOUT, pickle.dumps(compiled).hex()).split("\n", 1)
     assert numbers == "6.0 6.0"
     assert "NumPy" in told
     assert "pip install 'autograd_mini[jit]'" in told

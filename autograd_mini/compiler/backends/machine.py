@@ -21,6 +21,7 @@ import llvmlite.binding as llvm
 
 from autograd_mini.compiler.backends.disk import keep_code, read_code
 from autograd_mini.compiler.backends.lowering import LIBRARY
+from autograd_mini.engine.locks import compiling
 from autograd_mini.version import VERSION
 
 # How libmvec names a function of so many lanes, and the feature that a processor needs for it.
@@ -153,6 +154,12 @@ class Code:
         self._engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(machine_code))
         self._engine.finalize_object()
         weakref.finalize(self, _to_free.put, (self._engine, module)).atexit = False
+
+    def assembly(self) -> str:
+        """Write the machine code down as text."""
+        target = describe_processor()
+        with compiling:
+            return str(target.emit_assembly(optimise(self.text, target)))
 
     def address(self, name: str) -> int:
         """Give the address of a function, for as long as this object lives."""

@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
+from autograd_mini.compiler import progress
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
@@ -49,6 +50,10 @@ class NativeCode:
     def frame(self, widths: Sequence[int]) -> Frame:
         return Frame(self, widths)
 
+    def assembly(self) -> str:
+        """Write the machine code down as text."""
+        return "\n".join(stage.code.assembly() for stage in (self.once, self.each) if stage)
+
 
 class _Stage:
     """Some runs of a program as native code, with the tables that the code reads."""
@@ -72,9 +77,11 @@ class _Stage:
                 tables.append(table)
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
+        progress.begin("write")
         began = perf_counter()
         text = _written(tuple(patterns), width, options.fuse)
         wrote = perf_counter()
+        progress.begin("compile")
         self.code = _compiled(text, options.folder)
         seconds["write"] += wrote - began
         seconds["compile"] += perf_counter() - wrote

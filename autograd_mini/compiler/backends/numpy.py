@@ -77,6 +77,9 @@ class NumpyCode:
     def frame(self, widths: Sequence[int]) -> Frame:
         return Frame(self, widths)
 
+    def assembly(self) -> str:
+        return ""
+
 
 def _independent(run: Run, kind: str) -> list[Run]:
     """Cut an expression's rows where a row reads what one before it in the same piece wrote."""
