@@ -263,14 +263,16 @@ class Jitted:
             raise self._explained(error, args) from None
         if not is_number or (BLOCKS.open and is_tracing()):
             return self._on_graph(args)
-        call = self._find(tuple(key), args)
+        shapes = tuple(key)
+        call = self._calls.get(shapes) or self._find(shapes, args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
             return self._on_graph(args)
         for i, axis in call.moved:
             leaves[i] = np.moveaxis(leaves[i], axis, 0)
         result = call.kernel(leaves, call.cut, self._threads)
         if result is None:  # a nan that may be none: what is slower knows
-            call = self._find((*key, "guarded"), args, is_guarded=True)
+            shapes = (*shapes, "guarded")
+            call = self._calls.get(shapes) or self._find(shapes, args, is_guarded=True)
             result = call.kernel(leaves, call.cut, self._threads)
         if BLOCKS.open and is_checking():
             _check_anomaly(leaves, result)
@@ -414,22 +416,19 @@ class Jitted:
 
     def _find(self, key: Any, args: Sequence[Any], is_guarded: bool = False) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
-        known = self._calls.get(key)
-        if known is not None:
-            return known
         if self._process != os.getpid():  # a forked child must not inherit a lock that another thread holds
             self._lock, self._process = threading.RLock(), os.getpid()
         # The user's function runs under this lock: it may wait for threads that compile other functions.
-        with self._lock, _no_collection(), told(self._name):
+        with self._lock, _no_collection():
             examples = self._examples(args)
             blocks = blocks_of(examples)
             kind = (examples.structures, blocks, is_guarded)
             kernel = self._kernels.get(kind)
             if kernel is None:
                 others = self._kernels.values()
-                kernel = compile_function(
-                    self._function(), examples.structures, blocks, self.reduce, self._options(), is_guarded, others
-                )
+                given = (self._function(), examples.structures, blocks, self.reduce, self._options())
+                with told(self._name):
+                    kernel = compile_function(*given, is_guarded, others)
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}

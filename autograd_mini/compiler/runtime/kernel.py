@@ -14,7 +14,7 @@ import numpy as np
 from autograd_mini.compiler.arguments import Array, Block
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.program import Program
-from autograd_mini.compiler.runtime.memory import has_nan
+from autograd_mini.compiler.runtime.memory import copy, has_nan, is_contiguous
 from autograd_mini.compiler.runtime.parallel import share
 from autograd_mini.transforms.trees import NUMBER, Structure
 
@@ -94,7 +94,7 @@ class Kernel:
         for place, begin, end in self._singles:
             u[place : place + end - begin] = leaves[begin:end]
         for target, i in frame.arrays:
-            target[...] = leaves[i]
+            copy(leaves[i], target)
         if self.captured:
             u[self._captured] = [value.data for value in self.captured]
         if self._has_once:
@@ -103,7 +103,7 @@ class Kernel:
             return self._nested(u.take(self._results), 1)
         sources = [leaves[i] for i in self._mapped]
         for i, source in enumerate(sources):
-            if not source.flags.c_contiguous:
+            if not is_contiguous(source):
                 sources[i] = np.ascontiguousarray(source)
         if cut.part < cut.batch:
             return self._share(frame, sources, cut, threads)
