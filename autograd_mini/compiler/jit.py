@@ -174,7 +174,8 @@ def jit(
 
     A compilation that takes more than a second says so while it lasts, in a terminal or a notebook. The logger
     `autograd_mini.jit` has a record of level INFO for each pass, and of level DEBUG for each kernel; its level ERROR is
-    silence, by `logging.getLogger("autograd_mini.jit").setLevel("ERROR")`.
+    silence, by `logging.getLogger("autograd_mini.jit").setLevel("ERROR")`, and so is AUTOGRAD_MINI_PROGRESS=0 in the
+    environment.
 
     A method's `self` is an argument like any other, so it must consist of numbers, as a dataclass may. Else compile the
     bound method, `jit(model.loss)`, in which `self` is captured, or a function of the parameters.

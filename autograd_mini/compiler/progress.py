@@ -7,6 +7,7 @@ other one takes no lock that is written in Python: Ctrl-C may come between any t
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from _thread import allocate_lock, start_new_thread
@@ -16,6 +17,9 @@ from time import perf_counter
 from typing import Any
 
 log = logging.getLogger("autograd_mini.jit")
+
+# The environment variable that switches the line off, by 0.
+VARIABLE = "AUTOGRAD_MINI_PROGRESS"
 
 # In seconds: how long nothing is shown, and how often what is shown is renewed.
 SILENCE, PERIOD = 1.0, 0.25
@@ -61,6 +65,7 @@ def end(stage: str, seconds: float, form: Any = None) -> None:
 def _is_watched() -> bool:
     """Say whether somebody sees what is written, and wants it: the level ERROR is silence, INFO tells it by records."""
     is_wanted = log.isEnabledFor(logging.WARNING) and not log.isEnabledFor(logging.INFO)
+    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0"
     is_notebook = type(sys.stderr).__module__.startswith("ipykernel.")
     return is_wanted and sys.stderr is not None and (is_notebook or sys.stderr.isatty())
 

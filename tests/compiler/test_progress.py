@@ -80,6 +80,12 @@ def test_the_level_of_the_logger_switches_the_line_off(terminal: Terminal, level
     assert terminal.getvalue() == ""
 
 
+def test_the_environment_switches_the_line_off(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOGRAD_MINI_PROGRESS", "0")
+    jit(slow)(0.0)
+    assert terminal.getvalue() == ""
+
+
 def test_an_error_and_an_interrupt_erase_the_line(terminal: Terminal) -> None:
     def fails(x: Any) -> Any:
         time.sleep(0.1)
