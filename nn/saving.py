@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from autograd_mini import identity, softmax
 from autograd_mini.engine.checks import describe
-from autograd_mini.show.files import write_file
+from autograd_mini.engine.files import write_file
 from nn.activations import ACTIVATIONS, Activation, activation_function
 from nn.checks import finite_array, name_in
 from nn.layer import Layer

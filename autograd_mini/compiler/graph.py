@@ -47,6 +47,16 @@ class Graph:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self.arguments, self.operations, self.operands, self.constants, self.results))
 
+    def is_same(self, other: Graph) -> bool:
+        """Say whether another graph has the same rows, constants to the last bit, and results."""
+        return (
+            self.arguments == other.arguments
+            and self.operations == other.operations
+            and self.operands == other.operands
+            and self.results == other.results
+            and self._by_number == other._by_number
+        )
+
     def append(self, operation: Operation | None, operands: Operands) -> Node:
         """Add a row, and give its number."""
         self.operations.append(operation)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import logging
 import math
 import os
 import pickle
@@ -18,7 +20,10 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import blocks_of, check_static, collect
 from autograd_mini.compiler.backends.choice import backend_name
+from autograd_mini.compiler.backends.disk import cache_folder
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
+from autograd_mini.compiler.progress import log, told
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import check_count, describe
@@ -44,17 +49,52 @@ from autograd_mini.transforms.vmap import (
 SHAPES = 1000
 
 
-class Lowered(NamedTuple):
-    """What became of a function for one structure of arguments: see `Jitted.lower`."""
+class Lowered:
+    """What became of a function for one structure of arguments: see `Jitted.lower`. `str` is a summary."""
 
-    graph: str
-    program: str
-    llvm_ir: str
-    seconds: dict[str, float]
+    def __init__(self, name: str, kernel: Kernel) -> None:
+        self._name, self._kernel = name, kernel
+
+    @property
+    def graph(self) -> str:
+        """The simplified graph, one operation a line."""
+        return str(self._kernel.graph)
+
+    @property
+    def program(self) -> str:
+        """How the graph is computed: runs of one pattern each, with the slots of operands and results."""
+        return str(self._kernel.program)
+
+    @property
+    def llvm_ir(self) -> str:
+        """The generated code; empty where NumPy runs the program."""
+        return str(self._kernel.code.text)
+
+    @property
+    def assembly(self) -> str:
+        """The machine code as text; empty where NumPy runs the program."""
+        return str(self._kernel.code.assembly())
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each pass took."""
+        return dict(self._kernel.seconds)
 
     def __str__(self) -> str:
-        times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in self.seconds.items())
-        return "\n\n".join(filter(None, [self.graph, self.program, self.llvm_ir, times]))
+        graph, program = self._kernel.graph, self._kernel.program
+        nodes = sum(operation is not None for operation in graph.operations)
+        runs = f"{len(program.once)} runs once a call, {len(program.each)} for each tile of examples"
+        return "\n".join(
+            [
+                f"{self._name}, lowered",
+                f"graph: {graph.arguments} arguments, {nodes} operations, {len(graph.results)} results",
+                f"program: {runs}; {program.sizes['u']} numbers shared, {program.sizes['s']} for each example",
+                f"llvm_ir: {self.llvm_ir.count(chr(10))} lines; assembly: written when asked for",
+                "seconds: " + ", ".join(f"{name} {_told(seconds)}" for name, seconds in self.seconds.items()),
+            ]
+        )
+
+    __repr__ = __str__
 
 
 def jit(
@@ -65,12 +105,15 @@ def jit(
     max_kernels: int = 32,
     out_axes: Axes = 0,
     static_argnums: int | tuple[int, ...] = (),
+    fuse: bool = False,
+    cache: bool | None = None,
 ) -> Jitted:
     """Compile a function of Values, for single calls and for whole batches.
 
     The function runs once for each structure of its arguments, with Values that have no data yet;
-    what it records is compiled. So Python's own control flow, loops and lists just unroll, while a
-    decision by a traced number is a `TracingError`.
+    what it records is compiled, once where it records the same for a list and for an array. So
+    Python's own control flow, loops and lists just unroll, while a decision by a traced number is a
+    `TracingError`.
 
     With llvmlite, which `pip install 'autograd_mini[jit]'` installs, the code is the processor's own. Without it, or
     where the environment variable AUTOGRAD_MINI_BACKEND is `numpy`, NumPy computes the same, slower; `repr` of what
@@ -99,6 +142,15 @@ def jit(
     static_argnums : int or tuple of int, optional
         Which positional arguments are no numbers to compute with but strings, None, counts for `range(n)`
         or other hashable objects. `f` gets them as they are, and is compiled anew for each other value.
+    fuse : bool, optional
+        Whether a product and the sum that it is a term of may be rounded once instead of twice, by the processor's
+        fused multiply-add. It is faster where sums of products are most of the work, and changes last digits: `x * x -
+        y * y` may differ from 0 where x and y are equal. NumPy, where it takes the place of llvmlite, never fuses.
+    cache : bool, optional
+        Whether to keep machine code on disk, for the first calls of later processes: in the folder `autograd_mini` of
+        the user's cache folder, which may be deleted at any time. Code is found again by what was generated, the
+        processor and the versions; to trace and to plan are done in each process. Unless given, the environment
+        variable AUTOGRAD_MINI_CACHE decides: `1` is True, and the path of a folder is True with another folder.
 
     Returns
     -------
@@ -120,6 +172,11 @@ def jit(
     Compiled code does not see that an array changes later, or that an object gets another Value (`m.w = Value(5.0)`).
     What changes should be an argument: `jit(lambda w, x: w * x)(m.w, x)`. Or it should be a Value that stays, and
     whose `.data` is assigned, `m.w.data = 5.0`: a captured Value has, in each call, the data that it has then.
+
+    A compilation that takes more than a second says so while it lasts, in a terminal or a notebook. The logger
+    `autograd_mini.jit` has a record of level INFO for each pass, and of level DEBUG for each kernel; its level ERROR is
+    silence, by `logging.getLogger("autograd_mini.jit").setLevel("ERROR")`, and so is AUTOGRAD_MINI_PROGRESS=0 in the
+    environment.
 
     A method's `self` is an argument like any other, so it must consist of numbers, as a dataclass may. Else compile the
     bound method, `jit(model.loss)`, in which `self` is captured, or a function of the parameters.
@@ -144,7 +201,7 @@ def jit(
     mapped = getattr(f, "mapped", None)
     if isinstance(mapped, Mapped) and in_axes is None:
         f, in_axes, out_axes = mapped
-    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums)
+    return Jitted(f, in_axes, reduce, threads, max_kernels, out_axes, static_argnums, fuse, cache)
 
 
 class _Call(NamedTuple):
@@ -167,6 +224,8 @@ class Jitted:
         max_kernels: int,
         out_axes: Axes,
         static_argnums: int | tuple[int, ...],
+        fuse: bool,
+        cache: bool | None,
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be 'sum', 'mean' or None, not {describe(reduce)}")
@@ -178,6 +237,11 @@ class Jitted:
         if not all(isinstance(place, int) and not isinstance(place, bool) for place in self._static):
             raise TypeError(f"static_argnums must be an integer or a tuple of integers, not {describe(static_argnums)}")
         self.in_axes, self.reduce, self.out_axes, self.static_argnums = in_axes, reduce, out_axes, static_argnums
+        if not isinstance(fuse, bool):
+            raise TypeError(f"fuse must be True or False, not {describe(fuse)}")
+        if not (cache is None or isinstance(cache, bool)):
+            raise TypeError(f"cache must be True, False or None, not {describe(cache)}")
+        self.fuse, self.cache = fuse, cache
         self.threads = None if threads is None else check_count(threads, "threads")
         self.max_kernels = check_count(max_kernels, "max_kernels")
         self._stays = type(out_axes) is int and out_axes == 0
@@ -201,29 +265,37 @@ class Jitted:
             raise self._explained(error, args) from None
         if not is_number or (BLOCKS.open and is_tracing()):
             return self._on_graph(args)
-        call = self._find(tuple(key), args)
+        shapes = tuple(key)
+        call = self._calls.get(shapes) or self._find(shapes, args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
             return self._on_graph(args)
         for i, axis in call.moved:
             leaves[i] = np.moveaxis(leaves[i], axis, 0)
         result = call.kernel(leaves, call.cut, self._threads)
         if result is None:  # a nan that may be none: what is slower knows
-            call = self._find((*key, "guarded"), args, is_guarded=True)
+            shapes = (*shapes, "guarded")
+            call = self._calls.get(shapes) or self._find(shapes, args, is_guarded=True)
             result = call.kernel(leaves, call.cut, self._threads)
         if BLOCKS.open and is_checking():
             _check_anomaly(leaves, result)
         return result if self._stays or not call.kernel.is_mapped else place_axes(result, self.out_axes)
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self, "__qualname__", "a function")).rpartition("<locals>.")[2]
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         """Bind as a method where a class has a compiled function as attribute, as functions do."""
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
-        kernels = f"{len(self._kernels)} kernel{'s'[: len(self._kernels) != 1]}"
-        slower = "; on NumPy, slower than the native code of pip install 'autograd_mini[jit]'"
-        return (
-            f"<jit of {getattr(self, '__qualname__', 'a function')}, {kernels}{slower * (backend_name() == 'numpy')}>"
-        )
+        """Show the options that were chosen, and for each kernel the arguments that it is for and what it took."""
+        given = inspect.signature(jit).parameters
+        chosen = [f", {n}={getattr(self, n)!r}" for n, p in given.items() if n != "f" and getattr(self, n) != p.default]
+        numpy = "; on NumPy, slower than the native code of pip install 'autograd_mini[jit]'"
+        kernels = [f"\n    {_kernel_told(key, kernel)}" for key, kernel in list(self._kernels.items())]
+        count = f"{len(kernels)} kernel{'s'[: len(kernels) != 1]}{numpy * (backend_name() == 'numpy')}"
+        return f"<jit of {self._name}{''.join(chosen)}, {count}{':' * bool(kernels)}{''.join(kernels)}>"
 
     def __copy__(self) -> Jitted:
         return self  # as of any function: a copy would be cut off from what the function captures
@@ -248,6 +320,8 @@ class Jitted:
             self.max_kernels,
             self.out_axes,
             self.static_argnums,
+            self.fuse,
+            self.cache,
         )
         # What a function captures is where it lands another Value: it is traced there once more.
         kernels = [
@@ -263,10 +337,11 @@ class Jitted:
         Returns
         -------
         Lowered
-            `graph` is the simplified graph, one operation a line. `program` lists how it is computed: runs of one
-            pattern each, with the slots of operands and results. `llvm_ir` is the generated code, empty where NumPy
-            runs the program. `seconds` says how long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`,
-            `schedule`, `slots`, and `write`, for native code also `compile`.
+            Printed it is a summary. `graph` is the simplified graph, one operation a line. `program` lists how it is
+            computed: runs of one pattern each, with the slots of operands and results. `llvm_ir` is the generated code
+            and `assembly` the processor's, empty where NumPy runs the program. `seconds` says how long each pass took:
+            `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for native code also
+            `compile`.
 
         Examples
         --------
@@ -284,7 +359,7 @@ class Jitted:
         if not is_compiled:
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
-        return Lowered(str(kernel.graph), str(kernel.program), kernel.code.text, dict(kernel.seconds))
+        return Lowered(self._name, kernel)
 
     def _function(self) -> Callable[..., Any]:
         if self._f is None:
@@ -293,6 +368,9 @@ class Jitted:
                 f"module has; it has code for {len(self._kernels)} structures of arguments, and not for these"
             )
         return self._f
+
+    def _options(self) -> Options:
+        return Options(self.fuse, cache_folder(self.cache))
 
     def _arrange(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Put arguments that are given by name in their places, and mark those that are static."""
@@ -340,9 +418,6 @@ class Jitted:
 
     def _find(self, key: Any, args: Sequence[Any], is_guarded: bool = False) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
-        known = self._calls.get(key)
-        if known is not None:
-            return known
         if self._process != os.getpid():  # a forked child must not inherit a lock that another thread holds
             self._lock, self._process = threading.RLock(), os.getpid()
         # The user's function runs under this lock: it may wait for threads that compile other functions.
@@ -352,11 +427,16 @@ class Jitted:
             kind = (examples.structures, blocks, is_guarded)
             kernel = self._kernels.get(kind)
             if kernel is None:
-                kernel = compile_function(self._function(), examples.structures, blocks, self.reduce, is_guarded)
+                others = self._kernels.values()
+                given = (self._function(), examples.structures, blocks, self.reduce, self._options())
+                with told(self._name):
+                    kernel = compile_function(*given, is_guarded, others)
                 if len(self._kernels) >= self.max_kernels:
                     oldest = self._kernels.pop(next(iter(self._kernels)))
                     self._calls = {key: call for key, call in self._calls.items() if call.kernel is not oldest}
                 self._kernels[kind] = kernel
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s: kernel for %s", self._name, _kernel_told(kind, kernel))
             if not self._stays and kernel.is_mapped:
                 check_shared(kernel.structure, kernel.vary, self.out_axes, examples.batch or 0)
             if len(self._calls) >= SHAPES:
@@ -364,6 +444,25 @@ class Jitted:
             moved = [(i, axis) for i, axis in enumerate(examples.axes) if axis]
             call = self._calls[key] = _Call(kernel, kernel.cut(examples.batch or 0), moved)
             return call
+
+
+def _kernel_told(key: tuple[Any, ...], kernel: Kernel) -> str:
+    """Say which arguments a kernel is for, how large it is, and what it took."""
+    structures, blocks, is_guarded = key
+    remaining = iter(blocks)
+    mapped = [[next(remaining).mapped for _ in structure.leaves()] for structure in structures]
+    arguments = ["mapped " * any(some) + structure.describe() for structure, some in zip(structures, mapped)]
+    seconds = dict(kernel.seconds)
+    times = {"trace": seconds.pop("trace", None), "write": seconds.pop("write", None)}
+    times["compile"] = seconds.pop("compile", None)
+    times["plan"] = sum(seconds.values())
+    stages = ", ".join(f"{name} {_told(time)}" for name, time in times.items() if time is not None)
+    nodes = sum(operation is not None for operation in kernel.graph.operations)
+    return f"({', '.join(arguments)}){', guarded' * is_guarded}: {nodes} operations; {stages}"
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1.0 else f"{1e3 * seconds:.1f} ms"
 
 
 def _check_anomaly(given: Sequence[Any], result: Any) -> None:
@@ -379,7 +478,7 @@ def _check_anomaly(given: Sequence[Any], result: Any) -> None:
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:
     jitted = Jitted(*options)
     with _no_collection():
-        jitted._kernels = {key: compile_graph(*source) for key, source in kernels}
+        jitted._kernels = {key: compile_graph(*source, options=jitted._options()) for key, source in kernels}
     return jitted
 
 

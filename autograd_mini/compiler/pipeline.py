@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
+from autograd_mini.compiler import progress
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.backends.choice import choose_backend
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.parts import split
 from autograd_mini.compiler.patterns import choose_patterns
 from autograd_mini.compiler.runtime.kernel import Kernel, Reduction
@@ -32,9 +34,12 @@ class _Clock:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, make: Callable[..., T], *forms: Any, name: str) -> T:
+        progress.begin(name)
         began = perf_counter()
         form = make(*forms)
-        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+        seconds = perf_counter() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        progress.end(name, seconds, form)
         return form
 
 
@@ -43,13 +48,23 @@ def compile_function(
     structures: Sequence[Structure],
     blocks: Sequence[Block],
     reduce: Reduction,
+    options: Options,
     is_guarded: bool = False,
+    known: Iterable[Kernel] = (),
 ) -> Kernel:
-    """Compile what a function computes from arguments that are nested so, and have these leaves; guarded: see trace."""
+    """Compile what a function computes from arguments that are nested so, and have these leaves; guarded: see trace.
+
+    The function may compute the same from arguments that are nested otherwise, such as a list and an array: then the
+    code of one of the known kernels serves.
+    """
     timed = _Clock()
     traced = timed(trace, function, structures, is_guarded, name="trace")
     graph = timed(simplify, traced.graph, name="simplify")
-    kernel = compile_graph(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
+    source = (graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
+    for kernel in known:
+        if kernel.serves(graph, blocks, traced.result):
+            return Kernel(source, kernel.program, kernel.code, timed.seconds)
+    kernel = compile_graph(*source, options=options)
     kernel.seconds = timed.seconds | kernel.seconds
     return kernel
 
@@ -61,6 +76,8 @@ def compile_graph(
     reduce: Reduction,
     structure: Structure,
     is_doubtful: bool = False,
+    *,
+    options: Options = Options(),  # noqa: B008 (it has no state)
     backend: str | None = None,
 ) -> Kernel:
     """Compile a graph, whose arguments are the numbers of the blocks, then those captured.
@@ -78,7 +95,9 @@ def compile_graph(
             steps = timed(choose_patterns, expanded, part, sums, name="patterns")
             schedules.append(timed(schedule, steps, name="schedule"))
         program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")
-        code = choose_backend(backend)(program)  # which times itself
+        code = choose_backend(backend)(program, options)  # which times itself
+        for name, seconds in code.seconds.items():
+            progress.end(name, seconds)
         return Kernel(
             (graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds
         )

@@ -107,4 +107,4 @@ def check_count(number: Any, role: str) -> int:
 
 def are_floats(numbers: Sequence[Any]) -> bool:
     """Say whether some numbers are floats and nothing else."""
-    return all([type(number) is float for number in numbers])
+    return set(map(type, numbers)) <= {float}

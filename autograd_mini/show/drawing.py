@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from autograd_mini.engine import operations
 from autograd_mini.engine.checks import describe
+from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_names
-from autograd_mini.show.files import write_file
 from autograd_mini.show.format import (
     COLORS,
     FAINT,

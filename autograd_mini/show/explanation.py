@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_names
-from autograd_mini.show.files import write_file
 from autograd_mini.show.format import COLORS, sign
 from autograd_mini.show.stepper import frame, page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes

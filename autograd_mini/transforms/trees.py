@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -91,6 +92,16 @@ class Structure:
         for part in self.parts:
             yield from part.leaves()
 
+    def describe(self) -> str:
+        """Say in short what it is: a number, an array of some shape, a container of so many numbers."""
+        if self.kind is float:
+            return "number"
+        if self.kind is np.ndarray:
+            return f"array {self.keys}"
+        if self.kind is Static:
+            return describe(self.setting.value)
+        return f"{self.kind.__name__} of {self.size} number{'s'[: self.size != 1]}"
+
     def paths(self, prefix: str) -> Iterator[str]:
         """Name each number by the Python expression that would reach it."""
         if self.kind is float:
@@ -119,7 +130,7 @@ def check_array(array: Any, role: str) -> None:
     """Refuse an array that is more than its numbers: nested anew it would be another thing."""
     if isinstance(array, np.matrix):
         raise TypeError(f"{role} is a np.matrix, whose * multiplies matrices; pass np.asarray of it, and write @")
-    if isinstance(array, np.ma.MaskedArray):
+    if "numpy.ma" in sys.modules and isinstance(array, np.ma.MaskedArray):  # NumPy imports it only when asked to
         raise TypeError(f"{role} is a masked array; pass .filled(number) or .compressed(), which have numbers alone")
 
 

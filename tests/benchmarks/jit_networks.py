@@ -79,12 +79,12 @@ def scalar_loss(ops: Any, sizes: Sequence[int], hidden: str) -> Callable[[Any, A
     return loss
 
 
-def prepare_jit(task: Task, threads: int = 1) -> Program:
+def prepare_jit(task: Task, threads: int = 1, fuse: bool = False) -> Program:
     import autograd_mini
     from autograd_mini import jit, value_and_grad
 
     loss = scalar_loss(autograd_mini, task.sizes, task.hidden)
-    mean_loss = jit(value_and_grad(loss), in_axes=(None, 0, 0), reduce="mean", threads=threads)
+    mean_loss = jit(value_and_grad(loss), in_axes=(None, 0, 0), reduce="mean", threads=threads, fuse=fuse)
     w, x, y = task.parameters(), task.inputs, task.targets
     losses = [0.0]
 
@@ -294,6 +294,7 @@ def contenders(task: Task, scalars: bool) -> list[Contender]:
     """List the engines; JAX and micrograd need long for scalar code, and are left out unless asked for."""
     every = [
         Contender("autograd_mini, jit", "llvmlite", True, lambda: prepare_jit(task)),
+        Contender("autograd_mini, jit, fuse=True", "llvmlite", True, lambda: prepare_jit(task, fuse=True)),
         Contender("NumPy, by hand", "numpy", False, lambda: prepare_numpy(task)),
         Contender("JAX jit, arrays, one vector", "jax", True, lambda: prepare_jax(task, cut=False)),
         Contender("JAX jit, arrays, pytree", "jax", True, lambda: prepare_jax(task, cut=True)),

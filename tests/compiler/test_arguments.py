@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_mini import Value, grad, hessian, jit, value_and_grad, vmap
+from autograd_mini import Value, grad, hessian, jit, tanh, value_and_grad, vmap
 
 Point = namedtuple("Point", "x y")
 
@@ -182,6 +182,35 @@ def test_whole_arrays_in_nested_arguments_keep_their_shapes() -> None:
     assert found[0]["w"].tolist() == tree[0]["w"].tolist()  # type: ignore[index]
     assert found[0]["b"].tolist() == [0.0, 1.0]
     assert found[1] == 3.0
+
+
+def test_a_list_and_an_array_are_served_by_one_compilation() -> None:
+    rows, p = np.arange(6.0).reshape(3, 2), [0.5, -2.0]
+    one = jit(value_and_grad(lambda p: p[0] * p[1] + p[1] ** 2))
+    several = jit(value_and_grad(lambda p, x: tanh(p[0] * x[0] + p[1] * x[1])), in_axes=(None, 0), reduce="sum")
+    for call in (one, lambda p: several(p, rows)):
+        slopes = [call(kind(p))[1] for kind in (list, np.array, tuple)]
+        assert [type(slope) for slope in slopes] == [list, np.ndarray, tuple]
+        assert slopes[0] == slopes[1].tolist() == list(slopes[2])
+    for compiled in (one, several):
+        assert len(compiled._kernels) == 3
+        assert len({kernel.code for kernel in compiled._kernels.values()}) == 1
+
+
+def test_results_of_a_batch_are_laid_out_as_the_arguments_of_each_kind_ask() -> None:
+    slope = jit(grad(lambda p, x: tanh(p[0] * x[0] + p[1] * x[1])), in_axes=(None, 0))
+    rows, p = np.arange(6.0).reshape(3, 2), [0.5, -2.0]
+    columns, array = slope(p, rows), slope(np.array(p), rows)
+    assert array.shape == (3, 2)
+    assert np.array_equal(np.stack(columns, axis=1), array)
+
+
+def test_what_computes_something_else_for_an_array_is_compiled_for_it() -> None:
+    twice = jit(lambda p: p * 2)
+    assert twice([1.0, 2.0]) == [1.0, 2.0, 1.0, 2.0]
+    assert twice(np.array([1.0, 2.0])).tolist() == [2.0, 4.0]
+    zero = jit(lambda p: p[0] * 0.0 + (0.0 if isinstance(p, list) else -0.0))
+    assert [math.copysign(1.0, zero(kind([-1.0]))) for kind in (list, np.array)] == [1.0, -1.0]
 
 
 def test_structures_that_differ_are_compiled_each() -> None:

@@ -448,7 +448,39 @@ def test_lower_shows_graph_program_code_and_seconds(backend: str) -> None:
     assert "s1 = mul(u2, s0)" in lowered.program
     assert [*lowered.seconds][:9] == "trace simplify expand split sums patterns schedule slots write".split()
     assert all(seconds >= 0.0 for seconds in lowered.seconds.values())
-    assert all(part in str(lowered) for part in (lowered.graph, lowered.program, lowered.llvm_ir, "write "))
+    assert ("ret" in lowered.assembly) == (backend == "llvm")
+
+
+def test_lowered_code_is_printed_as_a_summary() -> None:
+    lowered = jit(lambda x, y: tanh(x) * y, in_axes=(None, 0)).lower(1.0, XS)
+    told = str(lowered).splitlines()
+    assert repr(lowered) == str(lowered)
+    assert told[0].endswith("<lambda>, lowered")
+    assert told[1] == "graph: 2 arguments, 2 operations, 1 results"
+    assert told[2].startswith("program: 1 runs once a call, 3 for each tile of examples")
+    assert told[3].startswith(f"llvm_ir: {lowered.llvm_ir.count(chr(10))} lines")
+    assert "trace " in told[4]
+    assert len(told) == 5
+
+
+def test_repr_shows_options_and_kernels_with_their_arguments_and_times() -> None:
+    compiled = jit(loss, in_axes=(None, 0, None), reduce="mean", fuse=True)
+    assert repr(compiled).startswith("<jit of loss, in_axes=(None, 0, None), reduce='mean', fuse=True, 0 kernels")
+    compiled([0.5, 0.1], XS, 1.0)
+    compiled(np.ones(2), XS, 1.0)
+    first, second = repr(compiled).splitlines()[1:]
+    assert first.strip().startswith("(list of 2 numbers, mapped number, number): 5 operations; trace ")
+    assert "write " in first
+    assert second.strip().startswith("(array (2,), mapped number, number): 5 operations; trace ")
+    assert "write " not in second, "the code of the first serves"
+
+
+def test_fused_products_differ_in_last_digits_alone(backend: str) -> None:
+    fused, apart = (jit(value_and_grad(loss), (None, 0, None), "sum", fuse=fuse) for fuse in (True, False))
+    arguments = [0.3, -0.7], XS, 0.25
+    assert_agree(fused(*arguments), apart(*arguments), 2e-15)
+    assert ("contract" in fused.lower(*arguments).llvm_ir) == (backend == "llvm")
+    assert "contract" not in apart.lower(*arguments).llvm_ir
 
 
 def test_lower_takes_no_values() -> None:
@@ -469,6 +501,8 @@ def test_lower_takes_no_values() -> None:
         ({"threads": 0}, ValueError, "threads must be at least 1, not 0"),
         ({"threads": 1.5}, TypeError, r"threads must be an integer, not 1\.5"),
         ({"threads": True}, TypeError, "threads must be an integer, not True"),
+        ({"fuse": 1}, TypeError, "fuse must be True or False, not 1"),
+        ({"cache": "/tmp"}, TypeError, "cache must be True, False or None, not '/tmp'"),
         ({"max_kernels": 0}, ValueError, "max_kernels must be at least 1, not 0"),
         ({"max_kernels": None}, TypeError, "max_kernels must be an integer, not None"),
     ],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import math
+import platform
 import re
 import sys
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,19 +43,20 @@ ROUNDED_ALIKE = {
 WIDTHS = sorted({1, 2, 4, 8, machine.vector_width()})
 
 inf, nan = math.inf, math.nan
+CAN_FUSE = bool(machine._features().get("fma") or platform.machine() in ("arm64", "aarch64"))
 # fsum is no expression, but a pattern of its own.
 EXPRESSIONS = [op for op in TABLE.values() if op.lowering != "fsum"]
 every_operation = pytest.mark.parametrize("op", EXPRESSIONS, ids=[op.name for op in EXPRESSIONS])
 every_width = pytest.mark.parametrize("width", WIDTHS, ids=lambda width: f"width{width}")
 
 
-def module_of(function: Callable[..., Any], arity: int, width: int) -> ir.Module:
+def module_of(function: Callable[..., Any], arity: int, width: int, fuse: bool = False) -> ir.Module:
     """Write f(in, out), where `in` has a vector for each operand."""
     module = ir.Module("test")
     doubles = ir.DoubleType().as_pointer()
     f = ir.Function(module, ir.FunctionType(ir.VoidType(), [doubles, doubles]), "f")
     builder = ir.IRBuilder(f.append_basic_block())
-    lanes = Lanes(builder, width)
+    lanes = Lanes(builder, width, fuse)
 
     def place(pointer: ir.Value, index: int) -> ir.Value:
         element = builder.gep(pointer, [ir.IntType(64)(index * width)])
@@ -67,9 +70,11 @@ def module_of(function: Callable[..., Any], arity: int, width: int) -> ir.Module
     return module
 
 
-def compute(function: Callable[..., Any], rows: Sequence[Sequence[float]], width: int) -> list[float]:
+def compute(
+    function: Callable[..., Any], rows: Sequence[Sequence[float]], width: int, fuse: bool = False
+) -> list[float]:
     """Compute each row, as many at a time as there are lanes; what is missing in the end repeats the last row."""
-    code = machine.Code(str(module_of(function, len(rows[0]), width)))
+    code = machine.Code(str(module_of(function, len(rows[0]), width, fuse)))
     f = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(code.address("f"))
     out = np.empty(width)
     results: list[float] = []
@@ -141,6 +146,33 @@ def test_products_and_sums_are_rounded_each(width: int) -> None:
     x = 1.0 + 2.0**-27
     assert compute(lambda x, y, z: x * y + z, [(x, x, -1.0)], width) == [x * x - 1.0]
     assert compute(lambda x, y, z: z - x * y, [(x, x, 1.0)], width) == [1.0 - x * x]
+
+
+def rounded_once(x: float, y: float, z: float) -> float:
+    return float(Fraction(x) * Fraction(y) + Fraction(z))
+
+
+@pytest.mark.skipif(not CAN_FUSE, reason="this processor has no fused multiply-add")
+@every_width
+def test_products_and_sums_are_rounded_once_where_they_may_fuse(width: int) -> None:
+    rng = Random(0)
+    rows = [(rng.uniform(-2.0, 2.0), rng.uniform(-2.0, 2.0), rng.uniform(-2.0, 2.0)) for _ in range(50)]
+    fused, apart = (compute(lambda x, y, z: x * y + z, rows, width, fuse) for fuse in (True, False))
+    assert fused == [rounded_once(*row) for row in rows]
+    assert apart == [x * y + z for x, y, z in rows]
+    assert fused != apart
+    assert compute(lambda x, y, z: z - x * y, rows, width, fuse=True) == [rounded_once(-x, y, z) for x, y, z in rows]
+    assert compute(lambda x, y, z: x * y - z, rows, width, fuse=True) == [rounded_once(x, y, -z) for x, y, z in rows]
+
+
+def test_contract_is_the_only_flag_and_stands_where_products_may_fuse() -> None:
+    def function(x: Any, y: Any) -> Any:
+        return where(x < y, -x / y, x * y - y + abs(x))
+
+    lines = str(module_of(function, 2, 4, fuse=True)).splitlines()
+    flagged = [line.split("=")[1].split() for line in lines if " contract " in line]
+    assert [words[:3] for words in flagged] == [[name, "contract", "<4"] for name in ("fmul", "fsub", "fadd")]
+    assert "contract" not in str(module_of(function, 2, 4))
 
 
 @every_width

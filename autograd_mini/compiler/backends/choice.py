@@ -25,11 +25,11 @@ def backend_name(name: str | None = None) -> str:
 
 
 def choose_backend(name: str | None = None) -> Any:
-    """Give the class that makes code of a program for the target: see `backend_name`.
+    """Give the class that makes code of a program, with some `Options`, for the target: see `backend_name`.
 
     Code has a `text`, `seconds`, which say how long it took to `write` and to `compile` it, and a `step`: the lanes of
-    a tile are a multiple of it. `code.frame(widths)` is the memory of one call at a time, whose mapped arrays have
-    rows of these widths. A frame has
+    a tile are a multiple of it. `code.assembly()` is the machine code as text. `code.frame(widths)` is the memory of
+    one call at a time, whose mapped arrays have rows of these widths. A frame has
 
     - `u`, the numbers of all lanes, and `arrays`: views of `u`, each with the number of the leaf to be written there;
     - `once()`, which computes what is the same for all examples;

@@ -21,6 +21,8 @@ class Index:
         self.value = LONG(value) if isinstance(value, int) else value
 
     def __add__(self, other: Index | int) -> Index:
+        if isinstance(other, int) and other == 0:
+            return self
         return Index(self.builder, self.builder.add(self.value, _value(other)))
 
     def __sub__(self, other: Index | int) -> Index:

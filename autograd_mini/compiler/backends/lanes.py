@@ -1,6 +1,6 @@
 """How operations become LLVM instructions, on one double or on a vector of them.
 
-Knows no graph. No instruction carries a fast-math flag, and no product is fused with a sum.
+Knows no graph. No instruction carries a fast-math flag, but `contract` where products may fuse with sums.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ INDEX = ir.IntType(32)
 
 
 class Lanes(Target):
-    """The place where instructions go, and how many doubles each of them works on: those of a vector, or one."""
+    """The place where instructions go, and how many doubles each of them works on: those of a vector, or one.
 
-    def __init__(self, builder: ir.IRBuilder, width: int) -> None:
+    With `fuse`, a product and the sum that it is a term of may be rounded once, not twice.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, width: int, fuse: bool = False) -> None:
         super().__init__()
         self.builder = builder
         self.width = width
+        self.flags = ("contract",) if fuse else ()
         self.type = DOUBLE if width == 1 else ir.VectorType(DOUBLE, width)
 
     def constant(self, x: float) -> Number:
@@ -34,7 +38,8 @@ class Lanes(Target):
         """Emit an instruction, or the call of an intrinsic or library function."""
         values = [operand.value for operand in operands]
         if (name, len(values)) in _INSTRUCTIONS:
-            return Number(self, getattr(self.builder, _INSTRUCTIONS[name, len(values)])(*values))
+            flags = self.flags if name in _FUSED else ()
+            return Number(self, getattr(self.builder, _INSTRUCTIONS[name, len(values)])(*values, flags=flags))
         if (name, len(values)) in _INTRINSICS:
             intrinsic = f"llvm.{name}.{_suffix(self)}"
             return Number(self, _call(self, intrinsic, self.type, values))
@@ -125,4 +130,5 @@ def _select(condition: Number, x: Number, y: Number) -> Number:
 
 _SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 _INSTRUCTIONS = {("add", 2): "fadd", ("sub", 2): "fsub", ("mul", 2): "fmul", ("div", 2): "fdiv", ("neg", 1): "fneg"}
+_FUSED = {"add", "sub", "mul"}
 _INTRINSICS = {("ceil", 1), ("copysign", 2), ("fabs", 1), ("floor", 1), ("sqrt", 1), ("trunc", 1)}

@@ -64,15 +64,17 @@ def pack(run: Run) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
 
 
-def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int) -> str:
+def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool) -> str:
     """Write a module whose function `process` takes the address of a `Work`.
 
     Each pattern comes with whether shared factors are regular: see `pack`. A vector has `width` lanes; one where there
-    is nothing but memory `u`.
+    is nothing but memory `u`. With `fuse`, the products and sums of patterns may be rounded once.
     """
     module = ir.Module("program")
     module.triple = ""
-    functions = [_PatternCode(module, f"pattern_{i}", width).write(*pattern) for i, pattern in enumerate(patterns)]
+    functions = [
+        _PatternCode(module, f"pattern_{i}", width, fuse).write(*pattern) for i, pattern in enumerate(patterns)
+    ]
     _Process(module, _write_run(module, functions), width)
     return str(module)
 
@@ -98,7 +100,7 @@ class Work(ctypes.Structure):
 class _PatternCode:
     """The function of a pattern: goes through the rows of a table."""
 
-    def __init__(self, module: ir.Module, name: str, width: int) -> None:
+    def __init__(self, module: ir.Module, name: str, width: int, fuse: bool) -> None:
         kind = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, INTS, LONG, LONG, LONG])
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
@@ -110,7 +112,7 @@ class _PatternCode:
         self.lane_count, self.valid, self.count, self.p, self.q, self.zero = (
             Index(self.builder, value) for value in (lane_count, valid, count, p, q, 0)
         )
-        self.lanes = Lanes(self.builder, width)
+        self.lanes = Lanes(self.builder, width, fuse)
         self.width = width
 
     def write(self, pattern: Pattern, regular: bool) -> ir.Function:

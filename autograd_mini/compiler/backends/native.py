@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from time import perf_counter
 
 import numpy as np
 
+from autograd_mini.compiler import progress
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
-from autograd_mini.compiler.runtime.memory import address_of
+from autograd_mini.compiler.runtime.memory import address_of, store
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
 
 # In bytes. Vectors that lie across two lines take longer to read: up to a tenth of a call.
 CACHE_LINE = 64
@@ -23,7 +30,10 @@ CACHE_LINE = 64
 # once more.
 KEPT = 64
 
-_PROCESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_function = lru_cache(KEPT)(ctypes.CFUNCTYPE(None, ctypes.c_void_p))
+
+# Which of the numbers of a `Work` says where results go.
+_RESULTS = Work.results.offset // 8
 
 _written = lru_cache(KEPT)(write_code)
 _compiled = lru_cache(KEPT)(Code)
@@ -32,26 +42,33 @@ _compiled = lru_cache(KEPT)(Code)
 class NativeCode:
     """A program as native code: see `choose_backend`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, options: Options) -> None:
         width = vector_width()
         self.step = VECTORS * width  # what a sum of products works on at a time
         self.slots = program.sizes["s"]
         self.seconds = {"write": 0.0, "compile": 0.0}
         self.numbers = np.zeros(program.sizes["u"])
         self.numbers[list(program.constants)] = list(program.constants.values())
-        self.once = _Stage(program.once, 1, self.seconds) if program.once else None
-        self.each = _Stage(program.each, width, self.seconds, program.sizes["total"]) if program.each else None
+        self.once = _Stage(program.once, 1, options, self.seconds) if program.once else None
+        totals = program.sizes["total"]
+        self.each = _Stage(program.each, width, options, self.seconds, totals) if program.each else None
         self.text = "\n".join(stage.code.text for stage in (self.once, self.each) if stage)
         self.tiles: list[_Tile] = []
 
     def frame(self, widths: Sequence[int]) -> Frame:
         return Frame(self, widths)
 
+    def assembly(self) -> str:
+        """Write the machine code down as text."""
+        return "\n".join(stage.code.assembly() for stage in (self.once, self.each) if stage)
+
 
 class _Stage:
     """Some runs of a program as native code, with the tables that the code reads."""
 
-    def __init__(self, runs: Sequence[Run], width: int, seconds: dict[str, float], totals: int = 0) -> None:
+    def __init__(
+        self, runs: Sequence[Run], width: int, options: Options, seconds: dict[str, float], totals: int = 0
+    ) -> None:
         patterns: dict[tuple[Pattern, bool], int] = {}
         loads, stores = (
             [np.column_stack(tuple(run.columns.values())) for run in runs if isinstance(run.pattern, kind)]
@@ -68,13 +85,15 @@ class _Stage:
                 tables.append(table)
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
+        progress.begin("write")
         began = perf_counter()
-        text = _written(tuple(patterns), width)
+        text = _written(tuple(patterns), width, options.fuse)
         wrote = perf_counter()
-        self.code = _compiled(text)
+        progress.begin("compile")
+        self.code = _compiled(text, options.folder)
         seconds["write"] += wrote - began
         seconds["compile"] += perf_counter() - wrote
-        self.process = _PROCESS(self.code.address("process"))
+        self.process = self.code.address("process")
         self._counts = (sum(map(len, loads)), sum(map(len, stores)), totals)
 
     def work(self, u: int, inputs: int = 0) -> Work:
@@ -94,16 +113,21 @@ class Frame:
             self._inputs[2 * i + 1] = width
         address = address_of(self.u)
         self._once_work = code.once.work(address) if code.once else Work()
-        self.once = partial(code.once.process, ctypes.addressof(self._once_work)) if code.once else None
-        self._each_work = code.each.work(address, ctypes.addressof(self._inputs)) if code.each else Work()
+        self._once = code.once.process if code.once else 0
+        self._once_address = ctypes.addressof(self._once_work)
+        self._inputs_address = ctypes.addressof(self._inputs)
+        self._each_work = code.each.work(address, self._inputs_address) if code.each else Work()
         self._each_address = ctypes.addressof(self._each_work)
-        self._each = code.each.process if code.each else None
+        self._each = code.each.process if code.each else 0
         self._cut: Cut | None = None
         self._tile: _Tile | None = None
 
+    def once(self) -> None:
+        _run(self._once, self._once_address)
+
     def begin(self, sources: Sequence[Array], cut: Cut, divisor: float) -> None:
         for i, source in enumerate(sources):
-            self._inputs[2 * i] = address_of(source)
+            store(self._inputs_address, 2 * i, address_of(source))
         if self._cut is not cut:
             if self._tile is None or self._tile.lanes < cut.lanes:
                 self._tile = _Tile(self._code.slots, cut.lanes)
@@ -114,8 +138,8 @@ class Frame:
 
     def each(self, sources: Sequence[Array], cut: Cut, divisor: float, numbers: Array) -> None:
         self.begin(sources, cut, divisor)
-        self._each_work.results = address_of(numbers)
-        self._each(self._each_address)  # type: ignore[misc]
+        store(self._each_address, _RESULTS, address_of(numbers))
+        _run(self._each, self._each_address)
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
         work, tiles = Work.from_buffer_copy(self._each_work), self._code.tiles
@@ -123,8 +147,16 @@ class Frame:
         if tile.lanes < work.lanes:
             tile = _Tile(self._code.slots, work.lanes)
         work.s, work.results, work.begin, work.end = tile.address, address_of(numbers), begin, end
-        self._each(ctypes.addressof(work))  # type: ignore[misc]
+        _run(self._each, ctypes.addressof(work))
         tiles.append(tile)
+
+
+def _run(function: cython.longlong, work: cython.longlong) -> None:
+    """Call native code: its address, and that of what it is told."""
+    if cython.compiled:
+        invoke(function, work)  # type: ignore[name-defined]  # noqa: F821 (it is in native.pxd)
+    else:
+        _function(function)(work)
 
 
 class _Tile:

@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
+from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.engine.ieee import fsum
@@ -66,7 +67,7 @@ class NumpyCode:
 
     step, text = 2 * WIDTH, ""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, options: Options) -> None:
         began = perf_counter()
         self.program = program
         self.once = [piece for run in program.once for piece in _independent(run, "u")]
@@ -75,6 +76,9 @@ class NumpyCode:
 
     def frame(self, widths: Sequence[int]) -> Frame:
         return Frame(self, widths)
+
+    def assembly(self) -> str:
+        return ""
 
 
 def _independent(run: Run, kind: str) -> list[Run]:

@@ -1,6 +1,6 @@
 # C types of kernel.py, read by Cython alone.
 
-from autograd_mini.compiler.runtime.memory cimport has_nan
+from autograd_mini.compiler.runtime.memory cimport copy, has_nan, is_contiguous
 
 
 cdef class Kernel:

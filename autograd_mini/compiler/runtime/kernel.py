@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from autograd_mini.compiler.arguments import Array
+from autograd_mini.compiler.arguments import Array, Block
+from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.program import Program
-from autograd_mini.compiler.runtime.memory import has_nan
+from autograd_mini.compiler.runtime.memory import copy, has_nan, is_contiguous
 from autograd_mini.compiler.runtime.parallel import share
 from autograd_mini.transforms.trees import NUMBER, Structure
 
@@ -60,6 +61,14 @@ class Kernel:
         self._nest = _nester(self.structure, self.is_mapped and not self._is_folded)
         self._frames: list[Any] = []
 
+    def serves(self, graph: Graph, blocks: Sequence[Block], structure: Structure) -> bool:
+        """Say whether its program computes a graph of blocks, whose arguments and results may be nested otherwise."""
+        return (
+            _layout(blocks) == _layout(self.blocks)
+            and (not self.is_mapped or self._is_folded or _sizes(structure) == _sizes(self.source[4]))
+            and self.graph.is_same(graph)
+        )
+
     def cut(self, batch: int) -> Cut:
         """Cut a batch into parts, and parts into tiles, the same whatever the number of threads."""
         step = self.code.step
@@ -92,7 +101,7 @@ class Kernel:
         for place, begin, end in self._singles:
             u[place : place + end - begin] = leaves[begin:end]
         for target, i in frame.arrays:
-            target[...] = leaves[i]
+            copy(leaves[i], target)
         if self.captured:
             u[self._captured] = [value.data for value in self.captured]
         if self._has_once:
@@ -101,7 +110,7 @@ class Kernel:
             return self._nested(u.take(self._results), 1)
         sources = [leaves[i] for i in self._mapped]
         for i, source in enumerate(sources):
-            if not source.flags.c_contiguous:
+            if not is_contiguous(source):
                 sources[i] = np.ascontiguousarray(source)
         if cut.part < cut.batch:
             return self._share(frame, sources, cut, threads)
@@ -152,6 +161,16 @@ class Kernel:
                 self._singles.append((slot, i, i + 1))
             slot += math.prod(shape)
         self._captured = slice(slot, slot + len(self.captured))
+
+
+def _layout(blocks: Sequence[Block]) -> list[Block]:
+    """List blocks as they lie in memory, where arrays that all examples share are numbers side by side."""
+    number = Block((), False)
+    return [part for block in blocks for part in ([block] if block.mapped else [number] * math.prod(block.shape))]
+
+
+def _sizes(structure: Structure) -> list[int]:
+    return [part.size for part in structure.leaves()]
 
 
 def _nester(structure: Structure, batched: bool, place: int = 0) -> Callable[[Array, int], Any]:

@@ -1,4 +1,4 @@
-"""The numbers of an array in memory: where they are, and whether there is a nan among them."""
+"""The numbers of an array in memory: where they are, whether one is nan, how they are copied, one that is written."""
 
 from __future__ import annotations
 
@@ -37,8 +37,37 @@ def address_of(array: Array) -> int:
     return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
 
 
+def is_contiguous(array: Array) -> bool:
+    """Say whether an array's numbers stand side by side, in the order of its axes."""
+    if not cython.compiled or not _is_known:
+        return bool(array.flags.c_contiguous)
+    return cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[8] & 1
+
+
+def copy(array: Array, target: Array) -> None:
+    """Copy numbers to another array of the same shape, whose numbers stand side by side."""
+    if not cython.compiled or not is_contiguous(array):
+        target[...] = array
+        return
+    i: cython.Py_ssize_t
+    source: cython.p_double = cython.cast(cython.p_double, cython.cast(cython.size_t, address_of(array)))
+    numbers: cython.p_double = cython.cast(cython.p_double, cython.cast(cython.size_t, address_of(target)))
+    count: cython.Py_ssize_t = target.size
+    for i in range(count):
+        numbers[i] = source[i]
+
+
+def store(address: cython.longlong, index: cython.Py_ssize_t, number: cython.longlong) -> None:
+    """Write an integer of 64 bits into the memory at an address, so many integers further on."""
+    if cython.compiled:
+        cython.cast(cython.p_longlong, cython.cast(cython.size_t, address))[index] = number
+    else:
+        ctypes.c_int64.from_address(address + 8 * index).value = number
+
+
 _DATA = object.__basicsize__  # an array begins as any object, 16 bytes, followed by that address
 
 _is_known = sys.implementation.name == "cpython"
 _probe = np.zeros(1)
 _is_known = _is_known and address_of(_probe) == _probe.ctypes.data
+_is_known = _is_known and is_contiguous(_probe) and not is_contiguous(np.zeros((2, 2))[:, 0])

@@ -1,0 +1,70 @@
+"""Machine code that is kept on disk between processes: bytes by a key. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from autograd_mini.engine.files import write_file
+
+# The environment variable that says whether code is kept, by 0 or 1, or in which folder.
+VARIABLE = "AUTOGRAD_MINI_CACHE"
+
+
+def cache_folder(wanted: bool | None) -> Path | None:
+    """Name the folder where code is kept; None where it is not. If it is not said, the environment does."""
+    told = os.environ.get(VARIABLE, "")
+    if wanted is False or (wanted is None and told in ("", "0")):
+        return None
+    return _users_folder() / "autograd_mini" if told in ("", "0", "1") else Path(told).expanduser().absolute()
+
+
+def _users_folder() -> Path:
+    """Name the folder of what a user's programs can compute again."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    told = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return told if told.is_absolute() else Path.home() / ".cache"
+
+
+def read_code(folder: Path, key: str) -> bytes | None:
+    """Give what was kept by a key; None if nothing was, or the file has been damaged."""
+    with suppress(OSError):
+        if _is_own(folder):
+            content = (folder / key).read_bytes()
+            code = content[sha256().digest_size :]
+            return code if content == _sealed(key, code) else None
+    return None
+
+
+def keep_code(folder: Path, key: str, code: bytes) -> None:
+    """Keep bytes by a key; where that fails, as on a disk that is full or read-only, nothing is kept."""
+    with suppress(OSError, ValueError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _is_own(folder):
+            write_file(folder / key, _sealed(key, code))
+
+
+def _sealed(key: str, code: bytes) -> bytes:
+    return sha256(key.encode() + code).digest() + code
+
+
+def _is_own(folder: Path) -> bool:
+    """Say whether nobody but this user, and the system's administrator, can have put a file into a folder."""
+    about = folder.stat()
+    if sys.platform == "win32" or (about.st_uid == os.geteuid() and not about.st_mode & 0o022):
+        return True
+    warnings.warn(
+        f"no compiled code is read from {str(folder)!r}, or kept there: other users own the folder or may write to it "
+        f"(owner {about.st_uid}, permissions {about.st_mode & 0o777:o}); make it yours alone, by chmod 700, or name "
+        f"another folder in the environment variable {VARIABLE}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return False
