@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autograd_mini.show.files import write_file
+from autograd_mini.engine.files import write_file
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes are POSIX's")
 
