@@ -33,6 +33,7 @@ MODULES = [
     "engine.operations",
     "engine.value",
     "compiler.arguments",
+    "compiler.builder",
     "compiler.graph",
     "compiler.backends.native",
     "compiler.patterns",

@@ -5,12 +5,12 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, STACK, Graph, Loop, Node
 from autograd_mini.compiler.parts import Part
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Outer, Pattern, Shape, Store
+from autograd_mini.compiler.program import Body, Dot, ExactSum, Expression, Fold, Outer, Pattern, Scan, Shape, Store
 from autograd_mini.compiler.sums import Sums
 from autograd_mini.engine.operations import identity, mul
 
@@ -35,6 +35,15 @@ class Step(NamedTuple):
     operands: Sequence[Node]
     right: Sequence[Node] = ()
     places: Sequence[int] = ()
+    outputs: dict[Any, int] = {}  # of a loop, or a stack: what has slots, and how many
+    views: dict[Node, tuple[Any, int]] = {}  # nodes whose numbers are among these: of which, and where
+    loop: Loop | None = None
+
+    def nodes(self) -> Iterator[Node]:
+        """List the nodes that it computes."""
+        if self.result is not None:
+            yield self.result
+        yield from self.views
 
     def __str__(self) -> str:
         result = list(self.places) if self.result is None else _names([self.result])
@@ -77,11 +86,46 @@ class _Chooser:
             if operation is not None and operation.lowering == "fsum":
                 elsewhere.add(node)
                 self.steps.append(Step(exact, node, [self._of_kind(term) for term in graph.operands[node]]))
+        for node in part.nodes:
+            if graph.operations[node] in MARKERS:
+                elsewhere.add(node)
+        self._add_loops()
         self._add_expressions([node for node in part.nodes if node not in elsewhere])
         store, fold = Store(), Fold()
         self.steps += [Step(store, None, (node,), places=(i,)) for i, node in enumerate(stored)]
         self.steps += [Step(fold, None, (node,), places=(i,)) for i, node in folds]
         return self.steps + _rectangles(products)
+
+    def _add_loops(self) -> None:
+        """Add loops, and arrays of single numbers, each with the nodes whose numbers are among what it makes."""
+        graph = self.graph
+        stack = Expression((identity, (0,)), self.part.kind)
+        views: dict[Node, dict[Node, tuple[Any, int]]] = {}
+        source: dict[Node, tuple[Node, Any]] = {}  # of arrays that loops make: the loop, and which
+        for node in self.part.nodes:
+            operands = graph.operands[node]
+            match graph.operations[node]:
+                case operation if operation is LOOP or operation is STACK:
+                    views[node] = {node: (node, 0)} if operation is STACK else {}
+                case operation if operation is OUTPUT:
+                    key = (operands[0], graph.details[node])
+                    source[node] = (operands[0], key)
+                    views[operands[0]][node] = (key, 0)
+                case operation if operation is ELEMENT:
+                    loop, key = source[operands[0]]
+                    views[loop][node] = (key, graph.details[node])
+        for node, some in views.items():
+            operands = graph.operands[node]
+            if graph.operations[node] is STACK:
+                outputs: dict[Any, int] = {node: len(operands)}
+                self.steps.append(Step(stack, None, [self._of_kind(x) for x in operands], (), (), outputs, some))
+                continue
+            loop: Loop = graph.details[node]
+            kinds = "".join(map(self._kind, operands))
+            pattern = self._one_of(Scan(_body(loop.body), kinds, loop.carries, loop.arrays, loop.reverse))
+            results = loop.body.results
+            outputs = {(node, k): 1 if k < loop.carries else loop.length for k in range(len(results))}
+            self.steps.append(Step(pattern, None, operands, (), (), outputs, some, loop))
 
     def _kind(self, node: Node) -> str:
         return self.part.kind if self.part.own[node] else "u"
@@ -178,6 +222,20 @@ class _Chooser:
             else:
                 operands.append(leaves.setdefault(operand, len(leaves)))
         return self.graph.operations[node], tuple(operands)  # type: ignore[return-value]
+
+
+def _body(graph: Graph) -> Body:
+    """Write the rows of a loop's round down, those that it needs."""
+    rows: list[tuple[Any, Any]] = [(None, ())] * graph.arguments
+    places = {node: node for node in range(graph.arguments)}
+    for node in graph.live():
+        if node not in places:
+            places[node] = len(rows)
+            operation = graph.operations[node]
+            constant = operation is None
+            row = graph.constants[node].hex() if constant else tuple([places[x] for x in graph.operands[node]])
+            rows.append((operation, row))
+    return Body(tuple(rows), tuple([places[node] for node in graph.results]))
 
 
 def _rectangles(products: Sequence[tuple[int, Node, Node]]) -> list[Step]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.graph import DATA, Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
 from autograd_mini.compiler.program import Dot, ExactSum, Fold, Load, Outer, Program, Run, Store, Table, distance
@@ -20,16 +20,26 @@ LOOKS = 50
 
 
 class _Slots:
-    """The slots of one kind, and which of them has the number of a node."""
+    """The slots of one kind, and which of them has the number of a node; of an array, the first one and the distance."""
 
-    def __init__(self, places: dict[Node, int]) -> None:
-        self.places = places
+    def __init__(self, places: dict[Any, int], steps: dict[Any, int]) -> None:
+        self.places, self.steps = places, steps
+        self.counts: dict[Any, int] = {}  # of arrays
         self.size = 0
         self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
 
-    def take(self, nodes: Sequence[Node]) -> None:
+    def take(self, nodes: Sequence[Any]) -> None:
         """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
-        count = len(nodes)
+        begin = self._find(len(nodes))
+        self.places.update(zip(nodes, range(begin, begin + len(nodes))))
+
+    def take_array(self, name: Any, count: int) -> int:
+        """Give an array slots side by side; give the first one."""
+        begin = self.places[name] = self._find(count)
+        self.steps[name], self.counts[name] = 1, count
+        return begin
+
+    def _find(self, count: int) -> int:
         begin = self.size
         for i, (first, end) in enumerate(self.free[:LOOKS]):
             if end - first >= count:
@@ -37,11 +47,15 @@ class _Slots:
                 self.free[i : i + 1] = [(first + count, end)] if end - first > count else []
                 break
         self.size = max(self.size, begin + count)
-        self.places.update(zip(nodes, range(begin, begin + count)))
+        return begin
 
-    def leave(self, nodes: Sequence[Node]) -> None:
+    def leave(self, nodes: Sequence[Any]) -> None:
         """Take back the slots of some nodes."""
-        slots = sorted([self.places[node] for node in nodes])
+        slots = sorted([self.places[node] for node in nodes if node not in self.counts])
+        for node in nodes:
+            if node in self.counts:
+                slots += range(self.places[node], self.places[node] + self.counts[node])
+                slots.sort()
         begin = 0
         for i, slot in enumerate(slots):
             if i + 1 == len(slots) or slots[i + 1] > slot + 1:
@@ -65,21 +79,62 @@ class _Slots:
         runs: list[Run] = []
         for batch, ending in zip(batches, endings):
             self.take([step.result for step in batch if step.result is not None])
-            runs += _runs(batch, self.places, structure)
-            self.leave(ending)
+            if batch[0].views:
+                for step in batch:
+                    runs += self._array_runs(step)
+            else:
+                runs += _runs(batch, self.places, structure)
+            self.leave([node for node in ending if node in self.places])
+        return runs
+
+    def _array_runs(self, step: Step) -> list[Run]:
+        """Give a loop or an array its slots, and make its run; an array needs none if its numbers are in place."""
+        runs: list[Run] = []
+        operands = [self.places[node] for node in step.operands]
+        if step.loop is None:
+            ((name, count),) = step.outputs.items()
+            evenly = distance(operands)
+            if evenly is None or count == 1:
+                begin = self.take_array(name, count)
+                columns = {"result": _table(range(begin, begin + count)), "operands": _table(operands)[:, None]}
+                runs.append(Run(step.pattern, columns))
+            else:
+                self.places[name], self.steps[name] = operands[0], evenly
+        else:
+            for name, count in step.outputs.items():
+                self.take_array(name, count)
+            arrays = step.operands[step.loop.carries :][: step.loop.arrays]
+            columns = {
+                "length": np.array(step.loop.length, np.int32),
+                "operands": _table(operands),
+                "steps": _table([self.steps[node] for node in arrays]),
+                "results": _table([self.places[name] for name in step.outputs]),
+            }
+            runs.append(Run(step.pattern, columns))
+        for node, (name, i) in step.views.items():
+            self.places[node], self.steps[node] = self.places[name] + i * self.steps[name], self.steps[name]
         return runs
 
 
-def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[list[Node]]:
+def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[list[Any]]:
     """List for each batch which nodes it is the last to read, of those given and those computed."""
-    last: dict[Node | None, int] = {}
-    own: set[Node | None] = set(given)
+    last: dict[Any, int] = {}
+    own: set[Any] = set(given)
+    behind: dict[Node, list[Any]] = {}  # what has the slots of a view: what is read with it
     for i, batch in enumerate(batches):
         for step in batch:
             own.add(step.result)
+            own.update(step.outputs)
+            for node, (name, _) in step.views.items():
+                stacked = step.operands if step.loop is None else ()
+                behind[node] = [name, *[x for operand in stacked for x in behind.get(operand, (operand,))]]
+            last.update(dict.fromkeys(step.outputs, i))
             last.update(dict.fromkeys(step.operands, i))
             if step.right:
                 last.update(dict.fromkeys(step.right, i))
+            if behind:
+                for operand in (*step.operands, *step.right):
+                    last.update(dict.fromkeys(behind.get(operand, ()), i))
     endings: list[list[Any]] = [[] for _ in batches]
     for node in own & last.keys():
         endings[last[node]].append(node)
@@ -91,11 +146,17 @@ def assign_slots(
 ) -> Program:
     """Assign a slot to each number, and write the program: each part is computed by batches of one pattern."""
     once, *of_examples = schedules  # of none or one, if there is a batch
-    places: dict[Node, int] = {}
-    uniform, lanes = _Slots(places), _Slots(places)
+    places: dict[Any, int] = {}
+    steps: dict[Any, int] = {}
+    uniform, lanes = _Slots(places, steps), _Slots(places, steps)
     uniform.take(parts.shared)
     constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
     uniform.take(list(constants))
+    data = {
+        uniform.take_array(node, len(graph.details[node])): graph.details[node]
+        for node, operation in enumerate(graph.operations)
+        if operation is DATA
+    }
     once_runs = uniform.runs(once, [()] * len(once), structure)
     each_runs: list[Run] = []
     for each in of_examples:
@@ -105,7 +166,7 @@ def assign_slots(
     results = _table([] if of_examples else [places[node] for node in graph.results])
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
     numbers = {places[node]: number for node, number in constants.items()}
-    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results)
+    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results, data)
 
 
 def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int]]:

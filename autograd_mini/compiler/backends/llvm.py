@@ -16,8 +16,19 @@ from llvmlite import ir
 from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, up_to
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
-from autograd_mini.compiler.backends.lowering import Number, evaluate
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Outer, Pattern, Run, Table, distance
+from autograd_mini.compiler.backends.lowering import Number, evaluate, lower
+from autograd_mini.compiler.program import (
+    Dot,
+    ExactSum,
+    Expression,
+    Fold,
+    Outer,
+    Pattern,
+    Run,
+    Scan,
+    Table,
+    distance,
+)
 
 INT = ir.IntType(32)
 NUMBERS = DOUBLE.as_pointer()
@@ -59,6 +70,9 @@ def pack(run: Run) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
             rows = np.column_stack([column for name, column in columns.items() if name not in ("stride", "right")])
             table = np.concatenate([head, rows.ravel()])
             return (pattern, stride is not None), table, len(rows), len(right), int(columns["stride"])
+        case Scan():
+            table = np.concatenate([columns[name] for name in ("operands", "steps", "results")])
+            return (pattern, False), table, 1, int(columns["length"]), 0
     rows = np.column_stack(tuple(columns.values()))
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
@@ -130,6 +144,8 @@ class _PatternCode:
             case Fold():
                 for rows, first in self._blocks(self.count, ROWS):
                     self._write_fold_rows(first, rows)
+            case Scan():
+                self._write_rounds(pattern)
         self.builder.ret_void()
         return self.function
 
@@ -195,6 +211,39 @@ class _PatternCode:
                 numbers = [evaluate(self.lanes, pattern.shape, leaves) for leaves in every]
                 for number, lane in zip(numbers, lanes):
                     self.store(kind, number, result, lane)
+
+    def _write_rounds(self, pattern: Scan) -> None:
+        kind, kinds, carries, body = "u" if self.width == 1 else "s", pattern.kinds, pattern.carries, pattern.body
+        given = len(kinds)
+        arrays = range(carries, carries + pattern.arrays)
+        entries = [self.entry(self.zero + i) for i in range(given + len(arrays) + len(body.results))]
+        bases = [self.address(k, slot) for k, slot in zip(kinds, entries)]
+        steps = {i: self.stride(kinds[i], step) for i, step in zip(arrays, entries[given:])}
+        targets = [self.address(kind, slot) for slot in entries[given + len(arrays) :]]
+        one = self.stride(kind, self.zero.constant(1))
+        with self.each_lane(kind, 1) as (lane,):
+            first = {i: self.load(kinds[i], bases[i], lane) for i in range(given) if i not in steps}
+            carried = [Variable(self.builder, first[j]) for j in range(carries)]
+            with up_to(self.p) as t:
+                at = self.p - 1 - t if pattern.reverse else t
+                numbers: list[Number] = []
+                for i, (operation, row) in enumerate(body.rows):
+                    if i < carries:
+                        numbers.append(carried[i].get())
+                    elif i in steps:
+                        numbers.append(self.load(kinds[i], (at * steps[i]).at(bases[i]), lane))
+                    elif i < given:
+                        numbers.append(first[i])
+                    elif operation is None:
+                        numbers.append(self.lanes.constant(float.fromhex(row)))  # type: ignore[arg-type]
+                    else:
+                        numbers.append(lower(operation, [numbers[int(x)] for x in row]))
+                for x, target in zip(body.results[carries:], targets[carries:]):
+                    self.store(kind, numbers[x], (at * one).at(target), lane)
+                for x, variable in zip(body.results, carried):
+                    variable.set(numbers[x])
+            for variable, target in zip(carried, targets):
+                self.store(kind, variable.get(), target, lane)
 
     def _write_dots(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
         kind = pattern.right

@@ -39,6 +39,8 @@ class NativeCode:
         self.seconds = {"write": 0.0, "compile": 0.0}
         self.numbers = np.zeros(program.sizes["u"])
         self.numbers[list(program.constants)] = list(program.constants.values())
+        for slot, array in program.data.items():
+            self.numbers[slot : slot + len(array)] = array
         self.once = _Stage(program.once, 1, self.seconds) if program.once else None
         self.each = _Stage(program.each, width, self.seconds, program.sizes["total"]) if program.each else None
         self.text = "\n".join(stage.code.text for stage in (self.once, self.each) if stage)

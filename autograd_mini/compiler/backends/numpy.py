@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Store
+from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate, lower
+from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Scan, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.engine.ieee import fsum
 from autograd_mini.engine.operation import Operation
@@ -103,6 +103,8 @@ class Frame:
     def __init__(self, code: NumpyCode, widths: Sequence[int]) -> None:
         self.u = np.zeros(code.program.sizes["u"])
         self.u[list(code.program.constants)] = list(code.program.constants.values())
+        for slot, array in code.program.data.items():
+            self.u[slot : slot + len(array)] = array
         self.arrays: list[tuple[Array, int]] = []
         self._code, self._widths = code, widths
 
@@ -175,10 +177,36 @@ class _Tile:
                     self.totals[at] += _over_lanes(factor * s[columns["right"]])
             case Fold():
                 self.totals[columns["total"]] += _over_lanes(s[columns["operand"]])
+            case Scan():
+                self._do_rounds(run, kind, target)
             case Store():
                 for slot, before, width, place in zip(*columns.values()):
                     array = self.results[before * self.batch : (before + width) * self.batch]
                     array.reshape(self.batch, width)[self.examples, place] = s[slot]
+
+    def _do_rounds(self, run: Run, kind: str, target: Arrays) -> None:
+        """Do the rounds of a loop, one after another, for all lanes."""
+        pattern, columns = run
+        assert isinstance(pattern, Scan)
+        body, carries, own = pattern.body, pattern.carries, self.of[kind]
+        operands = [self.of[of][slots] for of, slots in zip(pattern.kinds, run.operands())]
+        carried = [Number(target, operand[0]) for operand in operands[:carries]]
+        arrays = operands[carries:][: len(columns["steps"])]
+        invariants = [Number(target, operand[0]) for operand in operands[carries + len(arrays) :]]
+        rounds = range(int(columns["length"]))
+        for t in reversed(rounds) if pattern.reverse else rounds:
+            numbers = [*carried, *[Number(target, array[t]) for array in arrays], *invariants]
+            for operation, row in body.rows[len(numbers) :]:
+                if operation is None:
+                    numbers.append(target.constant(float.fromhex(row)))
+                else:
+                    numbers.append(lower(operation, [numbers[x] for x in row]))
+            results = [numbers[x] for x in body.results]
+            carried = results[:carries]
+            for begin, made in zip(columns["results"][carries:], results[carries:]):
+                own[begin + t] = made.value
+        for slot, last in zip(columns["results"], carried):
+            own[slot] = last.value
 
 
 def _over_lanes(rows: Array) -> Array:
