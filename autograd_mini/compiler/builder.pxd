@@ -16,4 +16,3 @@ cdef class Builder:
     cdef double _bound(self, object bound, object operands) except? -1
     cpdef object constant(self, double number)
     cpdef object add(self, Operation operation, object operands)
-    cpdef object mark(self, Operation operation, object operands, object details=*, object size=*)
