@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd_mini.compiler.graph import ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
 from autograd_mini.engine.history import History
@@ -23,6 +23,9 @@ CHEAP = frozenset(
     "identity detach".split()
 )
 FEW = 8
+
+# What computes nothing, but says where numbers are.
+_PLACES = (DATA, ELEMENT, STACK)
 
 # Their local derivatives are finite where operands are: a gradient of 0 stays 0, be it by a choice or as a number.
 TAME = frozenset(
@@ -278,7 +281,7 @@ class _Round:
             if node in given or (operation is None and node not in carried):
                 costs[node] = 0
                 continue
-            is_cheap = operation in CHEAP or operation in (ELEMENT, STACK) or loop.is_recomputed
+            is_cheap = operation in CHEAP or operation in _PLACES or loop.is_recomputed
             if node in carried or not is_cheap:
                 kept.append(node)
                 costs[node] = 0
@@ -288,7 +291,7 @@ class _Round:
                 pending += unknown
                 continue
             costs[node] = 1 + sum([costs[x] for x in graph.operands[node]])
-            if costs[node] > FEW and not loop.is_recomputed and operation not in (ELEMENT, STACK):
+            if costs[node] > FEW and not loop.is_recomputed and operation not in _PLACES:
                 kept.append(node)
                 costs[node] = 0
         residuals = []

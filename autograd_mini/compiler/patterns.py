@@ -5,12 +5,24 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, STACK, Graph, Loop, Node
 from autograd_mini.compiler.parts import Part
-from autograd_mini.compiler.program import Body, Dot, ExactSum, Expression, Fold, Outer, Pattern, Scan, Shape, Store
+from autograd_mini.compiler.program import (
+    Body,
+    Dot,
+    ExactSum,
+    Expression,
+    Fold,
+    Outer,
+    Pattern,
+    Rounds,
+    Scan,
+    Shape,
+    Store,
+)
 from autograd_mini.compiler.sums import Sums
 from autograd_mini.engine.operations import identity, mul
 
@@ -38,6 +50,7 @@ class Step(NamedTuple):
     outputs: dict[Any, int] = {}  # of a loop, or a stack: what has slots, and how many
     views: dict[Node, tuple[Any, int]] = {}  # nodes whose numbers are among these: of which, and where
     loop: Loop | None = None
+    rounds: Sequence[Sequence[Any]] = ()  # the plan of its rounds, unless they are straight-line code
 
     def nodes(self) -> Iterator[Node]:
         """List the nodes that it computes."""
@@ -55,19 +68,21 @@ def _names(nodes: Sequence[Node]) -> str:
     return " ".join([f"~{~node}" if node < 0 else str(node) for node in nodes])
 
 
-def choose_patterns(graph: Graph, part: Part, sums: Sums) -> list[Step]:
-    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions.
+def choose_patterns(
+    graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Sequence[Sequence[Step]]]
+) -> list[Step]:
+    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions, loops.
 
-    Equal patterns are one object.
+    Equal patterns are one object. Loops whose rounds are planned come with their plans.
     """
-    return _Chooser(graph, part, sums).choose()
+    return _Chooser(graph, part, sums, rounds).choose()
 
 
 class _Chooser:
     """Chooses the patterns of a part."""
 
-    def __init__(self, graph: Graph, part: Part, sums: Sums) -> None:
-        self.graph, self.part, self.sums = graph, part, sums
+    def __init__(self, graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Any]) -> None:
+        self.graph, self.part, self.sums, self.rounds = graph, part, sums, rounds
         self.copies: set[Node] = set()
         self.steps: list[Step] = []
         self.patterns: dict[Any, Pattern] = {}  # one of each
@@ -111,7 +126,7 @@ class _Chooser:
                     key = (operands[0], graph.details[node])
                     source[node] = (operands[0], key)
                     views[operands[0]][node] = (key, 0)
-                case operation if operation is ELEMENT:
+                case operation if operation is ELEMENT and operands[0] in source:
                     loop, key = source[operands[0]]
                     views[loop][node] = (key, graph.details[node])
         for node, some in views.items():
@@ -122,10 +137,16 @@ class _Chooser:
                 continue
             loop: Loop = graph.details[node]
             kinds = "".join(map(self._kind, operands))
-            pattern = self._one_of(Scan(_body(loop.body), kinds, loop.carries, loop.arrays, loop.reverse))
-            results = loop.body.results
-            outputs = {(node, k): 1 if k < loop.carries else loop.length for k in range(len(results))}
-            self.steps.append(Step(pattern, None, operands, (), (), outputs, some, loop))
+            body = loop.body
+            sizes = [loop.length * body.sizes.get(row, 1) for row in body.results[loop.carries :]]
+            outputs = {(node, k): size for k, size in enumerate([1] * loop.carries + sizes)}
+            rounds = self.rounds.get(node, ())
+            pattern: Pattern
+            if node in self.rounds:
+                pattern = Rounds(kinds, loop.reverse)
+            else:
+                pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
+            self.steps.append(Step(pattern, None, operands, (), (), outputs, some, loop, rounds))
 
     def _kind(self, node: Node) -> str:
         return self.part.kind if self.part.own[node] else "u"

@@ -125,9 +125,24 @@ class Scan:
     reverse: bool
 
 
+@dataclass(frozen=True)
+class Rounds:
+    """Rounds of runs, between which numbers are copied.
+
+    Before the first round the carries' first numbers are copied. In each round the elements of arrays enter, the runs
+    are done, what belongs into other arrays leaves, and after that the carries are copied. A row says where a copy is
+    taken from, and where it goes; if it enters or leaves, how far that moves on from round to round, how far apart its
+    numbers are where they come from, and how many they are.
+    """
+
+    columns: ClassVar = {"length": "", "before": "b2", "enter": "e5", "leave": "l5", "after": "a2"}
+    kinds: str  # of what is copied: before the first round, as it enters, as it leaves, and after each round
+    reverse: bool
+
+
 # The `columns` of a pattern are the names of its runs' columns, each with a letter for each axis: r for rows, l for
 # leaves, t for terms, x and y for left and right factors.
-Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store | Scan
+Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store | Scan | Rounds
 
 
 class Run(NamedTuple):
@@ -135,10 +150,11 @@ class Run(NamedTuple):
 
     pattern: Pattern
     columns: dict[str, Table]
+    rounds: Sequence[Run] = ()  # what is done in each round
 
     def reads(self) -> list[tuple[str, Table]]:
         """List the slots that are read, by their kind, with a line for each row."""
-        pattern, columns = self
+        pattern, columns, _ = self
         match pattern:
             case Expression(leaves=leaves):
                 return [(kind, columns["operands"][:, [i]]) for i, kind in enumerate(leaves)]
@@ -156,11 +172,20 @@ class Run(NamedTuple):
                 return [("s", columns["operand"][:, None])]
             case Scan():
                 return [(kind, slots[None]) for kind, slots in zip(pattern.kinds, self.operands())]
+            case Rounds():
+                entering = [self._span(source, move, step, size) for source, move, step, _, size in columns["enter"]]
+                return list(zip(pattern.kinds, [*columns["before"][:, :1], *entering]))
         return []
+
+    def _span(self, first: int, move: int, step: int, size: int) -> Table:
+        """List the slots of what is copied in all rounds."""
+        rounds, numbers = np.arange(int(self.columns["length"])), np.arange(size)
+        slots: Table = (first + move * rounds[:, None] + step * numbers).astype(np.int32).reshape(1, -1)
+        return slots
 
     def operands(self) -> list[Table]:
         """List the slots of each operand of a loop; of an array in the order of its elements."""
-        pattern, columns = self
+        pattern, columns, _ = self
         assert isinstance(pattern, Scan)
         listed = [slot[None] for slot in columns["operands"]]
         for i, step in enumerate(columns["steps"], pattern.carries):
@@ -169,7 +194,10 @@ class Run(NamedTuple):
 
     def writes(self) -> Table:
         """List the slots that are written."""
-        pattern, columns = self
+        pattern, columns, _ = self
+        if isinstance(pattern, Rounds):
+            leaving = [self._span(target, move, 1, size)[0] for _, move, _, target, size in columns["leave"]]
+            return np.concatenate([columns["before"][:, 1], *leaving])
         if not isinstance(pattern, Scan):
             return columns.get("result", np.empty(0, np.int32))
         last, arrays = np.split(columns["results"], [pattern.carries])
@@ -205,7 +233,7 @@ class Program:
 
 def _listing(run: Run, kind: str) -> Iterator[str]:
     """Write a run down: its pattern, then a line for each row."""
-    pattern, columns = run
+    pattern, columns, _ = run
     match pattern:
         case Load():
             rows = [f"s{slot} = array{i}[{j}]" for slot, i, j in zip(*columns.values())]
@@ -242,6 +270,21 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
             way = "backwards" if pattern.reverse else "forwards"
             rows = [f"{columns['length']} rounds {way}, given {', '.join(given)}; into {', '.join(made)}"]
             rows += str(pattern.body).splitlines()
+        case Rounds():
+            way = "backwards" if pattern.reverse else "forwards"
+            rows = [f"{columns['length']} rounds {way}"]
+            for of, (source, target) in zip(pattern.kinds, columns["before"]):
+                rows.append(f"    first {kind}{target} = {of}{source}")
+            for of, (source, move, _, target, size) in zip(pattern.kinds[len(columns["before"]) :], columns["enter"]):
+                rows.append(f"    {_slots(kind, range(target, target + size))} = {of}{source} and {size}, by {move}")
+            rows += ["    " + line for inner in run.rounds for line in _listing(inner, kind)]
+            leaving = pattern.kinds[len(columns["before"]) + len(columns["enter"]) :]
+            for of, (source, move, _, target, size) in zip(leaving, columns["leave"]):
+                rows.append(f"    {kind}{target} and {size}, by {move} = {of}{source}")
+            ending = leaving[len(columns["leave"]) :]
+            rows += [
+                f"    next {kind}{target} = {of}{source}" for of, (source, target) in zip(ending, columns["after"])
+            ]
     yield type(pattern).__name__.lower() + " of shared factors" * getattr(pattern, "shared", False)
     yield from ("    " + row for row in rows)
 
@@ -293,19 +336,27 @@ def check(program: Program) -> None:
     for slot, array in program.data.items():
         written["u"][slot : slot + len(array)] = True
     for kind, name, runs in (("u", "once", program.once), ("s", "each", program.each)):
-        for i, run in enumerate(runs):
-            try:
-                _check_columns(run)
-                _check_slots(run, kind, written)
-            except ValueError as error:
-                raise ValueError(f"{name}[{i}], {type(run.pattern).__name__}: {error}") from None
+        _check_runs(runs, kind, name, written)
     _check_exists("u", program.results, written)
     for slot in program.results[~written["u"][program.results]]:
         raise ValueError(f"u{slot} is a result, and never written")
 
 
+def _check_runs(runs: Sequence[Run], kind: str, name: str, written: dict[str, NDArray[np.bool_]]) -> None:
+    for i, run in enumerate(runs):
+        try:
+            _check_columns(run)
+            _check_slots(run, kind, written)
+        except ValueError as error:
+            raise ValueError(f"{name}[{i}], {type(run.pattern).__name__}: {error}") from None
+        if isinstance(run.pattern, Rounds):
+            for _, _, _, target, size in run.columns["enter"]:
+                written[kind][target : target + size] = True
+            _check_runs(run.rounds, kind, f"{name}[{i}].rounds", written)
+
+
 def _check_columns(run: Run) -> None:
-    pattern, columns = run
+    pattern, columns, _ = run
     expected = pattern.columns
     if list(columns) != list(expected):
         raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(expected)}")
@@ -317,7 +368,7 @@ def _check_columns(run: Run) -> None:
 
 
 def _check_slots(run: Run, kind: str, written: dict[str, NDArray[np.bool_]]) -> None:
-    pattern, columns = run
+    pattern, columns, _ = run
     results = run.writes()
     _check_exists(kind, results, written)
     first = np.full(len(written[kind]), len(results))  # the row that writes each slot

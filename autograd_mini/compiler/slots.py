@@ -9,11 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, Graph, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
-from autograd_mini.compiler.program import Dot, ExactSum, Fold, Load, Outer, Program, Run, Store, Table, distance
-from autograd_mini.transforms.trees import Structure
+from autograd_mini.compiler.program import (
+    Dot,
+    ExactSum,
+    Fold,
+    Load,
+    Outer,
+    Program,
+    Rounds,
+    Run,
+    Store,
+    Table,
+    distance,
+)
+from autograd_mini.transforms.trees import NUMBER, Structure
 
 # So many ranges of free slots are looked at for one that is large enough.
 LOOKS = 50
@@ -22,9 +34,12 @@ LOOKS = 50
 class _Slots:
     """The slots of one kind, and which of them has the number of a node; of an array, the first one and the distance."""
 
-    def __init__(self, places: dict[Any, int], steps: dict[Any, int]) -> None:
+    def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, constant: Any) -> None:
         self.places, self.steps = places, steps
         self.counts: dict[Any, int] = {}  # of arrays
+        self.views: set[Any] = set()  # arrays of numbers that were in place
+        self.frees = frees  # whether slots are used again once their last reader has run
+        self.constant = constant  # gives the slot of a number that is known
         self.size = 0
         self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
 
@@ -84,7 +99,7 @@ class _Slots:
                     runs += self._array_runs(step)
             else:
                 runs += _runs(batch, self.places, structure)
-            self.leave([node for node in ending if node in self.places])
+            self.leave([node for node in ending if node in self.places and node not in self.views])
         return runs
 
     def _array_runs(self, step: Step) -> list[Run]:
@@ -100,23 +115,84 @@ class _Slots:
                 runs.append(Run(step.pattern, columns))
             else:
                 self.places[name], self.steps[name] = operands[0], evenly
+                self.views.add(name)
         else:
-            for name, count in step.outputs.items():
-                self.take_array(name, count)
-            arrays = step.operands[step.loop.carries :][: step.loop.arrays]
-            columns = {
-                "length": np.array(step.loop.length, np.int32),
-                "operands": _table(operands),
-                "steps": _table([self.steps[node] for node in arrays]),
-                "results": _table([self.places[name] for name in step.outputs]),
-            }
-            runs.append(Run(step.pattern, columns))
+            runs.append(
+                self._rounds(step, operands) if isinstance(step.pattern, Rounds) else self._scan(step, operands)
+            )
         for node, (name, i) in step.views.items():
             self.places[node], self.steps[node] = self.places[name] + i * self.steps[name], self.steps[name]
         return runs
 
+    def _scan(self, step: Step, operands: Sequence[int]) -> Run:
+        """Give a loop's outputs slots, and make its run."""
+        loop: Any = step.loop
+        for name, count in step.outputs.items():
+            self.take_array(name, count)
+        columns = {
+            "length": np.array(loop.length, np.int32),
+            "operands": _table(operands),
+            "steps": _table([self.steps[node] for node in step.operands[loop.carries :][: loop.arrays]]),
+            "results": _table([self.places[name] for name in step.outputs]),
+        }
+        return Run(step.pattern, columns)
 
-def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[list[Any]]:
+    def _rounds(self, step: Step, operands: Sequence[int]) -> Run:
+        """Give what the rounds of a loop compute slots of its own, and make its run."""
+        loop: Any = step.loop
+        own = "s" if self.frees else "u"
+        body, carries, end = loop.body, loop.carries, loop.carries + loop.arrays
+        outer, outer_steps = self.places, self.steps
+        steps = [outer_steps.get(node, 1) for node in step.operands]
+        self.places, self.steps = dict(zip(range(end, body.arguments), operands[end:])), dict(enumerate(steps))
+        self.take(range(carries))
+        enter = []
+        for i in range(carries, end):
+            size = body.sizes.get(i, 1)
+            enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
+        made = [
+            self._find(count) for count in list(step.outputs.values())[carries:]
+        ]  # not among what a round overwrites
+        self.places.update({node: self.constant(number) for node, number in body.constants.items()})
+        self.places[len(body.operations)] = self.constant(1.0)
+        for node in body.live():
+            array = body.operands[node][0] if body.operations[node] is ELEMENT else -1
+            if 0 <= array < body.arguments:
+                self.places[node] = self.places[array] + body.details[node] * self.steps[array]
+        kept = set(body.results)
+        endings = _endings((), step.rounds, kept) if self.frees else [()] * len(step.rounds)
+        runs = self.runs(step.rounds, endings, NUMBER)
+        places, inner_steps = self.places, self.steps
+        leave = []
+        for row, first in zip(body.results[carries:], made):
+            size = body.sizes.get(row, 1)
+            leave.append((places[row], size, inner_steps.get(row, 1), first, size))
+        changed = [j for j in range(carries) if body.results[j] != j]
+        after = [(places[body.results[j]], places[j]) for j in changed]
+        if {source for source, _ in after} & {target for _, target in after}:  # an exchange: by other slots
+            first = self._find(len(after))
+            through = range(first, first + len(after))
+            after = [*zip([source for source, _ in after], through), *zip(through, [target for _, target in after])]
+        if self.frees:
+            self.leave(range(carries, end))
+        self.places, self.steps = outer, outer_steps
+        for (name, count), first in zip(step.outputs.items(), [*[places[j] for j in range(carries)], *made]):
+            self.places[name], self.steps[name], self.counts[name] = first, 1, count
+        columns = {
+            "length": np.array(loop.length, np.int32),
+            "before": _table([(operands[j], places[j]) for j in range(carries)]).reshape(-1, 2),
+            "enter": _table(enter).reshape(-1, 5),
+            "leave": _table(leave).reshape(-1, 5),
+            "after": _table(after).reshape(-1, 2),
+        }
+        given = step.pattern.kinds
+        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
+        of = [kinds.get(row, own) for row in body.results]
+        moved = [of[k] for k in changed] + [own] * (len(after) - len(changed))
+        return Run(replace(step.pattern, kinds="".join([*given[:end], *of[carries:], *moved])), columns, runs)
+
+
+def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]], kept: Iterable[Node] = ()) -> list[list[Any]]:
     """List for each batch which nodes it is the last to read, of those given and those computed."""
     last: dict[Any, int] = {}
     own: set[Any] = set(given)
@@ -136,6 +212,7 @@ def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[l
                 for operand in (*step.operands, *step.right):
                     last.update(dict.fromkeys(behind.get(operand, ()), i))
     endings: list[list[Any]] = [[] for _ in batches]
+    own -= {name for node in kept for name in (node, *behind.get(node, ()))}
     for node in own & last.keys():
         endings[last[node]].append(node)
     return endings
@@ -148,10 +225,20 @@ def assign_slots(
     once, *of_examples = schedules  # of none or one, if there is a batch
     places: dict[Any, int] = {}
     steps: dict[Any, int] = {}
-    uniform, lanes = _Slots(places, steps), _Slots(places, steps)
+    numbers: dict[int, float] = {}
+    slots: dict[str, int] = {}
+
+    def constant(number: float) -> int:
+        key = number.hex()
+        if key not in slots:
+            slots[key] = uniform.take_array(key, 1)
+            numbers[slots[key]] = number
+        return slots[key]
+
+    uniform, lanes = _Slots(places, steps, False, constant), _Slots(places, steps, True, constant)
     uniform.take(parts.shared)
-    constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
-    uniform.take(list(constants))
+    places.update({node: constant(number) for node, number in graph.constants.items()})
+    places[len(graph.operations)] = constant(1.0)  # which sums of products take for terms that are none
     data = {
         uniform.take_array(node, len(graph.details[node])): graph.details[node]
         for node, operation in enumerate(graph.operations)
@@ -165,7 +252,6 @@ def assign_slots(
         each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
     results = _table([] if of_examples else [places[node] for node in graph.results])
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
-    numbers = {places[node]: number for node, number in constants.items()}
     return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results, data)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
-from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
+from autograd_mini.compiler.program import Load, Pattern, Program, Rounds, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.compiler.runtime.memory import address_of
 
@@ -62,12 +62,16 @@ class _Stage:
         tables = [table.ravel() for table in (*loads, *stores)]
         start = sum(map(len, tables))
         rows: list[tuple[int, ...]] = []
-        for run in runs:
-            if not isinstance(run.pattern, (Load, Store)):
-                pattern, table, *numbers = pack(run)
+        blocks = [[run for run in runs if not isinstance(run.pattern, (Load, Store))]]
+        for block in blocks:  # grows by the runs of loops, which come after all others
+            for run in block:
+                pattern, table, *numbers = pack(run, sum(map(len, blocks)) - len(rows))
+                if isinstance(run.pattern, Rounds):
+                    blocks.append(list(run.rounds))
                 rows.append((patterns.setdefault(pattern, len(patterns)), start, *numbers))
                 start += len(table)
                 tables.append(table)
+        self.count = len(blocks[0])
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         began = perf_counter()
@@ -81,7 +85,7 @@ class _Stage:
 
     def work(self, u: int, inputs: int = 0) -> Work:
         """Describe these runs to `process`, all but the examples; `u` and `inputs` are addresses."""
-        return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, *self._counts, inputs)
+        return Work(u, 0, self.runs.ctypes.data, self.count, self.tables.ctypes.data, *self._counts, inputs)
 
 
 class Frame:

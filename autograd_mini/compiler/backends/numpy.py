@@ -13,7 +13,19 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate, lower
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Scan, Store
+from autograd_mini.compiler.program import (
+    Dot,
+    ExactSum,
+    Expression,
+    Fold,
+    Load,
+    Outer,
+    Program,
+    Rounds,
+    Run,
+    Scan,
+    Store,
+)
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.engine.ieee import fsum
 from autograd_mini.engine.operation import Operation
@@ -78,7 +90,9 @@ class NumpyCode:
 
 
 def _independent(run: Run, kind: str) -> list[Run]:
-    """Cut an expression's rows where a row reads what one before it in the same piece wrote."""
+    """Cut an expression's rows where a row reads what one before it in the same piece wrote; also within rounds."""
+    if isinstance(run.pattern, Rounds):
+        return [run._replace(rounds=[piece for inner in run.rounds for piece in _independent(inner, kind)])]
     if not isinstance(run.pattern, Expression):
         return [run]
     results = run.columns["result"]
@@ -153,7 +167,7 @@ class _Tile:
                 self._do(run, kind, target)
 
     def _do(self, run: Run, kind: str, target: Arrays) -> None:
-        pattern, columns = run
+        pattern, columns, _ = run
         of, s = self.of, self.of["s"]
         match pattern:
             case Load():
@@ -177,6 +191,8 @@ class _Tile:
                     self.totals[at] += _over_lanes(factor * s[columns["right"]])
             case Fold():
                 self.totals[columns["total"]] += _over_lanes(s[columns["operand"]])
+            case Rounds():
+                self._do_runs(run, kind, target)
             case Scan():
                 self._do_rounds(run, kind, target)
             case Store():
@@ -184,9 +200,32 @@ class _Tile:
                     array = self.results[before * self.batch : (before + width) * self.batch]
                     array.reshape(self.batch, width)[self.examples, place] = s[slot]
 
+    def _do_runs(self, run: Run, kind: str, target: Arrays) -> None:
+        """Do the runs of a loop in each of its rounds."""
+        pattern, columns, runs = run
+        assert isinstance(pattern, Rounds)
+        own = self.of[kind]
+        before, enter, leave, after = (columns[name].tolist() for name in ("before", "enter", "leave", "after"))
+        memory = [self.of[of] for of in pattern.kinds]
+        first, second, third = np.cumsum([len(before), len(enter), len(leave)]).tolist()
+        entering, leaving = list(zip(memory[first:], enter)), list(zip(memory[second:], leave))
+        ending = list(zip(memory[third:], after))
+        for of, (source, to) in zip(memory, before):
+            own[to] = of[source]
+        rounds = range(int(columns["length"]))
+        for t in reversed(rounds) if pattern.reverse else rounds:
+            for of, (source, move, step, to, size) in entering:
+                own[to : to + size] = of[source + t * move + step * np.arange(size)]
+            for inner in runs:
+                self._do(inner, kind, target)
+            for of, (source, move, step, to, size) in leaving:
+                own[to + t * move : to + t * move + size] = of[source + step * np.arange(size)]
+            for of, (source, to) in ending:
+                own[to] = of[source]
+
     def _do_rounds(self, run: Run, kind: str, target: Arrays) -> None:
         """Do the rounds of a loop, one after another, for all lanes."""
-        pattern, columns = run
+        pattern, columns, _ = run
         assert isinstance(pattern, Scan)
         body, carries, own = pattern.body, pattern.carries, self.of[kind]
         operands = [self.of[of][slots] for of, slots in zip(pattern.kinds, run.operands())]
