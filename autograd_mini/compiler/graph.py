@@ -88,7 +88,7 @@ class Graph:
         self._by_number: dict[str, Node] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        operations = [_NUMBERS.get(operation, operation) for operation in self.operations]
+        operations = [_NUMBERS.get(operation, operation) for operation in self.operations]  # type: ignore[arg-type]
         return _restore, (
             *(self.arguments, operations, self.operands, self.constants, self.results),
             *(self.details, self.sizes),

@@ -188,7 +188,7 @@ def _dependent(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
     while True:
         depends = body.marks([node for node, some in zip(loop.given, dependent) if some])
         for node in body.live():
-            if body.operations[node] is not operations.detach and any([depends[x] for x in body.operands[node]]):
+            if body.operations[node] is not operations.detach and any(depends[x] for x in body.operands[node]):
                 depends[node] = True
         grown = [some or (j < loop.carries and depends[body.results[j]]) for j, some in enumerate(dependent)]
         if grown == dependent:
@@ -373,7 +373,8 @@ class _Back(_Round):
     def close(self, outputs: _Outputs) -> list[tuple[int, Any, Any]]:
         """Record the loop, and give what flows to its operands: their places, numbers, and whether they are reached."""
         loop = self.loop
-        plan: list[tuple[int, int, int | None]] = []  # operand, output, and the output that is its flag
+        # Operand, which element if it is an array, output, and the output that is its flag.
+        plan: list[tuple[int, int | None, int, int | None]] = []
 
         def carry(start: Any, inside: Any, result: Any) -> int:
             self.carried.append((inside, start, result))
@@ -384,15 +385,15 @@ class _Back(_Round):
                 start, reached = outputs.get(j, (0.0, False))
                 flow, found = self.flow_out.get(j, (0.0, False))
                 place = carry(start, inside, flow)
-                plan.append((j, place, None if flag is True else carry(_number(reached), flag, _number(found))))
+                plan.append((j, None, place, None if flag is True else carry(_number(reached), flag, _number(found))))
             for i, (flow, reached) in self.flow_out.items():
                 if i >= loop.carries + loop.arrays:
                     if isinstance(flow, TracedArray):
                         for e in range(flow.size):
                             flag = reached if reached is True else self.inner.element(reached, e)
-                            plan.append((i, e, *accumulate(self.inner.element(flow, e), flag)))  # type: ignore[arg-type]
+                            plan.append((i, e, *accumulate(self.inner.element(flow, e), flag)))
                     else:
-                        plan.append((i, *accumulate(flow, reached)))
+                        plan.append((i, None, *accumulate(flow, reached)))
 
         def accumulate(flow: Any, reached: Any) -> tuple[int, int | None]:
             total = self.parameter()
@@ -414,14 +415,11 @@ class _Back(_Round):
         found = self.make(reverse=not loop.reverse)
         count = len(self.carried)
         flowing: list[tuple[int, Any, Any]] = []
-        for i, *rest in plan:
-            if len(rest) == 3:
-                e, place, flag = rest
-                reached = True if flag is None else found[flag]
-                flowing.append((i, Inflow().element(e, found[place], reached), True))
-            else:
-                place, flag = rest
-                flowing.append((i, found[place], True if flag is None else found[flag]))
+        for i, e, place, flag in plan:
+            flow, reached = found[place], True if flag is None else found[flag]
+            if e is not None:
+                flow, reached = Inflow().element(e, flow, reached), True
+            flowing.append((i, flow, reached))
         for i, place, flag in arrays:
             reached = True if flag is None else found[count + flag]
             flowing.append((i, Inflow().array(found[count + place], reached), True))

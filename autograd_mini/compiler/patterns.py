@@ -35,6 +35,9 @@ ENOUGH = 400
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
 
 
+_NOTHING: Mapping[Any, Any] = {}
+
+
 class Step(NamedTuple):
     """A row of a run: what it computes, and from which nodes.
 
@@ -47,8 +50,8 @@ class Step(NamedTuple):
     operands: Sequence[Node]
     right: Sequence[Node] = ()
     places: Sequence[int] = ()
-    outputs: dict[Any, int] = {}  # of a loop, or a stack: what has slots, and how many
-    views: dict[Node, tuple[Any, int]] = {}  # nodes whose numbers are among these: of which, and where
+    outputs: Mapping[Any, int] = _NOTHING  # of a loop, or a stack: what has slots, and how many
+    views: Mapping[Node, tuple[Any, int]] = _NOTHING  # nodes whose numbers are among these: of which, and where
     loop: Loop | None = None
     rounds: Sequence[Sequence[Any]] = ()  # the plan of its rounds, unless they are straight-line code
 
@@ -127,8 +130,8 @@ class _Chooser:
                     source[node] = (operands[0], key)
                     views[operands[0]][node] = (key, 0)
                 case operation if operation is ELEMENT and operands[0] in source:
-                    loop, key = source[operands[0]]
-                    views[loop][node] = (key, graph.details[node])
+                    maker, key = source[operands[0]]
+                    views[maker][node] = (key, graph.details[node])
         for node, some in views.items():
             operands = graph.operands[node]
             if graph.operations[node] is STACK:

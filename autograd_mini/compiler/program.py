@@ -99,7 +99,7 @@ class Body(NamedTuple):
 
     def __str__(self) -> str:
         names: list[str] = []
-        lines = []
+        lines: list[str] = []
         for operation, operands in self.rows:
             if operation is None:
                 names.append(f"x{len(names)}" if not operands else repr(float.fromhex(operands)))  # type: ignore[arg-type]

@@ -98,7 +98,7 @@ def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node,
 
 
 def _live_carries(loop: Loop, outputs: set[int]) -> tuple[set[int], list[Node]]:
-    """List the results of a round that some outputs of a loop need, in whatever round, and the nodes that these need."""
+    """List the results of a round that some outputs of a loop need, in any round, and the nodes that these need."""
     alive = set(outputs)
     while True:
         nodes, _ = _live(loop.body, [loop.body.results[k] for k in alive])
@@ -185,7 +185,7 @@ class _LoopWriter:
         for node in nodes:
             if node in fixed:
                 continue
-            if node not in given and all([x in fixed for x in body.operands[node]]):
+            if node not in given and all(x in fixed for x in body.operands[node]):
                 _write(self.outer, body, node, places, outputs)
                 fixed[node] = places[node]
             elif node not in given:

@@ -32,7 +32,7 @@ LOOKS = 50
 
 
 class _Slots:
-    """The slots of one kind, and which of them has the number of a node; of an array, the first one and the distance."""
+    """The slots of one kind, and which has the number of a node; of an array, the first one and the distance."""
 
     def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, constant: Any) -> None:
         self.places, self.steps = places, steps
@@ -185,11 +185,12 @@ class _Slots:
             "leave": _table(leave).reshape(-1, 5),
             "after": _table(after).reshape(-1, 2),
         }
-        given = step.pattern.kinds
+        pattern: Any = step.pattern
+        given = pattern.kinds
         kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
         of = [kinds.get(row, own) for row in body.results]
         moved = [of[k] for k in changed] + [own] * (len(after) - len(changed))
-        return Run(replace(step.pattern, kinds="".join([*given[:end], *of[carries:], *moved])), columns, runs)
+        return Run(replace(pattern, kinds="".join([*given[:end], *of[carries:], *moved])), columns, runs)
 
 
 def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]], kept: Iterable[Node] = ()) -> list[list[Any]]:

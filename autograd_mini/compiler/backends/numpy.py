@@ -237,9 +237,9 @@ class _Tile:
             numbers = [*carried, *[Number(target, array[t]) for array in arrays], *invariants]
             for operation, row in body.rows[len(numbers) :]:
                 if operation is None:
-                    numbers.append(target.constant(float.fromhex(row)))
+                    numbers.append(target.constant(float.fromhex(row)))  # type: ignore[arg-type]
                 else:
-                    numbers.append(lower(operation, [numbers[x] for x in row]))
+                    numbers.append(lower(operation, [numbers[int(x)] for x in row]))
             results = [numbers[x] for x in body.results]
             carried = results[:carries]
             for begin, made in zip(columns["results"][carries:], results[carries:]):
