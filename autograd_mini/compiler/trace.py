@@ -142,19 +142,20 @@ class Tracer:
 
     # Loops and arrays.
 
-    def loop(self, trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], **settings: Any) -> list[Any]:
+    def loop(
+        self, trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], piece: int = 1, **settings: Any
+    ) -> list[Any]:
         """Record a loop: trace one round, given the carries and an element of each array. Give its outputs.
 
-        `trace_round` gives the next carries, then an element for each array that the loop makes. The settings are those
-        of `Loop`.
+        `trace_round` gives the next carries, then an element for each array that the loop makes. An element is a piece,
+        an array of its own, if it has more than one number. The settings are those of `Loop`.
         """
         inner = self.nested()
         taken = [self.node_of(x, identity) for x in init] + [self.array(x).node for x in arrays]
-        given = [inner.given() for _ in taken]
+        given = [inner.given(piece if i >= len(init) and piece > 1 else None) for i in range(len(taken))]
         with modes.tracing(inner):
-            inner.graph.results = [
-                inner.node_of(x, identity) for x in trace_round(given[: len(init)], given[len(init) :])
-            ]
+            results = trace_round(given[: len(init)], given[len(init) :])
+            inner.graph.results = [inner.capture(x) for x in results]
         if inner.refusal is not None:
             raise inner.refusal  # which the function has caught
         node = self.add_loop(inner, [x.node for x in given], taken, carries=len(init), arrays=len(arrays), **settings)

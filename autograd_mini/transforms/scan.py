@@ -143,8 +143,8 @@ class _Columns:
         return None if self._nest is None else self._nest(row)
 
 
-def _refuse(length: Any) -> int:
-    raise TypeError(f"length must be an integer, not {describe(length)}")
+def _checked_length(length: Any) -> int:
+    return 0 if type(length) is int and length == 0 else check_count(length, "length")
 
 
 def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) -> tuple[Any, Any]:
@@ -158,9 +158,7 @@ def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) ->
         ys.append(y)
     if reverse:
         ys.reverse()
-    if not ys:
-        return carry, None
-    if ys[0] is None:
+    if not ys or ys[0] is None:
         return carry, None
     flat = [flatten(y, "a round's result") for y in ys]
     for _, nested in flat:
@@ -213,28 +211,39 @@ def _trace(
         own, nested[0] = flatten(y, "a round's result")
         return carried + own
 
-    outputs = _record(tracer, trace_round, numbers, arrays, length, reverse, checkpoint)
-    carry = unflatten(structure, outputs[: len(numbers)])
+    whole = length if checkpoint in (None, 1) or checkpoint >= length else length // checkpoint * checkpoint
+    parts = [(0, whole), (whole, length)] if whole < length else [(0, length)]
+    made: dict[int, list[list[Any]]] = {}
+    carried: Any = numbers
+    for begin, end in reversed(parts) if reverse else parts:
+        own = [array[begin:end] for array in arrays]
+        if checkpoint in (None, 1) or end - begin <= checkpoint:
+            settings = {"length": end - begin, "reverse": reverse, "is_recomputed": checkpoint == 1}
+            outputs = tracer.loop(trace_round, carried, own, **settings)
+        else:
+            outputs = _record_segments(tracer, trace_round, carried, own, (end - begin) // checkpoint, checkpoint, reverse)
+        carried = outputs[: len(numbers)]
+        made[begin] = [tracer.elements(array) for array in outputs[len(numbers) :]]
+    carry = unflatten(structure, carried)
     if nested[0] is None or not length:
         return carry, None
-    ys = [tracer.elements(array) for array in outputs[len(numbers) :]]
+    ys = [[y for begin, _ in parts for y in made[begin][k]] for k in range(nested[0].size)]
     return carry, _stack(nested[0], ys, length)
 
 
-def _record(
-    tracer: Any,
-    trace_round: Any,
-    init: Sequence[Any],
-    arrays: Sequence[Any],
-    length: int,
-    reverse: bool,
-    checkpoint: int | None,
+def _record_segments(
+    tracer: Any, trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], count: int, rounds: int, reverse: bool
 ) -> list[Any]:
-    """Record a loop; with checkpoints a loop of loops, whose outer one keeps nothing but carries."""
-    if checkpoint is None or checkpoint >= length:
-        outputs: list[Any] = tracer.loop(trace_round, init, arrays, length=length, reverse=reverse)
+    """Record a loop of loops of some rounds each. The outer one keeps nothing but its carries for the way back."""
+
+    def segment(carry: Sequence[Any], pieces: Sequence[Any]) -> list[Any]:
+        inner: Any = modes.tracer.get()
+        outputs: list[Any] = inner.loop(trace_round, carry, pieces, length=rounds, reverse=reverse)
         return outputs
-    raise NotImplementedError
+
+    settings = {"length": count, "reverse": reverse, "is_recomputed": True}
+    outputs: list[Any] = tracer.loop(segment, init, arrays, rounds, **settings)
+    return outputs
 
 
 def _split(column: Any, length: int) -> tuple[list[Any], Structure]:
