@@ -36,6 +36,7 @@ MODULES = [
     "engine.value",
     "engine.vectors",
     "compiler.arguments",
+    "compiler.builder",
     "compiler.graph",
     "compiler.backends.native",
     "compiler.patterns",

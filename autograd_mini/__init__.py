@@ -27,6 +27,7 @@ from autograd_mini.engine.value import dot as quick_dot
 from autograd_mini.show.drawing import Drawing, draw, draw_dot
 from autograd_mini.show.explanation import Explanation, explain
 from autograd_mini.transforms.check_grads import check_grads
+from autograd_mini.transforms.scan import fori_loop, scan
 from autograd_mini.transforms.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd_mini.transforms.vmap import vmap
 from autograd_mini.version import VERSION
@@ -53,6 +54,7 @@ __all__ = [
     "draw_dot",
     "explain",
     "fabs",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
@@ -64,6 +66,7 @@ __all__ = [
     "no_grad",
     "operation",
     "prod",
+    "scan",
     "softmax",
     "sumprod",
     "take",

@@ -7,11 +7,12 @@ operands, nor with that of users' operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from autograd_mini.compiler.backends.lowering import Number, Target, run_lowering
-from autograd_mini.compiler.graph import Graph, Node
-from autograd_mini.compiler.simplify import Builder
+from autograd_mini.compiler.builder import Builder
+from autograd_mini.compiler.graph import LOOP, MARKERS, Graph, Node
 from autograd_mini.compiler.sums import CHAINS
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE, detach, identity
@@ -25,10 +26,16 @@ def expand(graph: Graph) -> Graph:
     if not any(map(_is_written_out, graph.operations, graph.operands)):
         return graph
     nodes = _Nodes(Builder(graph.arguments))
+    nodes.builder.graph.sizes |= {node: size for node, size in graph.sizes.items() if node < graph.arguments}
     numbers: dict[Node, Number] = {node: nodes.number(node) for node in range(graph.arguments)}
     for node in graph.live():
         operation = graph.operations[node]
-        if operation is not None:
+        if operation in MARKERS:
+            operands, details = tuple([numbers[operand].value for operand in graph.operands[node]]), graph.details[node]
+            if operation is LOOP:
+                details = replace(details, body=expand(details.body))
+            numbers[node] = nodes.number(nodes.builder.mark(operation, operands, details, graph.sizes.get(node)))
+        elif operation is not None:
             numbers[node] = nodes.compute(operation, [numbers[operand] for operand in graph.operands[node]])
         elif node in graph.constants:
             numbers[node] = nodes.constant(graph.constants[node])
@@ -38,8 +45,10 @@ def expand(graph: Graph) -> Graph:
 
 
 def _is_written_out(operation: Operation | None, operands: Sequence[Any]) -> bool:
-    """Say whether an operation is a user's, or of many operands, and has a function as its lowering."""
-    if operation is None or isinstance(operation.lowering, str) or operation in CHAINS:
+    """Say whether an operation is a user's, or of many operands, and has a function as its lowering; loops may have."""
+    if operation is LOOP:
+        return True
+    if operation is None or operation in MARKERS or isinstance(operation.lowering, str) or operation in CHAINS:
         return False
     return (operation.is_variadic and len(operands) > FEW) or TABLE.get(operation.name) is not operation
 

@@ -9,9 +9,11 @@ cdef class Graph:
     cdef public list operands
     cdef public dict constants
     cdef public list results
+    cdef public dict details
+    cdef public dict sizes
     cdef dict _by_number
 
-    cpdef object append(self, Operation operation, tuple operands)
+    cpdef object append(self, Operation operation, object operands)
     cpdef object constant(self, double number)
     cdef bint is_known(self, Py_ssize_t node) noexcept
     cpdef bint is_constant(self, Py_ssize_t node, double number) except -1

@@ -1,13 +1,17 @@
 """The graph of a traced function as tables of numbers: what the passes of the compiler read.
 
-A node is the number of its row. Knows the table of operations, and nothing of tracing or of code.
+A node is the number of its row, and most nodes are one number. A loop is one node, whatever the number of its rounds;
+the numbers of all rounds are one node too, an array. Knows the table of operations, and nothing of tracing or of code.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
 
 from autograd_mini.engine.operation import Operation
 
@@ -17,7 +21,42 @@ except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
 Node = int
-Operands = tuple[Node, ...]
+Operands = tuple[Node, ...] | range
+
+
+def _marker(name: str) -> Operation:
+    """Make what stands for an operation in a row that computes no single number from numbers."""
+
+    def refuse(*operands: Any) -> NoReturn:
+        raise TypeError(f"{name} computes no number from numbers")
+
+    return Operation(f"{name}(*operands)", refuse, (refuse,))
+
+
+LOOP = _marker("loop")  # of carries, arrays and invariants; its details are a `Loop`
+OUTPUT = _marker("output")  # of a loop: its details say which one
+STACK = _marker("stack")  # an array of numbers
+ELEMENT = _marker("element")  # of an array: its details say which one
+DATA = _marker("data")  # an array that is known: its details
+MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, DATA}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Rounds of one computation, each of which takes over numbers from the one before: the carries.
+
+    The operands of its node are the carries' first numbers, arrays that have an element for each round, and the
+    invariants, which are the same in all rounds. `body` computes from these the carries of the next round, then an
+    element for each array that the loop makes. The loop's outputs are the last carries, then these arrays.
+    """
+
+    body: Graph
+    given: Sequence[Node]  # the nodes of the body that stand for the operands, in their order
+    length: int  # how many rounds
+    carries: int
+    arrays: int
+    reverse: bool = False  # whether the rounds go through the arrays from their ends
+    is_recomputed: bool = False  # whether the way back computes anew what it could have kept
 
 
 @cython.cclass
@@ -34,6 +73,10 @@ class Graph:
         The nodes that it is computed from, all of which have lower numbers.
     constants : dict from int to float
     results : list of int
+    details : dict from int to anything
+        What else tells about the nodes whose operations are `MARKERS`.
+    sizes : dict from int to int
+        How many numbers the nodes have that are arrays.
     """
 
     def __init__(self, arguments: int) -> None:
@@ -42,10 +85,16 @@ class Graph:
         self.operands: list[Operands] = [()] * arguments
         self.constants: dict[Node, float] = {}
         self.results: list[Node] = []
+        self.details: dict[Node, Any] = {}
+        self.sizes: dict[Node, int] = {}
         self._by_number: dict[str, Node] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (self.arguments, self.operations, self.operands, self.constants, self.results))
+        operations = [_NUMBERS.get(operation, operation) for operation in self.operations]  # type: ignore[arg-type]
+        return _restore, (
+            *(self.arguments, operations, self.operands, self.constants, self.results),
+            *(self.details, self.sizes),
+        )
 
     def is_same(self, other: Graph) -> bool:
         """Say whether another graph has the same rows, constants to the last bit, and results."""
@@ -55,6 +104,8 @@ class Graph:
             and self.operands == other.operands
             and self.results == other.results
             and self._by_number == other._by_number
+            and self.details.keys() == other.details.keys()
+            and all([_are_same(details, other.details[node]) for node, details in self.details.items()])
         )
 
     def append(self, operation: Operation | None, operands: Operands) -> Node:
@@ -62,6 +113,25 @@ class Graph:
         self.operations.append(operation)
         self.operands.append(operands)
         return len(self.operations) - 1
+
+    def copy(self) -> Graph:
+        """Give a graph with rows of its own."""
+        return _restore(
+            self.arguments,
+            *(list(column) for column in (self.operations, self.operands)),
+            dict(self.constants),
+            list(self.results),
+            dict(self.details),
+            dict(self.sizes),
+        )
+
+    def mark(self, operation: Operation, operands: Operands, details: Any = None, size: int | None = None) -> Node:
+        """Add a row that has one of the `MARKERS`; `size` if it is an array."""
+        node = self.append(operation, operands)
+        self.details[node] = details
+        if size is not None:
+            self.sizes[node] = size
+        return node
 
     def constant(self, number: float) -> Node:
         """Give the node of a constant; zeros of different sign are different constants."""
@@ -168,8 +238,22 @@ class Graph:
         return "\n".join([*lines, f"return {', '.join(names[node] for node in self.results)}"])
 
 
-def _restore(*state: Any) -> Graph:
+def _are_same(details: Any, others: Any) -> bool:
+    if isinstance(details, Loop):
+        mine, theirs = (replace(loop, body=None, given=None) for loop in (details, others))  # type: ignore[arg-type]
+        return mine == theirs and list(details.given) == list(others.given) and details.body.is_same(others.body)
+    return bool(details.tobytes() == others.tobytes() if isinstance(details, np.ndarray) else details == others)
+
+
+# Markers are pickled by their numbers, operations by their names.
+_NUMBERS = {operation: number for number, operation in enumerate((LOOP, OUTPUT, STACK, ELEMENT, DATA))}
+
+
+def _restore(arguments: int, operations: list[Any], *columns: Any) -> Graph:
     graph = Graph(0)
-    graph.arguments, graph.operations, graph.operands, graph.constants, graph.results = state
+    markers = list(_NUMBERS)
+    graph.arguments = arguments
+    graph.operations = [markers[row] if isinstance(row, int) else row for row in operations]
+    graph.operands, graph.constants, graph.results, graph.details, graph.sizes = columns
     graph._by_number = {float.hex(number): node for node, number in graph.constants.items()}
     return graph

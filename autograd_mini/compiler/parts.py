@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from autograd_mini.compiler.arguments import Block
-from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.graph import LOOP, MARKERS, Graph, Node
+
+# The rounds of a loop of no more operations are straight-line code: what they compute stays in registers.
+STRAIGHT = 500
 
 
 class Part(NamedTuple):
@@ -53,3 +56,20 @@ def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
         own = [*graph.marks([*varying, *inputs]), False]
         computed.append(Part("s", varying, own, needed, stored, totals))
     return Parts(shared, {node: place for node, place in inputs.items() if needed[node]}, computed)
+
+
+def rounds_of(graph: Graph, part: Part) -> dict[Node, Part]:
+    """Give the rounds of those loops that are no straight-line code: each a part, to be computed in every round."""
+    found: dict[Node, Part] = {}
+    for node in part.nodes:
+        if graph.operations[node] is LOOP:
+            loop = graph.details[node]
+            body = loop.body
+            nodes = [row for row in body.live() if body.operations[row] is not None]
+            if len(nodes) > STRAIGHT or any(body.operations[row] in MARKERS for row in nodes):
+                varying = range(loop.carries + loop.arrays)
+                invariants = enumerate(graph.operands[node])
+                same = [i for i, operand in invariants if i not in varying and part.own[operand]]
+                own = body.marks([*nodes, *varying, *same, *(body.constants if part.kind == "u" else ())])
+                found[node] = Part(part.kind, nodes, [*own, False], body.use_counts(nodes, body.results), [], [])
+    return found

@@ -5,12 +5,24 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, STACK, Graph, Loop, Node
 from autograd_mini.compiler.parts import Part
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Outer, Pattern, Shape, Store
+from autograd_mini.compiler.program import (
+    Body,
+    Dot,
+    ExactSum,
+    Expression,
+    Fold,
+    Outer,
+    Pattern,
+    Rounds,
+    Scan,
+    Shape,
+    Store,
+)
 from autograd_mini.compiler.sums import Sums
 from autograd_mini.engine.operations import identity, mul
 
@@ -21,6 +33,9 @@ ENOUGH = 400
 
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
+
+
+_NOTHING: Mapping[Any, Any] = {}
 
 
 class Step(NamedTuple):
@@ -35,6 +50,16 @@ class Step(NamedTuple):
     operands: Sequence[Node]
     right: Sequence[Node] = ()
     places: Sequence[int] = ()
+    outputs: Mapping[Any, int] = _NOTHING  # of a loop, or a stack: what has slots, and how many
+    views: Mapping[Node, tuple[Any, int]] = _NOTHING  # nodes whose numbers are among these: of which, and where
+    loop: Loop | None = None
+    rounds: Sequence[Sequence[Any]] = ()  # the plan of its rounds, unless they are straight-line code
+
+    def nodes(self) -> Iterator[Node]:
+        """List the nodes that it computes."""
+        if self.result is not None:
+            yield self.result
+        yield from self.views
 
     def __str__(self) -> str:
         result = list(self.places) if self.result is None else _names([self.result])
@@ -46,19 +71,21 @@ def _names(nodes: Sequence[Node]) -> str:
     return " ".join([f"~{~node}" if node < 0 else str(node) for node in nodes])
 
 
-def choose_patterns(graph: Graph, part: Part, sums: Sums) -> list[Step]:
-    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions.
+def choose_patterns(
+    graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Sequence[Sequence[Step]]]
+) -> list[Step]:
+    """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions, loops.
 
-    Equal patterns are one object.
+    Equal patterns are one object. Loops whose rounds are planned come with their plans.
     """
-    return _Chooser(graph, part, sums).choose()
+    return _Chooser(graph, part, sums, rounds).choose()
 
 
 class _Chooser:
     """Chooses the patterns of a part."""
 
-    def __init__(self, graph: Graph, part: Part, sums: Sums) -> None:
-        self.graph, self.part, self.sums = graph, part, sums
+    def __init__(self, graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Any]) -> None:
+        self.graph, self.part, self.sums, self.rounds = graph, part, sums, rounds
         self.copies: set[Node] = set()
         self.steps: list[Step] = []
         self.patterns: dict[Any, Pattern] = {}  # one of each
@@ -77,11 +104,52 @@ class _Chooser:
             if operation is not None and operation.lowering == "fsum":
                 elsewhere.add(node)
                 self.steps.append(Step(exact, node, [self._of_kind(term) for term in graph.operands[node]]))
+        for node in part.nodes:
+            if graph.operations[node] in MARKERS:
+                elsewhere.add(node)
+        self._add_loops()
         self._add_expressions([node for node in part.nodes if node not in elsewhere])
         store, fold = Store(), Fold()
         self.steps += [Step(store, None, (node,), places=(i,)) for i, node in enumerate(stored)]
         self.steps += [Step(fold, None, (node,), places=(i,)) for i, node in folds]
         return self.steps + _rectangles(products)
+
+    def _add_loops(self) -> None:
+        """Add loops, and arrays of single numbers, each with the nodes whose numbers are among what it makes."""
+        graph = self.graph
+        stack = Expression((identity, (0,)), self.part.kind)
+        views: dict[Node, dict[Node, tuple[Any, int]]] = {}
+        source: dict[Node, tuple[Node, Any]] = {}  # of arrays that loops make: the loop, and which
+        for node in self.part.nodes:
+            operands = graph.operands[node]
+            match graph.operations[node]:
+                case operation if operation is LOOP or operation is STACK:
+                    views[node] = {node: (node, 0)} if operation is STACK else {}
+                case operation if operation is OUTPUT:
+                    key = (operands[0], graph.details[node])
+                    source[node] = (operands[0], key)
+                    views[operands[0]][node] = (key, 0)
+                case operation if operation is ELEMENT and operands[0] in source:
+                    maker, key = source[operands[0]]
+                    views[maker][node] = (key, graph.details[node])
+        for node, some in views.items():
+            operands = graph.operands[node]
+            if graph.operations[node] is STACK:
+                outputs: dict[Any, int] = {node: len(operands)}
+                self.steps.append(Step(stack, None, [self._of_kind(x) for x in operands], (), (), outputs, some))
+                continue
+            loop: Loop = graph.details[node]
+            kinds = "".join(map(self._kind, operands))
+            body = loop.body
+            sizes = [loop.length * body.sizes.get(row, 1) for row in body.results[loop.carries :]]
+            outputs = {(node, k): size for k, size in enumerate([1] * loop.carries + sizes)}
+            rounds = self.rounds.get(node, ())
+            pattern: Pattern
+            if node in self.rounds:
+                pattern = Rounds(kinds, loop.reverse)
+            else:
+                pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
+            self.steps.append(Step(pattern, None, operands, (), (), outputs, some, loop, rounds))
 
     def _kind(self, node: Node) -> str:
         return self.part.kind if self.part.own[node] else "u"
@@ -178,6 +246,20 @@ class _Chooser:
             else:
                 operands.append(leaves.setdefault(operand, len(leaves)))
         return self.graph.operations[node], tuple(operands)  # type: ignore[return-value]
+
+
+def _body(graph: Graph) -> Body:
+    """Write the rows of a loop's round down, those that it needs."""
+    rows: list[tuple[Any, Any]] = [(None, ())] * graph.arguments
+    places = {node: node for node in range(graph.arguments)}
+    for node in graph.live():
+        if node not in places:
+            places[node] = len(rows)
+            operation = graph.operations[node]
+            constant = operation is None
+            row = graph.constants[node].hex() if constant else tuple([places[x] for x in graph.operands[node]])
+            rows.append((operation, row))
+    return Body(tuple(rows), tuple([places[node] for node in graph.results]))
 
 
 def _rectangles(products: Sequence[tuple[int, Node, Node]]) -> list[Step]:

@@ -12,8 +12,8 @@ from autograd_mini.compiler.backends.choice import choose_backend
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.options import Options
-from autograd_mini.compiler.parts import split
-from autograd_mini.compiler.patterns import choose_patterns
+from autograd_mini.compiler.parts import Part, rounds_of, split
+from autograd_mini.compiler.patterns import Step, choose_patterns
 from autograd_mini.compiler.runtime.kernel import Kernel, Reduction
 from autograd_mini.compiler.schedule import schedule
 from autograd_mini.compiler.simplify import simplify
@@ -69,6 +69,14 @@ def compile_function(
     return kernel
 
 
+def _plan(timed: _Clock, graph: Graph, part: Part) -> list[list[Step]]:
+    """Plan how a part of a graph is computed; the rounds of its larger loops are parts of their own."""
+    sums = timed(find_sums, graph, part, name="sums")
+    rounds = {node: _plan(timed, graph.details[node].body, body) for node, body in rounds_of(graph, part).items()}
+    steps = timed(choose_patterns, graph, part, sums, rounds, name="patterns")
+    return timed(schedule, steps, name="schedule")
+
+
 def compile_graph(
     graph: Graph,
     captured: Sequence[Value],
@@ -89,11 +97,7 @@ def compile_graph(
         timed = _Clock()
         expanded = timed(expand, graph, name="expand")
         parts = timed(split, expanded, blocks, reduce is not None, name="split")
-        schedules = []
-        for part in parts.computed:
-            sums = timed(find_sums, expanded, part, name="sums")
-            steps = timed(choose_patterns, expanded, part, sums, name="patterns")
-            schedules.append(timed(schedule, steps, name="schedule"))
+        schedules = [_plan(timed, expanded, part) for part in parts.computed]
         program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")
         code = choose_backend(backend)(program, options)  # which times itself
         for name, seconds in code.seconds.items():

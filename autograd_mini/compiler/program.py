@@ -11,7 +11,7 @@ example; totals, which add up over all lanes, are `total0`, `total1`, ...
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -91,9 +91,58 @@ class Store:
     columns: ClassVar = {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
 
+class Body(NamedTuple):
+    """What a round computes: rows of an operation and the rows of its operands, of a literal, or of what is given."""
+
+    rows: tuple[tuple[Operation | None, tuple[int, ...] | str], ...]
+    results: tuple[int, ...]
+
+    def __str__(self) -> str:
+        names: list[str] = []
+        lines: list[str] = []
+        for operation, operands in self.rows:
+            if operation is None:
+                names.append(f"x{len(names)}" if not operands else repr(float.fromhex(operands)))  # type: ignore[arg-type]
+            else:
+                names.append(f"v{len(lines) + 1}")
+                lines.append(f"{names[-1]} = {operation.name}({', '.join([names[int(x)] for x in operands])})")
+        return "\n".join([*lines, f"next {', '.join([names[x] for x in self.results])}"])
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rounds of a small computation, whose carries stay in registers.
+
+    A round is given the carries, an element of each array, and the invariants: the first rows of the body. It computes
+    the next carries, then an element of each array that is made.
+    """
+
+    columns: ClassVar = {"length": "", "operands": "o", "steps": "a", "results": "k"}
+    body: Body
+    kinds: str  # of the operands: the carries' first numbers, arrays, and invariants
+    carries: int
+    arrays: int
+    reverse: bool
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Rounds of runs, between which numbers are copied.
+
+    Before the first round the carries' first numbers are copied. In each round the elements of arrays enter, the runs
+    are done, what belongs into other arrays leaves, and after that the carries are copied. A row says where a copy is
+    taken from, and where it goes; if it enters or leaves, how far that moves on from round to round, how far apart its
+    numbers are where they come from, and how many they are.
+    """
+
+    columns: ClassVar = {"length": "", "before": "b2", "enter": "e5", "leave": "l5", "after": "a2"}
+    kinds: str  # of what is copied: before the first round, as it enters, as it leaves, and after each round
+    reverse: bool
+
+
 # The `columns` of a pattern are the names of its runs' columns, each with a letter for each axis: r for rows, l for
 # leaves, t for terms, x and y for left and right factors.
-Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store
+Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store | Scan | Rounds
 
 
 class Run(NamedTuple):
@@ -101,10 +150,11 @@ class Run(NamedTuple):
 
     pattern: Pattern
     columns: dict[str, Table]
+    rounds: Sequence[Run] = ()  # what is done in each round
 
     def reads(self) -> list[tuple[str, Table]]:
         """List the slots that are read, by their kind, with a line for each row."""
-        pattern, columns = self
+        pattern, columns, _ = self
         match pattern:
             case Expression(leaves=leaves):
                 return [(kind, columns["operands"][:, [i]]) for i, kind in enumerate(leaves)]
@@ -120,7 +170,38 @@ class Run(NamedTuple):
                 return [("s", columns["left"][:, None]), ("s", columns["right"][:, None])]
             case Fold() | Store():
                 return [("s", columns["operand"][:, None])]
+            case Scan():
+                return [(kind, slots[None]) for kind, slots in zip(pattern.kinds, self.operands())]
+            case Rounds():
+                entering = [self._span(source, move, step, size) for source, move, step, _, size in columns["enter"]]
+                return list(zip(pattern.kinds, [*columns["before"][:, :1], *entering]))
         return []
+
+    def _span(self, first: int, move: int, step: int, size: int) -> Table:
+        """List the slots of what is copied in all rounds."""
+        rounds, numbers = np.arange(int(self.columns["length"])), np.arange(size)
+        slots: Table = (first + move * rounds[:, None] + step * numbers).astype(np.int32).reshape(1, -1)
+        return slots
+
+    def operands(self) -> list[Table]:
+        """List the slots of each operand of a loop; of an array in the order of its elements."""
+        pattern, columns, _ = self
+        assert isinstance(pattern, Scan)
+        listed = [slot[None] for slot in columns["operands"]]
+        for i, step in enumerate(columns["steps"], pattern.carries):
+            listed[i] = listed[i] + step * np.arange(int(columns["length"]), dtype=np.int32)
+        return listed
+
+    def writes(self) -> Table:
+        """List the slots that are written."""
+        pattern, columns, _ = self
+        if isinstance(pattern, Rounds):
+            leaving = [self._span(target, move, 1, size)[0] for _, move, _, target, size in columns["leave"]]
+            return np.concatenate([columns["before"][:, 1], *leaving])
+        if not isinstance(pattern, Scan):
+            return columns.get("result", np.empty(0, np.int32))
+        last, arrays = np.split(columns["results"], [pattern.carries])
+        return np.concatenate([last, *[begin + np.arange(int(columns["length"]), dtype=np.int32) for begin in arrays]])
 
 
 @dataclass(frozen=True)
@@ -133,10 +214,14 @@ class Program:
     once: list[Run]  # what is computed once in a call, all of kind "u"
     each: list[Run]  # what is computed for each example
     results: Table  # where there are no examples, the slots of kind "u" that are the results
+    data: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # arrays that are known: their first slots
 
     def __str__(self) -> str:
         lines = [_slots("u", range(self.arguments)) + " = arguments"] if self.arguments else []
         lines += [f"u{slot} = {number!r}" for slot, number in self.constants.items()]
+        lines += [
+            f"{_slots('u', range(slot, slot + len(array)))} = {len(array)} numbers" for slot, array in self.data.items()
+        ]
         lines += [line for run in self.once for line in _listing(run, "u")]
         if self.each:
             lines.append(f"for each example, in {self.sizes['s']} slots:")
@@ -148,7 +233,7 @@ class Program:
 
 def _listing(run: Run, kind: str) -> Iterator[str]:
     """Write a run down: its pattern, then a line for each row."""
-    pattern, columns = run
+    pattern, columns, _ = run
     match pattern:
         case Load():
             rows = [f"s{slot} = array{i}[{j}]" for slot, i, j in zip(*columns.values())]
@@ -179,8 +264,33 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
             rows = [f"total{total} += s{slot}" for total, slot in zip(*columns.values())]
         case Store():
             rows = [f"result{before + place} = s{slot}" for slot, before, _, place in zip(*columns.values())]
+        case Scan():
+            given = [f"{k}{_span(slots)}" for k, slots in zip(pattern.kinds, run.operands())]
+            made = [f"{kind}{slot}" for slot in columns["results"]]
+            way = "backwards" if pattern.reverse else "forwards"
+            rows = [f"{columns['length']} rounds {way}, given {', '.join(given)}; into {', '.join(made)}"]
+            rows += str(pattern.body).splitlines()
+        case Rounds():
+            way = "backwards" if pattern.reverse else "forwards"
+            rows = [f"{columns['length']} rounds {way}"]
+            for of, (source, target) in zip(pattern.kinds, columns["before"]):
+                rows.append(f"    first {kind}{target} = {of}{source}")
+            for of, (source, move, _, target, size) in zip(pattern.kinds[len(columns["before"]) :], columns["enter"]):
+                rows.append(f"    {_slots(kind, range(target, target + size))} = {of}{source} and {size}, by {move}")
+            rows += ["    " + line for inner in run.rounds for line in _listing(inner, kind)]
+            leaving = pattern.kinds[len(columns["before"]) + len(columns["enter"]) :]
+            for of, (source, move, _, target, size) in zip(leaving, columns["leave"]):
+                rows.append(f"    {kind}{target} and {size}, by {move} = {of}{source}")
+            ending = leaving[len(columns["leave"]) :]
+            rows += [
+                f"    next {kind}{target} = {of}{source}" for of, (source, target) in zip(ending, columns["after"])
+            ]
     yield type(pattern).__name__.lower() + " of shared factors" * getattr(pattern, "shared", False)
     yield from ("    " + row for row in rows)
+
+
+def _span(slots: Table) -> str:
+    return str(slots[0]) if len(slots) == 1 else f"{slots[0]}..{slots[-1]}" if len(slots) else "nothing"
 
 
 def _written(shape: Shape | int | str, leaves: Sequence[str]) -> str:
@@ -223,20 +333,30 @@ def check(program: Program) -> None:
     """Check that a program can be run: that runs have their patterns' columns, and slots are written before read."""
     written = {kind: np.zeros(size, dtype=bool) for kind, size in program.sizes.items()}
     written["u"][[*range(program.arguments), *program.constants]] = True
+    for slot, array in program.data.items():
+        written["u"][slot : slot + len(array)] = True
     for kind, name, runs in (("u", "once", program.once), ("s", "each", program.each)):
-        for i, run in enumerate(runs):
-            try:
-                _check_columns(run)
-                _check_slots(run, kind, written)
-            except ValueError as error:
-                raise ValueError(f"{name}[{i}], {type(run.pattern).__name__}: {error}") from None
+        _check_runs(runs, kind, name, written)
     _check_exists("u", program.results, written)
     for slot in program.results[~written["u"][program.results]]:
         raise ValueError(f"u{slot} is a result, and never written")
 
 
+def _check_runs(runs: Sequence[Run], kind: str, name: str, written: dict[str, NDArray[np.bool_]]) -> None:
+    for i, run in enumerate(runs):
+        try:
+            _check_columns(run)
+            _check_slots(run, kind, written)
+        except ValueError as error:
+            raise ValueError(f"{name}[{i}], {type(run.pattern).__name__}: {error}") from None
+        if isinstance(run.pattern, Rounds):
+            for _, _, _, target, size in run.columns["enter"]:
+                written[kind][target : target + size] = True
+            _check_runs(run.rounds, kind, f"{name}[{i}].rounds", written)
+
+
 def _check_columns(run: Run) -> None:
-    pattern, columns = run
+    pattern, columns, _ = run
     expected = pattern.columns
     if list(columns) != list(expected):
         raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(expected)}")
@@ -248,8 +368,8 @@ def _check_columns(run: Run) -> None:
 
 
 def _check_slots(run: Run, kind: str, written: dict[str, NDArray[np.bool_]]) -> None:
-    pattern, columns = run
-    results = columns.get("result", np.empty(0, np.int32))
+    pattern, columns, _ = run
+    results = run.writes()
     _check_exists(kind, results, written)
     first = np.full(len(written[kind]), len(results))  # the row that writes each slot
     if isinstance(pattern, Expression):

@@ -10,7 +10,7 @@ from autograd_mini.compiler.program import Expression, Outer, Store
 
 def schedule(steps: Sequence[Step]) -> list[list[Step]]:
     """Order steps so that each follows the steps it needs, and put steps of one pattern together."""
-    producers = {step.result: i for i, step in enumerate(steps) if step.result is not None}
+    producers = {node: i for i, step in enumerate(steps) for node in step.nodes()}
     waiting = [0] * len(steps)
     consumers: list[list[int]] = [[] for _ in steps]
     for i, step in enumerate(steps):

@@ -1,27 +1,22 @@
-"""Simplification of a graph: what IEEE 754 lets stand the same becomes the same.
+"""Simplification of a graph, and of the loops in it: each computes what is needed of it, and no more than once.
 
-An operation on constants is computed, an operation that is there already is used again, and one that
-changes nothing is left out. Knows the table of operations, and nothing of tracing or of code.
+What is the same in all rounds of a loop moves out of it; a carry that never changes is an invariant. A loop's body then
+has a node's number for each operand in its order: `given` is 0, 1, 2, ...
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
-from autograd_mini.compiler.graph import Graph, Node, Operands
-from autograd_mini.engine import operations
-from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.operations import add, detach, div, identity, mul, neg, sub, where
+from autograd_mini.compiler.builder import Builder
+from autograd_mini.compiler.graph import DATA, LOOP, OUTPUT, Graph, Loop, Node
+from autograd_mini.engine.operations import detach, identity
 
 try:
     import cython
 except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
-
-
-_INFINITE = math.inf
 
 
 def simplify(graph: Graph) -> Graph:
@@ -34,158 +29,192 @@ def simplify(graph: Graph) -> Graph:
         node for node in range(len(graph.operations)) if graph.operations[node] is None and node not in graph.constants
     ]
     builder: Builder = Builder(len(given))
-    places: list[int] = [-1] * len(graph.operations)
+    places: list[Any] = [-1] * len(graph.operations)
     for place, node in enumerate(given):
         places[node] = place
-    for node in graph.live():
-        operation = graph.operations[node]
-        if operation is identity or operation is detach:  # of no effect, once derivatives are in the graph
-            places[node] = places[graph.operands[node][0]]
-        elif operation is not None:
-            places[node] = builder.add(operation, tuple([places[operand] for operand in graph.operands[node]]))
-        elif node in graph.constants:
-            places[node] = builder.constant(graph.constants[node])
+    nodes, outputs = _live(graph, graph.results)
+    for node in nodes:
+        if places[node] == -1:
+            _write(builder, graph, node, places, outputs)
     builder.graph.results = [places[node] for node in graph.results]
     return builder.graph
 
 
-@cython.cclass
-class Builder:
-    """A graph to which operations are added in their simplest form."""
+def _write(
+    builder: Builder, graph: Graph, node: cython.Py_ssize_t, places: list[Any], outputs: dict[Node, set[int]]
+) -> None:
+    """Write a row anew, and note its place; that of a loop are the places of its outputs."""
+    operation = graph.operations[node]
+    operands = graph.operands[node]
+    if operation is None:
+        places[node] = builder.constant(graph.constants[node])
+    elif operation is identity or operation is detach:  # of no effect, once derivatives are in the graph
+        places[node] = places[operands[0]]
+    elif operation is OUTPUT:
+        places[node] = places[operands[0]][graph.details[node]]
+    elif operation is LOOP:
+        places[node] = _write_loop(builder, graph.details[node], [places[x] for x in operands], outputs[node])
+    elif node in graph.details:
+        size = graph.sizes.get(node)
+        places[node] = builder.mark(operation, _placed(operands, places), graph.details[node], size)
+    else:
+        places[node] = builder.add(operation, tuple([places[x] for x in operands]))
 
-    def __init__(self, arguments: int) -> None:
-        self.graph: Graph = Graph(arguments)
-        # The nodes by their operation, then by their operands; two operands are one integer.
-        self._found: dict[Operation, dict[Any, Node]] = {}
-        # For each node what its size can't exceed, whatever the arguments: finite for constants and comparisons.
-        self._bounds: list[float] = [math.inf] * arguments
 
-    def constant(self, number: float) -> Node:
-        """Give the node of a constant."""
-        node: Node = self.graph.constant(number)
-        if node == len(self._bounds):
-            self._bounds.append(abs(number) if math.isfinite(number) else math.inf)
-        return node
+def _placed(operands: Any, places: list[Any]) -> Any:
+    """Give the places of some operands: a range of them where they are evenly spaced."""
+    found = [places[x] for x in operands]
+    if len(found) > 1 and found[1] > found[0]:
+        evenly = range(found[0], found[-1] + 1, found[1] - found[0])
+        if len(evenly) == len(found) and list(evenly) == found:
+            return evenly
+    return tuple(found)
 
-    def add(self, operation: Operation, operands: Operands) -> Node:
-        """Give the node of an operation, which may turn out to be a simpler one."""
-        graph: Graph = self.graph
-        for operand in operands:
-            if not graph.is_known(operand):
-                break
+
+def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node, set[int]]]:
+    """List what some results are computed from, and which outputs of each loop are among it."""
+    node: cython.Py_ssize_t
+    operand: cython.Py_ssize_t
+    needed: list[bool] = graph.marks(results)
+    outputs: dict[Node, set[int]] = {}
+    for node in range(len(needed) - 1, -1, -1):
+        if not needed[node]:
+            continue
+        operands: Any = graph.operands[node]
+        if graph.operations[node] is OUTPUT:
+            outputs.setdefault(operands[0], set()).add(graph.details[node])
+            needed[operands[0]] = True
+        elif graph.operations[node] is LOOP:
+            loop = graph.details[node]
+            _, nodes = _live_carries(loop, outputs[node])
+            body: list[bool] = loop.body.marks(nodes)
+            for i, operand in enumerate(operands):
+                if body[loop.given[i]]:
+                    needed[operand] = True
         else:
-            return self.constant(operation.function(*[graph.constants[operand] for operand in operands]))
-        simpler_form = _SIMPLER.get(operation)
-        if simpler_form is not None:
-            simpler: Node | None = simpler_form(self, *operands)
-            if simpler is not None:
-                return simpler
-        key: Any = operands
-        if len(operands) == 2:
-            x: cython.longlong = operands[0]
-            y: cython.longlong = operands[1]
-            if x > y and (operation is mul or operation is add):
-                x, y = y, x
-            key = x << 32 | y
-        found: dict[Any, Node] | None = self._found.get(operation)
-        if found is None:
-            found = self._found[operation] = {}
-        node: Node | None = found.get(key)
-        if node is not None:
-            return node
-        node = found[key] = graph.append(operation, operands)
-        self._bounds.append(_INFINITE if operation.bound is None else self._bound(operation.bound, operands))
-        return node
-
-    def _bound(self, bound: Any, operands: Operands) -> float:
-        """Say how large a result can be."""
-        if isinstance(bound, float):
-            return bound
-        place: cython.Py_ssize_t
-        for place in operands:
-            if self._bounds[place] == _INFINITE:
-                return _INFINITE
-        return bound(*[self._bounds[operand] for operand in operands])
-
-    def is_zero(self, node: Node) -> bool:
-        """Say whether a node is zero, of whatever sign, in all calls."""
-        return self.graph.constants.get(node) == 0.0 or (
-            self.graph.operations[node] is mul and self._bounds[node] == 0.0
-        )
+            for operand in operands:
+                needed[operand] = True
+    return [node for node in range(len(needed)) if needed[node]], outputs
 
 
-# Simpler forms that give the same number in every case, signed zeros, inf and nan included; None if there is none.
+def _live_carries(loop: Loop, outputs: set[int]) -> tuple[set[int], list[Node]]:
+    """List the results of a round that some outputs of a loop need, in any round, and the nodes that these need."""
+    alive = set(outputs)
+    while True:
+        nodes, _ = _live(loop.body, [loop.body.results[k] for k in alive])
+        needed = set(nodes)
+        grown = alive | {j for j in range(loop.carries) if loop.given[j] in needed}
+        if grown == alive:
+            return alive, nodes
+        alive = grown
 
 
-def _mul(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
-    graph: Graph = builder.graph
-    if graph.is_known(y):
-        x, y = y, x
-    if graph.is_known(x):
-        factor = graph.constants[x]
-        return builder.add(neg, (y,)) if factor == -1.0 else y if factor == 1.0 else None
-    if graph.operations[x] is neg and graph.operations[y] is neg:
-        return builder.add(mul, (graph.operands[x][0], graph.operands[y][0]))
-    return None
+def _write_loop(outer: Builder, loop: Loop, operands: list[Node], outputs: set[int]) -> dict[int, Node]:
+    """Write a loop anew, as far as some outputs need it; give their places."""
+    if not loop.length:
+        empty = [k for k in outputs if k >= loop.carries]
+        return {k: operands[k] for k in outputs - set(empty)} | {k: outer.mark(DATA, (), [], 0) for k in empty}
+    constant: dict[int, Node] = {}  # carries that never change, and their places around the loop
+    while True:
+        writer = _LoopWriter(outer, loop, operands, outputs, constant)
+        unchanged = writer.unchanged()
+        if not unchanged:
+            return writer.finish()
+        constant |= unchanged
 
 
-def _div(builder: Builder, x: Node, y: Node) -> Node | None:
-    divisor = builder.graph.constants.get(y, 0.0)
-    mantissa, exponent = math.frexp(divisor)
-    if abs(mantissa) == 0.5 and abs(exponent) < 1000:  # a power of two, whose reciprocal is exact
-        return builder.add(mul, (x, builder.constant(1.0 / divisor)))
-    return None
+class _LoopWriter:
+    """Writes a loop anew: rows that vary from round to round into a body, the others around it."""
 
+    def __init__(
+        self, outer: Builder, loop: Loop, operands: list[Node], outputs: set[int], constant: dict[int, Node]
+    ) -> None:
+        self.outer, self.loop, self.operands, self.outputs, self.constant = outer, loop, operands, outputs, constant
+        self.alive, nodes = _live_carries(loop, outputs)
+        self.alive -= constant.keys()
+        body = loop.body
+        nodes, inner_outputs = _live(body, [body.results[k] for k in self.alive])
+        fixed, varying = self._divide(nodes, inner_outputs)
+        self.fixed = fixed
+        needed = {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
+        live = set(nodes)
+        self.carries = [j for j in sorted(self.alive) if j < loop.carries]
+        arguments: dict[Any, Node] = {}  # by carries, and by places around the loop
+        places: list[Any] = [-1] * len(body.operations)
+        for j in self.carries:
+            places[loop.given[j]] = arguments[j] = len(arguments)
+        self.taken = [operands[j] for j in self.carries]
+        for i in range(loop.carries, loop.carries + loop.arrays):
+            if loop.given[i] in live:
+                self._take(arguments, places, loop.given[i], operands[i], "array")
+        self.arrays = len(self.taken) - len(self.carries)
+        graph = outer.graph
+        for node in sorted(needed & fixed.keys()):
+            if fixed[node] not in graph.constants:
+                self._take(arguments, places, node, fixed[node], "invariant")
+        self.builder = inner = Builder(len(self.taken))
+        inner.graph.sizes |= {
+            places[node]: size for node, size in body.sizes.items() if node in live and places[node] != -1
+        }
+        for node in needed & fixed.keys():
+            if places[node] == -1:
+                places[node] = inner.constant(graph.constants[fixed[node]])
+        for node in varying:
+            _write(inner, body, node, places, inner_outputs)
+        self.results = {k: places[body.results[k]] for k in self.alive}
 
-def _add(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
-    graph: Graph = builder.graph
-    if graph.is_constant(x, -0.0):
-        return y
-    if graph.is_constant(y, -0.0):
-        return x
-    if graph.operations[y] is neg:
-        return builder.add(sub, (x, graph.operands[y][0]))
-    return builder.add(sub, (y, graph.operands[x][0])) if graph.operations[x] is neg else None
+    def _take(self, arguments: dict[Any, Node], places: list[Any], node: Node, place: Node, kind: str) -> None:
+        """Make a place around the loop an operand of the loop, and a row of the body stand for it."""
+        key = (kind, place)
+        if key not in arguments:
+            arguments[key] = len(arguments)
+            self.taken.append(place)
+        places[node] = arguments[key]
 
+    def _divide(self, nodes: Sequence[Node], outputs: dict[Node, set[int]]) -> tuple[dict[Node, Any], list[Node]]:
+        """Write what is the same in all rounds around the loop, and list what is not."""
+        loop, body = self.loop, self.loop.body
+        fixed: dict[Node, Any] = {loop.given[j]: place for j, place in self.constant.items()}
+        for i in range(loop.carries + loop.arrays, len(loop.given)):
+            fixed[loop.given[i]] = self.operands[i]
+        given = set(loop.given)
+        varying: list[Node] = []
+        places: list[Any] = [-1] * len(body.operations)
+        for node, place in fixed.items():
+            places[node] = place
+        for node in nodes:
+            if node in fixed:
+                continue
+            if node not in given and all(x in fixed for x in body.operands[node]):
+                _write(self.outer, body, node, places, outputs)
+                fixed[node] = places[node]
+            elif node not in given:
+                varying.append(node)
+        return fixed, varying
 
-def _sub(builder: Builder, x: cython.Py_ssize_t, y: cython.Py_ssize_t) -> Node | None:
-    graph: Graph = builder.graph
-    if graph.is_constant(y, 0.0):
-        return x
-    return builder.add(add, (x, graph.operands[y][0])) if graph.operations[y] is neg else None
+    def unchanged(self) -> dict[int, Node]:
+        """List carries that each round hands on as they were, and their places around the loop."""
+        found: dict[int, Node] = {}
+        for i, j in enumerate(self.carries):
+            result, start = self.loop.body.results[j], self.operands[j]
+            if self.results[j] == i or self.fixed.get(result) == start:
+                found[j] = start
+        return found
 
-
-def _neg(builder: Builder, x: Node) -> Node | None:
-    return builder.graph.operands[x][0] if builder.graph.operations[x] is neg else None
-
-
-def _pow(builder: Builder, x: Node, y: Node) -> Node | None:
-    match builder.graph.constants.get(y):
-        case 0.0:
-            return builder.constant(1.0)
-        case 1.0:
-            return x
-        case 2.0:
-            return builder.add(mul, (x, x))
-        case 3.0:
-            return builder.add(mul, (builder.add(mul, (x, x)), x))
-        case -1.0:
-            return builder.add(div, (builder.constant(1.0), x))
-    return None
-
-
-def _where(builder: Builder, condition: Node, x: Node, y: Node) -> Node | None:
-    if x == y or builder.graph.constants.get(condition, 0.0) != 0.0:
-        return x
-    return y if builder.is_zero(condition) else None
-
-
-_SIMPLER: dict[Operation, Callable[..., Node | None]] = {
-    mul: _mul,
-    div: _div,
-    add: _add,
-    sub: _sub,
-    neg: _neg,
-    operations.pow: _pow,
-    where: _where,
-}
+    def finish(self) -> dict[int, Node]:
+        """Write the node of the loop, and those of its outputs; give the places of these."""
+        loop, inner, outer = self.loop, self.builder.graph, self.outer
+        made = sorted(k for k in self.alive if k >= loop.carries)
+        order = [*self.carries, *made]
+        found = {k: place for k, place in self.constant.items() if k in self.outputs}
+        if not order:
+            return found
+        inner.results = [self.results[k] for k in order]
+        settings = (len(self.carries), self.arrays, loop.reverse, loop.is_recomputed)
+        written = Loop(inner, range(inner.arguments), loop.length, *settings)
+        node = outer.mark(LOOP, tuple(self.taken), written)
+        for place, k in enumerate(order):
+            if k in self.outputs:
+                size = None if k < loop.carries else loop.length * inner.sizes.get(self.results[k], 1)
+                found[k] = outer.mark(OUTPUT, (node,), place, size)
+        return found

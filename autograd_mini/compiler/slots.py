@@ -9,27 +9,52 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.compiler.graph import Graph, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, Graph, Node
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
-from autograd_mini.compiler.program import Dot, ExactSum, Fold, Load, Outer, Program, Run, Store, Table, distance
-from autograd_mini.transforms.trees import Structure
+from autograd_mini.compiler.program import (
+    Dot,
+    ExactSum,
+    Fold,
+    Load,
+    Outer,
+    Program,
+    Rounds,
+    Run,
+    Store,
+    Table,
+    distance,
+)
+from autograd_mini.transforms.trees import NUMBER, Structure
 
 # So many ranges of free slots are looked at for one that is large enough.
 LOOKS = 50
 
 
 class _Slots:
-    """The slots of one kind, and which of them has the number of a node."""
+    """The slots of one kind, and which has the number of a node; of an array, the first one and the distance."""
 
-    def __init__(self, places: dict[Node, int]) -> None:
-        self.places = places
+    def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, constant: Any) -> None:
+        self.places, self.steps = places, steps
+        self.counts: dict[Any, int] = {}  # of arrays
+        self.views: set[Any] = set()  # arrays of numbers that were in place
+        self.frees = frees  # whether slots are used again once their last reader has run
+        self.constant = constant  # gives the slot of a number that is known
         self.size = 0
         self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
 
-    def take(self, nodes: Sequence[Node]) -> None:
+    def take(self, nodes: Sequence[Any]) -> None:
         """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
-        count = len(nodes)
+        begin = self._find(len(nodes))
+        self.places.update(zip(nodes, range(begin, begin + len(nodes))))
+
+    def take_array(self, name: Any, count: int) -> int:
+        """Give an array slots side by side; give the first one."""
+        begin = self.places[name] = self._find(count)
+        self.steps[name], self.counts[name] = 1, count
+        return begin
+
+    def _find(self, count: int) -> int:
         begin = self.size
         for i, (first, end) in enumerate(self.free[:LOOKS]):
             if end - first >= count:
@@ -37,11 +62,15 @@ class _Slots:
                 self.free[i : i + 1] = [(first + count, end)] if end - first > count else []
                 break
         self.size = max(self.size, begin + count)
-        self.places.update(zip(nodes, range(begin, begin + count)))
+        return begin
 
-    def leave(self, nodes: Sequence[Node]) -> None:
+    def leave(self, nodes: Sequence[Any]) -> None:
         """Take back the slots of some nodes."""
-        slots = sorted([self.places[node] for node in nodes])
+        slots = sorted([self.places[node] for node in nodes if node not in self.counts])
+        for node in nodes:
+            if node in self.counts:
+                slots += range(self.places[node], self.places[node] + self.counts[node])
+                slots.sort()
         begin = 0
         for i, slot in enumerate(slots):
             if i + 1 == len(slots) or slots[i + 1] > slot + 1:
@@ -65,22 +94,126 @@ class _Slots:
         runs: list[Run] = []
         for batch, ending in zip(batches, endings):
             self.take([step.result for step in batch if step.result is not None])
-            runs += _runs(batch, self.places, structure)
-            self.leave(ending)
+            if batch[0].views:
+                for step in batch:
+                    runs += self._array_runs(step)
+            else:
+                runs += _runs(batch, self.places, structure)
+            self.leave([node for node in ending if node in self.places and node not in self.views])
         return runs
 
+    def _array_runs(self, step: Step) -> list[Run]:
+        """Give a loop or an array its slots, and make its run; an array needs none if its numbers are in place."""
+        runs: list[Run] = []
+        operands = [self.places[node] for node in step.operands]
+        if step.loop is None:
+            ((name, count),) = step.outputs.items()
+            evenly = distance(operands)
+            if evenly is None or count == 1:
+                begin = self.take_array(name, count)
+                columns = {"result": _table(range(begin, begin + count)), "operands": _table(operands)[:, None]}
+                runs.append(Run(step.pattern, columns))
+            else:
+                self.places[name], self.steps[name] = operands[0], evenly
+                self.views.add(name)
+        else:
+            runs.append(
+                self._rounds(step, operands) if isinstance(step.pattern, Rounds) else self._scan(step, operands)
+            )
+        for node, (name, i) in step.views.items():
+            self.places[node], self.steps[node] = self.places[name] + i * self.steps[name], self.steps[name]
+        return runs
 
-def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]]) -> list[list[Node]]:
+    def _scan(self, step: Step, operands: Sequence[int]) -> Run:
+        """Give a loop's outputs slots, and make its run."""
+        loop: Any = step.loop
+        for name, count in step.outputs.items():
+            self.take_array(name, count)
+        columns = {
+            "length": np.array(loop.length, np.int32),
+            "operands": _table(operands),
+            "steps": _table([self.steps[node] for node in step.operands[loop.carries :][: loop.arrays]]),
+            "results": _table([self.places[name] for name in step.outputs]),
+        }
+        return Run(step.pattern, columns)
+
+    def _rounds(self, step: Step, operands: Sequence[int]) -> Run:
+        """Give what the rounds of a loop compute slots of its own, and make its run."""
+        loop: Any = step.loop
+        own = "s" if self.frees else "u"
+        body, carries, end = loop.body, loop.carries, loop.carries + loop.arrays
+        outer, outer_steps = self.places, self.steps
+        steps = [outer_steps.get(node, 1) for node in step.operands]
+        self.places, self.steps = dict(zip(range(end, body.arguments), operands[end:])), dict(enumerate(steps))
+        self.take(range(carries))
+        enter = []
+        for i in range(carries, end):
+            size = body.sizes.get(i, 1)
+            enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
+        made = [
+            self._find(count) for count in list(step.outputs.values())[carries:]
+        ]  # not among what a round overwrites
+        self.places.update({node: self.constant(number) for node, number in body.constants.items()})
+        self.places[len(body.operations)] = self.constant(1.0)
+        for node in body.live():
+            array = body.operands[node][0] if body.operations[node] is ELEMENT else -1
+            if 0 <= array < body.arguments:
+                self.places[node] = self.places[array] + body.details[node] * self.steps[array]
+        kept = set(body.results)
+        endings = _endings((), step.rounds, kept) if self.frees else [()] * len(step.rounds)
+        runs = self.runs(step.rounds, endings, NUMBER)
+        places, inner_steps = self.places, self.steps
+        leave = []
+        for row, first in zip(body.results[carries:], made):
+            size = body.sizes.get(row, 1)
+            leave.append((places[row], size, inner_steps.get(row, 1), first, size))
+        changed = [j for j in range(carries) if body.results[j] != j]
+        after = [(places[body.results[j]], places[j]) for j in changed]
+        if {source for source, _ in after} & {target for _, target in after}:  # an exchange: by other slots
+            first = self._find(len(after))
+            through = range(first, first + len(after))
+            after = [*zip([source for source, _ in after], through), *zip(through, [target for _, target in after])]
+        if self.frees:
+            self.leave(range(carries, end))
+        self.places, self.steps = outer, outer_steps
+        for (name, count), first in zip(step.outputs.items(), [*[places[j] for j in range(carries)], *made]):
+            self.places[name], self.steps[name], self.counts[name] = first, 1, count
+        columns = {
+            "length": np.array(loop.length, np.int32),
+            "before": _table([(operands[j], places[j]) for j in range(carries)]).reshape(-1, 2),
+            "enter": _table(enter).reshape(-1, 5),
+            "leave": _table(leave).reshape(-1, 5),
+            "after": _table(after).reshape(-1, 2),
+        }
+        pattern: Any = step.pattern
+        given = pattern.kinds
+        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
+        of = [kinds.get(row, own) for row in body.results]
+        moved = [of[k] for k in changed] + [own] * (len(after) - len(changed))
+        return Run(replace(pattern, kinds="".join([*given[:end], *of[carries:], *moved])), columns, runs)
+
+
+def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]], kept: Iterable[Node] = ()) -> list[list[Any]]:
     """List for each batch which nodes it is the last to read, of those given and those computed."""
-    last: dict[Node | None, int] = {}
-    own: set[Node | None] = set(given)
+    last: dict[Any, int] = {}
+    own: set[Any] = set(given)
+    behind: dict[Node, list[Any]] = {}  # what has the slots of a view: what is read with it
     for i, batch in enumerate(batches):
         for step in batch:
             own.add(step.result)
+            own.update(step.outputs)
+            for node, (name, _) in step.views.items():
+                stacked = step.operands if step.loop is None else ()
+                behind[node] = [name, *[x for operand in stacked for x in behind.get(operand, (operand,))]]
+            last.update(dict.fromkeys(step.outputs, i))
             last.update(dict.fromkeys(step.operands, i))
             if step.right:
                 last.update(dict.fromkeys(step.right, i))
+            if behind:
+                for operand in (*step.operands, *step.right):
+                    last.update(dict.fromkeys(behind.get(operand, ()), i))
     endings: list[list[Any]] = [[] for _ in batches]
+    own -= {name for node in kept for name in (node, *behind.get(node, ()))}
     for node in own & last.keys():
         endings[last[node]].append(node)
     return endings
@@ -91,11 +224,27 @@ def assign_slots(
 ) -> Program:
     """Assign a slot to each number, and write the program: each part is computed by batches of one pattern."""
     once, *of_examples = schedules  # of none or one, if there is a batch
-    places: dict[Node, int] = {}
-    uniform, lanes = _Slots(places), _Slots(places)
+    places: dict[Any, int] = {}
+    steps: dict[Any, int] = {}
+    numbers: dict[int, float] = {}
+    slots: dict[str, int] = {}
+
+    def constant(number: float) -> int:
+        key = number.hex()
+        if key not in slots:
+            slots[key] = uniform.take_array(key, 1)
+            numbers[slots[key]] = number
+        return slots[key]
+
+    uniform, lanes = _Slots(places, steps, False, constant), _Slots(places, steps, True, constant)
     uniform.take(parts.shared)
-    constants = graph.constants if 1.0 in graph.constants.values() else {**graph.constants, len(graph.operations): 1.0}
-    uniform.take(list(constants))
+    places.update({node: constant(number) for node, number in graph.constants.items()})
+    places[len(graph.operations)] = constant(1.0)  # which sums of products take for terms that are none
+    data = {
+        uniform.take_array(node, len(graph.details[node])): graph.details[node]
+        for node, operation in enumerate(graph.operations)
+        if operation is DATA
+    }
     once_runs = uniform.runs(once, [()] * len(once), structure)
     each_runs: list[Run] = []
     for each in of_examples:
@@ -104,8 +253,7 @@ def assign_slots(
         each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
     results = _table([] if of_examples else [places[node] for node in graph.results])
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
-    numbers = {places[node]: number for node, number in constants.items()}
-    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results)
+    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results, data)
 
 
 def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int]]:

@@ -14,7 +14,9 @@ cdef class Tracer:
     cdef public list doubts
     cdef public bint is_guarded
     cdef public object refusal
+    cdef public Tracer outer
     cdef dict _captured
+    cdef dict _outputs
     cdef dict _born
 
     cpdef Traced number(self, object node, object place=*)
@@ -23,7 +25,7 @@ cdef class Tracer:
 
 
 cdef class Traced(Scalar):
-    cdef Tracer tracer
+    cdef readonly Tracer tracer
     cdef readonly object node
     cdef object place
     cdef str _label

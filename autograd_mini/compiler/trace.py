@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
-from autograd_mini.compiler.graph import Graph, Node
+import numpy as np
+
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.compiler.loops import Rules, TracedArray
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import check_label, is_real
@@ -73,13 +77,15 @@ _tracer, _recorded = modes.tracer, modes.recorded
 class Tracer:
     """Records what is computed while it is the tracer, as rows of a graph."""
 
-    def __init__(self, arguments: int, is_guarded: bool) -> None:
+    def __init__(self, arguments: int, is_guarded: bool, outer: Tracer | None = None) -> None:
         self.is_guarded = is_guarded
+        self.outer = outer  # of the loop around the one whose rounds are traced here, or of the function
         self.doubts: list[Node] = []
         self.refusal: Exception | None = None
         self.graph: Graph = Graph(arguments)
-        self.captured: list[Value] = []
-        self._captured: dict[int, int] = {}
+        self.captured: list[Any] = []
+        self._captured: dict[Any, int] = {}
+        self._outputs: dict[tuple[int, int], int] = {}
         self._born: dict[int, Value] = {}
 
     def number(self, node: Node, place: Place | None = None) -> Traced:
@@ -104,19 +110,154 @@ class Tracer:
         """Give the row of a number: traced, captured from outside, or a constant."""
         if isinstance(number, Traced):
             traced: Traced = number
-            if traced.tracer is not self:
+            if traced.tracer is self:
+                return traced.node
+            if not self.is_within(traced.tracer):
                 traced.refuse_outside()
-            return traced.node
+            return self._capture((traced.tracer, traced.node), number)
         if type(number) is not Value:
             return self.graph.constant(operation.number(number))
-        key = id(number)
-        if key in self._born:
+        if not self.is_traced(number):
             return self.graph.constant(number.data)
+        return self._capture(id(number), number)
+
+    def _capture(self, key: Any, number: Any) -> Node:
+        """Give the row of a number from outside: a Value, or what was traced around this loop."""
         node = self._captured.get(key)
         if node is None:
             node = self._captured[key] = self.graph.append(None, ())
             self.captured.append(number)
         return node
+
+    def is_within(self, other: Tracer) -> bool:
+        """Say whether this traces a loop in what another tracer traces."""
+        tracer: Tracer | None = self.outer
+        while tracer is not None and tracer is not other:
+            tracer = tracer.outer
+        return tracer is not None
+
+    def made(self, number: Any) -> bool:
+        """Say whether a number was computed here, and not before."""
+        return isinstance(number, Traced) and number.tracer is self
+
+    # Loops and arrays.
+
+    def loop(
+        self, trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], piece: int = 1, **settings: Any
+    ) -> list[Any]:
+        """Record a loop: trace one round, given the carries and an element of each array. Give its outputs.
+
+        `trace_round` gives the next carries, then an element for each array that the loop makes. An element is a piece,
+        an array of its own, if it has more than one number. The settings are those of `Loop`.
+        """
+        inner = self.nested()
+        taken = [self.node_of(x, identity) for x in init] + [self.array(x).node for x in arrays]
+        given = [inner.given(piece if i >= len(init) and piece > 1 else None) for i in range(len(taken))]
+        with modes.tracing(inner):
+            results = trace_round(given[: len(init)], given[len(init) :])
+            inner.graph.results = [inner.capture(x) for x in results]
+        if inner.refusal is not None:
+            raise inner.refusal  # which the function has caught
+        node = self.add_loop(inner, [x.node for x in given], taken, carries=len(init), arrays=len(arrays), **settings)
+        return [self.output(node, k) for k in range(len(inner.graph.results))]
+
+    def nested(self) -> Tracer:
+        """Make a tracer for the rounds of a loop."""
+        return Tracer(0, True, self)
+
+    def given(self, size: int | None = None) -> Any:
+        """Make something that each round is given: a number, or an array of some size."""
+        node = self.graph.append(None, ())
+        if size is None:
+            return self.number(node)
+        self.graph.sizes[node] = size
+        return TracedArray(self, node, size)
+
+    def replay(self, graph: Graph, places: dict[Node, Node]) -> dict[Node, Node]:
+        """Record what another graph computes, given the rows of what it is given; give the rows of all its nodes."""
+        places = dict(places)
+        for node in graph.live():
+            if node in places:
+                continue
+            operation, operands = graph.operations[node], tuple([places[x] for x in graph.operands[node]])
+            if operation is None:
+                places[node] = self.graph.constant(graph.constants[node])
+            elif node in graph.details:
+                details = graph.details[node]
+                if operation is LOOP:
+                    details = replace(details, body=details.body.copy())
+                places[node] = self.graph.mark(operation, operands, details, graph.sizes.get(node))
+                if operation is OUTPUT:
+                    self._outputs[operands[0], details] = places[node]
+            else:
+                places[node] = self.graph.append(operation, operands)
+        return places
+
+    def add_loop(self, inner: Tracer, given: list[Node], taken: list[Node], **settings: Any) -> Node:
+        """Record a loop whose round another tracer has recorded, with what it has captured as invariants."""
+        given = [*given, *inner._captured.values()]
+        operands = (*taken, *[self.capture(x) for x in inner.captured])
+        return self.graph.mark(LOOP, operands, Loop(inner.graph, given, **settings))
+
+    def capture(self, number: Any) -> Node:
+        """Give the row of a number or an array, traced here or around."""
+        if isinstance(number, TracedArray):
+            if number.tracer is self:
+                return number.node
+            node = self._capture((number.tracer, number.node), number)
+            self.graph.sizes[node] = number.size
+            return node
+        return self.node_of(number, identity)
+
+    def output(self, node: Node, k: int) -> Any:
+        """Give an output of a loop: a number, or an array."""
+        loop: Loop = self.graph.details[node]
+        size = None if k < loop.carries else loop.length * loop.body.sizes.get(loop.body.results[k], 1)
+        row = self._outputs.get((node, k))
+        if row is None:
+            row = self._outputs[node, k] = self.graph.mark(OUTPUT, (node,), k, size)
+        return self.number(row) if size is None else TracedArray(self, row, size)
+
+    def array(self, numbers: Any) -> TracedArray:
+        """Record an array: of floats as they are, of traced numbers, or of both."""
+        if isinstance(numbers, TracedArray):
+            return numbers if numbers.tracer is self else TracedArray(self, self.capture(numbers), numbers.size)
+        size = len(numbers)
+        if isinstance(numbers, np.ndarray) and numbers.dtype != object:
+            known = np.array(numbers, dtype=np.float64)
+            return TracedArray(self, self.graph.mark(DATA, (), known, size), size)
+        number: Any
+        for number in numbers:
+            if not (isinstance(number, Traced) and number.tracer is not self and self.is_within(number.tracer)):
+                break
+        else:
+            if size and self.outer is not None:  # all from around this loop: recorded there, and taken over as a whole
+                return self.array(self.outer.array(numbers))
+        nodes = [self.node_of(x, identity) for x in numbers]
+        step = nodes[1] - nodes[0] if size > 1 else 1
+        evenly = range(nodes[0], nodes[0] + size * step, step) if size and step > 0 else range(0)
+        operands: Any = evenly if len(evenly) == size and list(evenly) == nodes else tuple(nodes)
+        whole = self._whole(operands)
+        return TracedArray(self, self.graph.mark(STACK, operands, None, size) if whole is None else whole, size)
+
+    def _whole(self, nodes: Sequence[Node]) -> Node | None:
+        """Give the array whose elements these are, all and in order."""
+        graph = self.graph
+        if not nodes or graph.operations[nodes[0]] is not ELEMENT:
+            return None
+        array = graph.operands[nodes[0]][0]
+        if graph.sizes[array] != len(nodes):
+            return None
+        for i, node in enumerate(nodes):
+            if graph.operations[node] is not ELEMENT or graph.operands[node] != (array,) or graph.details[node] != i:
+                return None
+        return array
+
+    def element(self, array: TracedArray, i: int) -> Traced:
+        return self.number(self.graph.mark(ELEMENT, (array.node,), i))
+
+    def elements(self, array: TracedArray) -> list[Any]:
+        return [self.element(array, i) for i in range(array.size)]
 
     def note_refusal(self, error: Exception) -> None:
         self.refusal = self.refusal or error
@@ -129,7 +270,7 @@ class Tracer:
         self._born[id(leaf)] = leaf
 
     def is_traced(self, node: Value) -> bool:
-        return id(node) not in self._born
+        return id(node) not in self._born and (self.outer is None or self.outer.is_traced(node))
 
     def compare(self, operation: Operation, left: Any, right: Any) -> Any:
         numbers = [self._number_of(operand, operation) for operand in (left, right)]
@@ -212,27 +353,33 @@ class Traced(Scalar):
         self._label = check_label(text)
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
-        if _tracer.get() is not self.tracer:
+        return self.recorder().record(operation, operands)
+
+    def recorder(self) -> Tracer:
+        """Give the tracer at work: that of this number, or of a loop that takes it from around."""
+        tracer: Any = _tracer.get()
+        if tracer is not self.tracer and not (isinstance(tracer, Tracer) and tracer.is_within(self.tracer)):
             self.refuse_outside()
-        return self.tracer.record(operation, operands)
+        recorder: Tracer = tracer
+        return recorder
 
     def _compare(self, operation: Operation, other: Any) -> Any:
         if not (isinstance(other, Scalar) or is_real(other)):
             if operation.name in ("equal", "not_equal"):
                 refuse("comparing", BRANCHES)
             return NotImplemented
-        if _tracer.get() is not self.tracer:
-            self.refuse_outside()
-        return self.tracer.compare(operation, self, other)
+        return self.recorder().compare(operation, self, other)
 
     def _history(self, roots: Sequence[Traced], inputs: Sequence[Traced]) -> History:
         tracer, graph = self.tracer, self.tracer.graph
         starts, ends = [x.node for x in roots], [x.node for x in inputs]
-        return History(tracer, graph.operands, graph.ordered(starts), starts, ends, tracer.is_guarded, tracer.doubt)
+        order = graph.ordered(starts)
+        return History(tracer, graph.operands, order, starts, ends, tracer.is_guarded, tracer.doubt, Rules(tracer))
 
     def refuse_outside(self) -> None:
         """Say that this number is used after its trace, within another one, or by another thread."""
-        if _tracer.get() is self.tracer:
+        tracer: Any = _tracer.get()
+        if tracer is self.tracer or (isinstance(tracer, Tracer) and tracer.is_within(self.tracer)):
             return
         raise TracingError(
             f"a value that jit traced{written(self.place)} is used outside of the trace, "

@@ -8,19 +8,19 @@ from autograd_mini.engine.value cimport Value, check_values, ordered
 
 cdef Operation _MUL
 
-cdef class _Flows:
+cdef class Flows:
     cdef object history
     cdef object numbers
     cdef list operands
     cdef bint is_guarded
-    cdef list found
-    cdef list _reached
+    cdef public list found
+    cdef public list reached
     cdef bint _in_doubt
     cdef list local
     cdef bint chooses
 
-    cpdef object start(self, Py_ssize_t place, object number)
     cpdef object differentiate(self, Py_ssize_t node, list[bool] wanted)
+    cpdef object put(self, Py_ssize_t target, object flow, object reached)
     cpdef object add(self, Py_ssize_t source, Py_ssize_t target, object local)
 
 

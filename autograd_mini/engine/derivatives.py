@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from autograd_mini.engine import modes, operations
@@ -116,16 +117,25 @@ def pullback(roots: Sequence[Any], upstreams: Sequence[Any], inputs: Sequence[An
     (12.0, 12.0)
     """
     history: Any = roots[0]._history(roots, inputs)
+    return flow_back(history, zip(history.roots, upstreams, repeat(True))).results(history.inputs)
+
+
+def flow_back(history: Any, starts: Iterable[tuple[int, Any, Any]]) -> Flows:
+    """Let gradients flow back: each starts at a place, with a number, and with whether the place is reached."""
     wanted: list[bool] = _depends(history)
-    flows: _Flows = _Flows(history)
+    flows: Flows = Flows(history)
     operands: list[Any] = history.operands
+    rules: Any = history.rules
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    for place, upstream in zip(history.roots, upstreams):
-        flows.start(place, upstream)
+    for place, upstream, reached in starts:
+        flows.put(place, upstream, reached)
     ends = frozenset(history.inputs)
     for node in reversed(history.order):
         if flows.found[node] is None or not wanted[node] or node in ends:
+            continue
+        if rules is not None and node in rules:
+            rules.pull(flows, node, wanted)
             continue
         places: Any = operands[node]
         flows.differentiate(node, [wanted[place] for place in places])
@@ -133,7 +143,7 @@ def pullback(roots: Sequence[Any], upstreams: Sequence[Any], inputs: Sequence[An
             if wanted[place]:
                 flows.add(node, place, slope)
         flows.found[node] = None
-    return flows.results(history.inputs)
+    return flows
 
 
 def pushforward(roots: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
@@ -147,24 +157,33 @@ def pushforward(roots: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[
     [Value(data=4.0, grad=0.0), Value(data=3.0, grad=0.0)]
     """
     history: Any = roots[0]._history(roots, inputs)
+    return flow_forward(history, zip(history.inputs, tangents, repeat(True))).results(history.roots)
+
+
+def flow_forward(history: Any, starts: Iterable[tuple[int, Any, Any]]) -> Flows:
+    """Let tangents flow forwards: each starts at a place, with a number, and with whether the place is reached."""
     wanted: list[bool] = _depends(history)
-    flows: _Flows = _Flows(history)
+    flows: Flows = Flows(history)
     operands: list[Any] = history.operands
+    rules: Any = history.rules
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    for place, tangent in zip(history.inputs, tangents):
+    for place, tangent, reached in starts:
         if place >= 0:
-            flows.start(place, tangent)
+            flows.put(place, tangent, reached)
     ends = frozenset(history.inputs)
     for node in history.order:
         if not wanted[node] or node in ends:
+            continue
+        if rules is not None and node in rules:
+            rules.push(flows, node, wanted)
             continue
         places: Any = operands[node]
         flows.differentiate(node, [flows.found[place] is not None for place in places])
         for place, slope in zip(places, flows.local):
             if flows.found[place] is not None:
                 flows.add(place, node, slope)
-    return flows.results(history.roots)
+    return flows
 
 
 def _depends(history: Any) -> list[bool]:
@@ -187,22 +206,17 @@ def _depends(history: Any) -> list[bool]:
 
 
 @cython.cclass
-class _Flows:
+class Flows:
     """Gradients or tangents that flow from place to place, and where they flow: see choices.py."""
 
     def __init__(self, history: Any) -> None:
         self.history, self.numbers, self.operands = history, history.numbers, history.operands
         self.is_guarded = history.is_guarded
         self.found: list[Any] = [None] * len(history.operands)
-        self._reached: list[Any] = [False] * len(history.operands)  # True, False, or a number 0 or 1
+        self.reached: list[Any] = [False] * len(history.operands)  # True, False, or a number 0 or 1
         self._in_doubt = False
         self.local: list[Any] = []  # of the operation that is passed last, and whether it chooses
         self.chooses = False
-
-    def start(self, place: cython.Py_ssize_t, number: Any) -> None:
-        """Let a number flow into a place from outside."""
-        self.found[place] = number if self.found[place] is None else self.found[place] + number
-        self._reached[place] = True
 
     def differentiate(self, node: cython.Py_ssize_t, wanted: list[bool]) -> None:
         """Apply an operation's rules to its node."""
@@ -219,7 +233,7 @@ class _Flows:
 
     def add(self, source: cython.Py_ssize_t, target: cython.Py_ssize_t, local: Any) -> None:
         """Let a number flow through that operation from one place to another, if the operand was chosen."""
-        reached: Any = self._reached[source]
+        reached: Any = self.reached[source]
         if self.chooses:
             reached = self._choose(reached, local)
         if reached is False:
@@ -227,14 +241,16 @@ class _Flows:
         flow: Any = _times(self.found[source], local)
         if reached is not True:
             flow = operations.where(reached, flow, 0.0)
+        self.put(target, flow, reached)
+
+    def put(self, target: cython.Py_ssize_t, flow: Any, reached: Any) -> None:
+        """Let a number flow into a place."""
         total: Any = self.found[target]
         if total is None:
-            self.found[target], self._reached[target] = flow, reached
+            self.found[target], self.reached[target] = flow, reached
             return
         self.found[target] = total + flow
-        before: Any = self._reached[target]
-        if before is not True:
-            self._reached[target] = True if reached is True else operations.where(reached, 1.0, before)
+        self.reached[target] = either(reached, self.reached[target])
 
     def _choose(self, reached: Any, local: Any) -> Any:
         """Say whether an operand is reached that an operation chooses, or does not, from a node that is reached."""
@@ -259,6 +275,13 @@ class _Flows:
                 self.history.doubt(number)
             listed.append(number)
         return listed
+
+
+def either(reached: Any, before: Any) -> Any:
+    """Say whether a place is reached by one way or by another."""
+    if before is True or reached is False:
+        return before
+    return reached if reached is True or before is False else operations.where(reached, 1.0, before)
 
 
 def _times(flow: Any, local: Any) -> Any:

@@ -18,3 +18,5 @@ class History(NamedTuple):
     # what is not chosen, or this takes note of each derivative that may be nan for no other reason.
     is_guarded: bool = False
     doubt: Callable[[Any], None] | None = None
+    # Passes on what flows through loops and arrays, which are not numbers: contains their places.
+    rules: Any = None

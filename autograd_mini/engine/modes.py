@@ -44,6 +44,9 @@ class Tracer(Protocol):
     def is_traced(self, node: Any) -> bool:
         """Say whether a Value has other data in each call."""
 
+    def made(self, number: Any) -> bool:
+        """Say whether a number was computed here, and not before."""
+
 
 @cython.final
 @cython.cclass

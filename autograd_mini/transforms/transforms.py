@@ -363,8 +363,9 @@ def _is_scalar(number: Any) -> bool:
 
 
 def _is_computed(root: Any) -> bool:
-    """Say whether a number may depend on another one; while jit traces, a Value was there before."""
-    return isinstance(root, Scalar) and not (type(root) is Value and modes.is_tracing())
+    """Say whether a number may depend on another one; while jit traces, others were there before."""
+    tracer = modes.tracer.get()
+    return isinstance(root, Scalar) and (tracer is None or tracer.made(root))
 
 
 def _check_argnums(argnums: ArgNums, count: int) -> tuple[int, ...]:

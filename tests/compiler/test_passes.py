@@ -32,7 +32,7 @@ def forms(graph: Graph, mapped: int = 0, folded: bool = False) -> tuple[list[str
     """Give the printed steps, schedule and program of each part."""
     printed = str(graph), len(graph.operations), dict(graph.constants)
     parts = parts_of(graph, mapped, folded)
-    steps = [choose_patterns(graph, part, find_sums(graph, part)) for part in parts.computed]
+    steps = [choose_patterns(graph, part, find_sums(graph, part), {}) for part in parts.computed]
     before = ["\n".join(map(str, each)) for each in steps]
     schedules = list(map(schedule, steps))
     structure = Structure(list, (), (NUMBER,) * len(graph.results))

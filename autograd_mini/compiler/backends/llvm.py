@@ -16,8 +16,20 @@ from llvmlite import ir
 from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, up_to
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
-from autograd_mini.compiler.backends.lowering import Number, evaluate
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Outer, Pattern, Run, Table, distance
+from autograd_mini.compiler.backends.lowering import Number, evaluate, lower
+from autograd_mini.compiler.program import (
+    Dot,
+    ExactSum,
+    Expression,
+    Fold,
+    Outer,
+    Pattern,
+    Rounds,
+    Run,
+    Scan,
+    Table,
+    distance,
+)
 
 INT = ir.IntType(32)
 NUMBERS = DOUBLE.as_pointer()
@@ -38,17 +50,29 @@ MANY = 32
 EXAMPLES = 32
 
 
-def pack(run: Run) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
+def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
     """Give a run as native code reads it: what chooses its code, its table, and three numbers.
 
     A pattern's code is chosen by the pattern, and whether right factors that all rows share are in slots at one
     distance. The table has for each row its columns. Before the rows of a sum with shared factors stand the slots of
     these, or, if these are at one distance, the first one and the distance. An outer product has left and right
-    factors, then the totals. The numbers say how many rows there are; how many terms, and the stride of left factors,
-    or how many left and right factors.
+    factors, then the totals. Rounds have `first`, how far after the loop's own run theirs begin, how many these are,
+    whether they go backwards, how many copies there are of each of four kinds, and the copies. The numbers say how many
+    rows there are; how many terms, and the stride of left factors, or how many left and right factors.
     """
-    pattern, columns = run
+    pattern, columns, _ = run
     match pattern:
+        case Rounds():
+            before, enter, leave, after = (columns[name] for name in ("before", "enter", "leave", "after"))
+            counts = [len(part) for part in (before, enter, leave, after)]
+            rows = np.zeros((sum(counts), 6), np.int32)
+            rows[:, 0] = [kind == "u" for kind in pattern.kinds]
+            rows[:, 5] = 1
+            first_row, second_row, third_row = np.cumsum(counts[:3])
+            rows[:first_row, [1, 4]], rows[third_row:, [1, 4]] = before, after
+            rows[first_row:second_row, 1:], rows[second_row:third_row, 1:] = enter, leave
+            head = np.array([first, len(run.rounds), pattern.reverse, *counts], np.int32)
+            return (Rounds("", False), False), np.concatenate([head, rows.ravel()]), 1, int(columns["length"]), 0
         case Outer():
             table = np.concatenate([column.ravel() for column in columns.values()])
             return (pattern, False), table, 1, len(columns["left"]), len(columns["right"])
@@ -59,6 +83,9 @@ def pack(run: Run) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
             rows = np.column_stack([column for name, column in columns.items() if name not in ("stride", "right")])
             table = np.concatenate([head, rows.ravel()])
             return (pattern, stride is not None), table, len(rows), len(right), int(columns["stride"])
+        case Scan():
+            table = np.concatenate([columns[name] for name in ("operands", "steps", "results")])
+            return (pattern, False), table, 1, int(columns["length"]), 0
     rows = np.column_stack(tuple(columns.values()))
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
@@ -72,10 +99,15 @@ def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool)
     """
     module = ir.Module("program")
     module.triple = ""
+    run = ir.Function(module, _RUN, "run")
     functions = [
-        _PatternCode(module, f"pattern_{i}", width, fuse).write(*pattern) for i, pattern in enumerate(patterns)
+        _write_loop(module, f"pattern_{i}", run, width, fuse)
+        if isinstance(pattern, Rounds)
+        else _PatternCode(module, f"pattern_{i}", width, fuse).write(pattern, regular)
+        for i, (pattern, regular) in enumerate(patterns)
     ]
-    _Process(module, _write_run(module, functions), width)
+    _write_run(run, functions)
+    _Process(module, run, width)
     return str(module)
 
 
@@ -100,12 +132,13 @@ class Work(ctypes.Structure):
 class _PatternCode:
     """The function of a pattern: goes through the rows of a table."""
 
-    def __init__(self, module: ir.Module, name: str, width: int, fuse: bool) -> None:
-        kind = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, INTS, LONG, LONG, LONG])
+    def __init__(self, module: ir.Module, name: str, width: int, fuse: bool, more: Sequence[ir.Type] = ()) -> None:
+        kinds = [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, INTS, LONG, LONG, LONG, *more]
+        kind = ir.FunctionType(ir.VoidType(), kinds)
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
-        self.u, self.s, self.sums, lane_count, valid, self.table, count, p, q = self.function.args
+        self.u, self.s, self.sums, lane_count, valid, self.table, count, p, q = self.function.args[:9]
         for pointer in (self.u, self.s, self.sums, self.table):
             pointer.add_attribute("noalias")
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
@@ -132,6 +165,8 @@ class _PatternCode:
             case Fold():
                 for rows, first in self._blocks(self.count, ROWS):
                     self._write_fold_rows(first, rows)
+            case Scan():
+                self._write_rounds(pattern)
         self.builder.ret_void()
         return self.function
 
@@ -197,6 +232,39 @@ class _PatternCode:
                 numbers = [evaluate(self.lanes, pattern.shape, leaves) for leaves in every]
                 for number, lane in zip(numbers, lanes):
                     self.store(kind, number, result, lane)
+
+    def _write_rounds(self, pattern: Scan) -> None:
+        kind, kinds, carries, body = "u" if self.width == 1 else "s", pattern.kinds, pattern.carries, pattern.body
+        given = len(kinds)
+        arrays = range(carries, carries + pattern.arrays)
+        entries = [self.entry(self.zero + i) for i in range(given + len(arrays) + len(body.results))]
+        bases = [self.address(k, slot) for k, slot in zip(kinds, entries)]
+        steps = {i: self.stride(kinds[i], step) for i, step in zip(arrays, entries[given:])}
+        targets = [self.address(kind, slot) for slot in entries[given + len(arrays) :]]
+        one = self.stride(kind, self.zero.constant(1))
+        with self.each_lane(kind, 1) as (lane,):
+            first = {i: self.load(kinds[i], bases[i], lane) for i in range(given) if i not in steps}
+            carried = [Variable(self.builder, first[j]) for j in range(carries)]
+            with up_to(self.p) as t:
+                at = self.p - 1 - t if pattern.reverse else t
+                numbers: list[Number] = []
+                for i, (operation, row) in enumerate(body.rows):
+                    if i < carries:
+                        numbers.append(carried[i].get())
+                    elif i in steps:
+                        numbers.append(self.load(kinds[i], (at * steps[i]).at(bases[i]), lane))
+                    elif i < given:
+                        numbers.append(first[i])
+                    elif operation is None:
+                        numbers.append(self.lanes.constant(float.fromhex(row)))  # type: ignore[arg-type]
+                    else:
+                        numbers.append(lower(operation, [numbers[int(x)] for x in row]))
+                for x, target in zip(body.results[carries:], targets[carries:]):
+                    self.store(kind, numbers[x], (at * one).at(target), lane)
+                for x, variable in zip(body.results, carried):
+                    variable.set(numbers[x])
+            for variable, target in zip(carried, targets):
+                self.store(kind, variable.get(), target, lane)
 
     def _write_dots(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
         kind = pattern.right
@@ -322,10 +390,52 @@ class _PatternCode:
         self.builder.store(self.builder.fadd(self.builder.load(address), total), address)
 
 
-def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Function:
+# Memory "u" and "s", sums, lanes, valid lanes, runs, how many, and the tables.
+_RUN = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONGS, LONG, INTS])
+
+
+def _write_loop(module: ir.Module, name: str, run: ir.Function, width: int, fuse: bool) -> ir.Function:
+    """Write the function that does runs in each round of a loop, and copies numbers between them."""
+    code = _PatternCode(module, name, width, fuse, [LONGS, INTS])
+    builder, kind, p = code.builder, "u" if width == 1 else "s", code.p
+    runs, tables = code.function.args[-2:]
+    first, count, backwards, *counts = (code.entry(code.zero + i) for i in range(7))
+    begin = code.zero + 7
+
+    def copy(of: str, source: Index, step: Index, target: Index, size: Index) -> None:
+        with up_to(size) as i:
+            origin, to = code.address(of, source + i * step), code.address(kind, target + i)
+            with code.each_lane(kind, 1) as (lane,):
+                code.store(kind, code.load(of, origin, lane), to, lane)
+
+    def copy_rows(count: Index, into_round: Index, out_of_round: Index) -> None:
+        """Do the next copies: where they take numbers, or bring them, moves on with the rounds."""
+        nonlocal begin
+        with up_to(count) as row:
+            uniform, source, move, step, target, size = (code.entry(begin + row * 6 + i) for i in range(6))
+            source, target = source + into_round * move, target + out_of_round * move
+            with builder.if_else(uniform > 0) as (then, otherwise):
+                with then:
+                    copy("u", source, step, target, size)
+                with otherwise:
+                    copy(kind, source, step, target, size)
+        begin = begin + count * 6
+
+    before, enter, leave, after = counts
+    copy_rows(before, code.zero, code.zero)
+    with up_to(p) as round_:
+        t = Index(builder, builder.select(backwards > 0, (p - 1 - round_).value, round_.value))
+        copy_rows(enter, t, code.zero)
+        start = (first * RUN).at(runs)
+        builder.call(run, [*code.function.args[:5], start, count.value, tables])
+        copy_rows(leave, code.zero, t)
+        copy_rows(after, code.zero, code.zero)
+    builder.ret_void()
+    return code.function
+
+
+def _write_run(function: ir.Function, functions: Sequence[ir.Function]) -> None:
     """Write the function that goes through the runs, each by the code of its pattern."""
-    kind = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONGS, LONG, INTS])
-    function = ir.Function(module, kind, "run")
     function.linkage = "internal"
     u, s, sums, lanes, valid, runs, count, tables = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -338,11 +448,11 @@ def _write_run(module: ir.Module, functions: Sequence[ir.Function]) -> ir.Functi
         for i, code in enumerate(functions):
             with builder.goto_block(builder.append_basic_block(f"case_{i}")):
                 switch.add_case(LONG(i), builder.block)
-                builder.call(code, [u, s, sums, lanes, valid, table, rows.value, p.value, q.value])
+                more = [first.at(runs), tables] if len(code.args) > 9 else []
+                builder.call(code, [u, s, sums, lanes, valid, table, rows.value, p.value, q.value, *more])
                 builder.branch(done)
         builder.position_at_end(done)
     builder.ret_void()
-    return function
 
 
 class _Process:

@@ -14,7 +14,7 @@ from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.options import Options
-from autograd_mini.compiler.program import Load, Pattern, Program, Run, Store
+from autograd_mini.compiler.program import Load, Pattern, Program, Rounds, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.compiler.runtime.memory import address_of, store
 
@@ -49,6 +49,8 @@ class NativeCode:
         self.seconds = {"write": 0.0, "compile": 0.0}
         self.numbers = np.zeros(program.sizes["u"])
         self.numbers[list(program.constants)] = list(program.constants.values())
+        for slot, array in program.data.items():
+            self.numbers[slot : slot + len(array)] = array
         self.once = _Stage(program.once, 1, options, self.seconds) if program.once else None
         totals = program.sizes["total"]
         self.each = _Stage(program.each, width, options, self.seconds, totals) if program.each else None
@@ -77,12 +79,16 @@ class _Stage:
         tables = [table.ravel() for table in (*loads, *stores)]
         start = sum(map(len, tables))
         rows: list[tuple[int, ...]] = []
-        for run in runs:
-            if not isinstance(run.pattern, (Load, Store)):
-                pattern, table, *numbers = pack(run)
+        blocks = [[run for run in runs if not isinstance(run.pattern, (Load, Store))]]
+        for block in blocks:  # grows by the runs of loops, which come after all others
+            for run in block:
+                pattern, table, *numbers = pack(run, sum(map(len, blocks)) - len(rows))
+                if isinstance(run.pattern, Rounds):
+                    blocks.append(list(run.rounds))
                 rows.append((patterns.setdefault(pattern, len(patterns)), start, *numbers))
                 start += len(table)
                 tables.append(table)
+        self.count = len(blocks[0])
         self.tables = np.concatenate(tables) if tables else np.empty(0, np.int32)
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         progress.begin("write")
@@ -98,7 +104,7 @@ class _Stage:
 
     def work(self, u: int, inputs: int = 0) -> Work:
         """Describe these runs to `process`, all but the examples; `u` and `inputs` are addresses."""
-        return Work(u, 0, self.runs.ctypes.data, len(self.runs), self.tables.ctypes.data, *self._counts, inputs)
+        return Work(u, 0, self.runs.ctypes.data, self.count, self.tables.ctypes.data, *self._counts, inputs)
 
 
 class Frame:

@@ -12,9 +12,21 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
+from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate, lower
 from autograd_mini.compiler.options import Options
-from autograd_mini.compiler.program import Dot, ExactSum, Expression, Fold, Load, Outer, Program, Run, Store
+from autograd_mini.compiler.program import (
+    Dot,
+    ExactSum,
+    Expression,
+    Fold,
+    Load,
+    Outer,
+    Program,
+    Rounds,
+    Run,
+    Scan,
+    Store,
+)
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.engine.ieee import fsum
 from autograd_mini.engine.operation import Operation
@@ -82,7 +94,9 @@ class NumpyCode:
 
 
 def _independent(run: Run, kind: str) -> list[Run]:
-    """Cut an expression's rows where a row reads what one before it in the same piece wrote."""
+    """Cut an expression's rows where a row reads what one before it in the same piece wrote; also within rounds."""
+    if isinstance(run.pattern, Rounds):
+        return [run._replace(rounds=[piece for inner in run.rounds for piece in _independent(inner, kind)])]
     if not isinstance(run.pattern, Expression):
         return [run]
     results = run.columns["result"]
@@ -107,6 +121,8 @@ class Frame:
     def __init__(self, code: NumpyCode, widths: Sequence[int]) -> None:
         self.u = np.zeros(code.program.sizes["u"])
         self.u[list(code.program.constants)] = list(code.program.constants.values())
+        for slot, array in code.program.data.items():
+            self.u[slot : slot + len(array)] = array
         self.arrays: list[tuple[Array, int]] = []
         self._code, self._widths = code, widths
 
@@ -155,7 +171,7 @@ class _Tile:
                 self._do(run, kind, target)
 
     def _do(self, run: Run, kind: str, target: Arrays) -> None:
-        pattern, columns = run
+        pattern, columns, _ = run
         of, s = self.of, self.of["s"]
         match pattern:
             case Load():
@@ -179,10 +195,61 @@ class _Tile:
                     self.totals[at] += _over_lanes(factor * s[columns["right"]])
             case Fold():
                 self.totals[columns["total"]] += _over_lanes(s[columns["operand"]])
+            case Rounds():
+                self._do_runs(run, kind, target)
+            case Scan():
+                self._do_rounds(run, kind, target)
             case Store():
                 for slot, before, width, place in zip(*columns.values()):
                     array = self.results[before * self.batch : (before + width) * self.batch]
                     array.reshape(self.batch, width)[self.examples, place] = s[slot]
+
+    def _do_runs(self, run: Run, kind: str, target: Arrays) -> None:
+        """Do the runs of a loop in each of its rounds."""
+        pattern, columns, runs = run
+        assert isinstance(pattern, Rounds)
+        own = self.of[kind]
+        before, enter, leave, after = (columns[name].tolist() for name in ("before", "enter", "leave", "after"))
+        memory = [self.of[of] for of in pattern.kinds]
+        first, second, third = np.cumsum([len(before), len(enter), len(leave)]).tolist()
+        entering, leaving = list(zip(memory[first:], enter)), list(zip(memory[second:], leave))
+        ending = list(zip(memory[third:], after))
+        for of, (source, to) in zip(memory, before):
+            own[to] = of[source]
+        rounds = range(int(columns["length"]))
+        for t in reversed(rounds) if pattern.reverse else rounds:
+            for of, (source, move, step, to, size) in entering:
+                own[to : to + size] = of[source + t * move + step * np.arange(size)]
+            for inner in runs:
+                self._do(inner, kind, target)
+            for of, (source, move, step, to, size) in leaving:
+                own[to + t * move : to + t * move + size] = of[source + step * np.arange(size)]
+            for of, (source, to) in ending:
+                own[to] = of[source]
+
+    def _do_rounds(self, run: Run, kind: str, target: Arrays) -> None:
+        """Do the rounds of a loop, one after another, for all lanes."""
+        pattern, columns, _ = run
+        assert isinstance(pattern, Scan)
+        body, carries, own = pattern.body, pattern.carries, self.of[kind]
+        operands = [self.of[of][slots] for of, slots in zip(pattern.kinds, run.operands())]
+        carried = [Number(target, operand[0]) for operand in operands[:carries]]
+        arrays = operands[carries:][: len(columns["steps"])]
+        invariants = [Number(target, operand[0]) for operand in operands[carries + len(arrays) :]]
+        rounds = range(int(columns["length"]))
+        for t in reversed(rounds) if pattern.reverse else rounds:
+            numbers = [*carried, *[Number(target, array[t]) for array in arrays], *invariants]
+            for operation, row in body.rows[len(numbers) :]:
+                if operation is None:
+                    numbers.append(target.constant(float.fromhex(row)))  # type: ignore[arg-type]
+                else:
+                    numbers.append(lower(operation, [numbers[int(x)] for x in row]))
+            results = [numbers[x] for x in body.results]
+            carried = results[:carries]
+            for begin, made in zip(columns["results"][carries:], results[carries:]):
+                own[begin + t] = made.value
+        for slot, last in zip(columns["results"], carried):
+            own[slot] = last.value
 
 
 def _over_lanes(rows: Array) -> Array:

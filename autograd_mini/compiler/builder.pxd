@@ -1,11 +1,11 @@
-# C types of simplify.py, read by Cython alone.
+# C types of builder.py, read by Cython alone.
 
 from autograd_mini.compiler.graph cimport Graph
 from autograd_mini.engine.operation cimport Operation
 
 
 cdef object _INFINITE
-cdef Operation add, detach, div, identity, mul, neg, sub, where
+cdef Operation add, div, mul, neg, sub, where
 
 
 cdef class Builder:
@@ -13,6 +13,6 @@ cdef class Builder:
     cdef dict _found
     cdef list _bounds
 
-    cdef double _bound(self, object bound, tuple operands) except? -1
+    cdef double _bound(self, object bound, object operands) except? -1
     cpdef object constant(self, double number)
-    cpdef object add(self, Operation operation, tuple operands)
+    cpdef object add(self, Operation operation, object operands)

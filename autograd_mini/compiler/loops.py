@@ -1,0 +1,493 @@
+"""The derivative of a loop is a loop: how gradients and tangents pass the loops and arrays of a trace.
+
+A loop's way back is a loop through the same rounds from the last to the first. Each of its rounds is made by the rules
+of derivatives.py: the round of the first loop is written down anew, and what flows into its results flows back to what
+it was given. What it needs of the first loop's numbers is computed again where that is cheap; the rest are residuals,
+which the first loop keeps in arrays. Tangents go forwards, by another loop of the same kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.engine import modes, operations
+from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
+from autograd_mini.engine.history import History
+
+# What a round computes again rather than keep, as long as no more than so many operations lead to a number.
+CHEAP = frozenset(
+    getattr(operations, name)
+    for name in "add sub mul neg abs relu where maximum minimum less less_equal greater greater_equal equal not_equal "
+    "identity detach".split()
+)
+FEW = 8
+
+# What computes nothing, but says where numbers are.
+_PLACES = (DATA, ELEMENT, STACK)
+
+# Their local derivatives are finite where operands are: a gradient of 0 stays 0, be it by a choice or as a number.
+TAME = frozenset(
+    getattr(operations, name) for name in "add sub mul neg abs relu sin cos tanh sigmoid softplus identity".split()
+)
+
+
+class TracedArray:
+    """Numbers that are traced as one node, an element for each round of a loop."""
+
+    def __init__(self, tracer: Any, node: Node, size: int) -> None:
+        self.tracer, self.node, self.size = tracer, node, size
+
+
+class Rules:
+    """Passes on what flows through the loops and arrays of a trace, which are the places that these rules contain."""
+
+    def __init__(self, tracer: Any) -> None:
+        self.tracer = tracer
+        self.graph: Graph = tracer.graph
+
+    def __contains__(self, node: Node) -> bool:
+        return node in self.graph.details
+
+    def pull(self, flows: Flows, node: Node, wanted: Sequence[bool]) -> None:
+        """Let what has flowed into a node flow back to its operands."""
+        graph, operands = self.graph, self.graph.operands[node]
+        flow, reached = flows.found[node], flows.reached[node]
+        flows.found[node] = None
+        operation = graph.operations[node]
+        if operation is ELEMENT:
+            flows.put(operands[0], Inflow().element(graph.details[node], flow, reached), True)
+        elif operation is STACK:
+            array, reached = flow.join(self.tracer, len(operands))
+            for i, place in enumerate(operands):
+                if wanted[place]:
+                    flows.put(place, self.tracer.element(array, i), self._flag(reached, i))
+        elif operation is OUTPUT:
+            if node in graph.sizes:
+                flow, reached = flow.join(self.tracer, graph.sizes[node])
+            flows.put(operands[0], _Outputs({graph.details[node]: (flow, reached)}), True)
+        elif operation is LOOP:
+            self._pull_loop(flows, node, flow, wanted)
+
+    def push(self, flows: Flows, node: Node, wanted: Sequence[bool]) -> None:
+        """Let what has flowed into the operands of a node flow on to it."""
+        graph, operands = self.graph, self.graph.operands[node]
+        operation = graph.operations[node]
+        if operation is ELEMENT:
+            array = flows.found[operands[0]]
+            if array is not None:
+                i = graph.details[node]
+                flows.put(node, self.tracer.element(array, i), self._flag(flows.reached[operands[0]], i))
+        elif operation is STACK:
+            found = [(flows.found[place], flows.reached[place]) for place in operands]
+            if any(flow is not None for flow, _ in found):
+                flows.put(node, *_stacked(self.tracer, found))
+        elif operation is OUTPUT:
+            outputs = flows.found[operands[0]] or {}
+            if graph.details[node] in outputs:
+                flows.put(node, *outputs[graph.details[node]])
+        elif operation is LOOP:
+            tangents = {
+                i: (flows.found[place], flows.reached[place])
+                for i, place in enumerate(operands)
+                if flows.found[place] is not None
+            }
+            if tangents:
+                flows.put(node, self._push_loop(node, tangents), True)
+
+    def _flag(self, reached: Any, i: int) -> Any:
+        return reached if isinstance(reached, bool) else self.tracer.element(reached, i)
+
+    # Loops.
+
+    def _pull_loop(self, flows: Flows, node: Node, outputs: _Outputs, wanted: Sequence[bool]) -> None:
+        operands = self.graph.operands[node]
+        loop: Loop = self.graph.details[node]
+        dependent = _dependent(loop, [wanted[place] for place in operands])
+        flagged = {j: reached is not True for j, (_, reached) in outputs.items() if j < loop.carries and dependent[j]}
+        while True:
+            back = _Back(self.tracer, node, outputs, dependent, flagged)
+            found = back.flags()
+            if found == flagged:
+                break
+            flagged = found
+        for i, flow, reached in back.close(outputs):
+            if wanted[operands[i]]:
+                flows.put(operands[i], flow, reached)
+
+    def _push_loop(self, node: Node, tangents: dict[int, tuple[Any, Any]]) -> _Outputs:
+        loop: Loop = self.graph.details[node]
+        flagged = {j: reached is not True for j, (_, reached) in tangents.items() if j < loop.carries}
+        while True:
+            forward = _Forward(self.tracer, node, tangents, flagged)
+            found = forward.flags()
+            if found == flagged:
+                return forward.close(tangents)
+            flagged = found
+
+
+class _Outputs(dict[int, tuple[Any, Any]]):
+    """What flows into the outputs of a loop, or out of them: by their numbers, each with whether it is reached."""
+
+    def __add__(self, other: _Outputs) -> _Outputs:
+        self.update(other)
+        return self
+
+
+class Inflow:
+    """What flows into an array: arrays, and numbers into some elements, each with whether these are reached."""
+
+    def __init__(self) -> None:
+        self.arrays: list[tuple[Any, Any]] = []
+        self.elements: dict[int, tuple[Any, Any]] = {}
+
+    def array(self, flow: Any, reached: Any) -> Inflow:
+        self.arrays.append((flow, reached))
+        return self
+
+    def element(self, i: int, flow: Any, reached: Any) -> Inflow:
+        self.elements[i] = (flow, reached)
+        return self
+
+    def __add__(self, other: Inflow) -> Inflow:
+        self.arrays += other.arrays
+        for i, (flow, reached) in other.elements.items():
+            if i in self.elements:
+                before, was_reached = self.elements[i]
+                flow, reached = before + flow, either(reached, was_reached)
+            self.elements[i] = (flow, reached)
+        return self
+
+    def join(self, tracer: Any, size: int) -> tuple[Any, Any]:
+        """Make one array of it all."""
+        arrays = list(self.arrays)
+        if self.elements:
+            arrays.append(_stacked(tracer, [self.elements.get(i, (None, False)) for i in range(size)]))
+        total, reached = arrays[0]
+        for array, flag in arrays[1:]:
+            (total,) = tracer.loop(lambda _, xs: [xs[0] + xs[1]], [], [total, array], length=size)
+            if reached is not True and flag is not True:
+                (reached,) = tracer.loop(lambda _, xs: [either(*xs)], [], [flag, reached], length=size)
+            else:
+                reached = True
+        return total, reached
+
+
+def _stacked(tracer: Any, found: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Make one array of what flows into elements, and one of whether they are reached, unless all are."""
+    array = tracer.array([0.0 if flow is None else flow for flow, _ in found])
+    if all(reached is True for _, reached in found):
+        return array, True
+    return array, tracer.array([float(reached) if isinstance(reached, bool) else reached for _, reached in found])
+
+
+def _dependent(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
+    """Say for each operand of a loop whether it depends on what is wanted, in any round."""
+    body, dependent = loop.body, list(wanted)
+    while True:
+        depends = body.marks([node for node, some in zip(loop.given, dependent) if some])
+        for node in body.live():
+            if body.operations[node] is not operations.detach and any(depends[x] for x in body.operands[node]):
+                depends[node] = True
+        grown = [some or (j < loop.carries and depends[body.results[j]]) for j, some in enumerate(dependent)]
+        if grown == dependent:
+            return dependent
+        dependent = grown
+
+
+class _Round:
+    """The round of a derivative's loop, while it is traced; a loop's own round is written down in it anew."""
+
+    def __init__(self, tracer: Any, node: Node, flagged: dict[int, bool]) -> None:
+        self.tracer, self.node, self.flagged = tracer, node, flagged
+        self.loop: Loop = tracer.graph.details[node]
+        self.inner = tracer.nested()
+        self.carried: list[tuple[Any, Any, Any]] = []  # what a round is given, what the first is given, the result
+        self.taken: list[tuple[Any, Any]] = []  # an element of an array in a round, and the array
+        self.made: list[Any] = []  # an element of each array that the loop makes
+        self.given = [self.parameter(self.loop.body.sizes.get(node)) for node in self.loop.given]
+        places = {node: x.node for node, x in zip(self.loop.given, self.given)}
+        self.places: dict[Node, Node] = self.inner.replay(self.loop.body, places)
+        self.results = [self.places[node] for node in self.loop.body.results]
+
+    def parameter(self, size: int | None = None) -> Any:
+        """Make something that a round is given: a number, or an array."""
+        return self.inner.given(size)
+
+    def history(self, inputs: Sequence[Node], roots: Sequence[Node]) -> History:
+        graph = self.inner.graph
+        return History(self.inner, graph.operands, graph.ordered(roots), roots, inputs, True, None, Rules(self.inner))
+
+    def record(self, work: Callable[[], None]) -> None:
+        with modes.tracing(self.inner), modes.recording(), modes.rules():
+            work()
+
+    def piece(self, array: Any) -> Any:
+        """Make the element of an array that a round is given."""
+        size = array.size // self.loop.length if self.loop.length else 1
+        inside = self.parameter(size if size > 1 else None)
+        self.taken.append((inside, array))
+        return inside
+
+    def make(self, reverse: bool) -> list[Any]:
+        """Record the loop, with the residuals that it needs; give its outputs."""
+        tracer, inner = self.tracer, self.inner
+        outer_operands = tracer.graph.operands[self.node]
+        carries, arrays = self.loop.carries, self.loop.arrays
+        given = [inside for inside, _, _ in self.carried]
+        taken = [tracer.capture(start) for _, start, _ in self.carried]
+        results = [inner.capture(result) for _, _, result in self.carried] + [inner.capture(x) for x in self.made]
+        inner.graph.results = results
+        elements = [*self.taken, *self._residuals()]
+        elements += [(x, place) for x, place in zip(self.given[carries:][:arrays], outer_operands[carries:][:arrays])]
+        inside = [x.node for x in given] + [getattr(x, "node", x) for x, _ in elements]
+        outside = taken + [getattr(x, "node", x) for _, x in elements]
+        for x, place in zip(self.given[carries + arrays :], outer_operands[carries + arrays :]):
+            inside.append(x.node)
+            outside.append(place)
+        node = tracer.add_loop(
+            inner,
+            inside,
+            outside,
+            carries=len(given),
+            arrays=len(elements),
+            length=self.loop.length,
+            reverse=reverse,
+            is_recomputed=self.loop.is_recomputed,
+        )
+        return [tracer.output(node, k) for k in range(len(results))]
+
+    def _residuals(self) -> list[tuple[Node, Node]]:
+        """Choose what the first loop keeps, and take it from there: nodes of the round, and arrays of the trace."""
+        graph, loop = self.inner.graph, self.loop
+        self._adopt_inner_loops()
+        origin = {place: node for node, place in self.places.items()}
+        carried = {x.node for x in self.given[: loop.carries]}
+        given = {x.node for x in self.given} - carried
+        needed = set(graph.results)
+        for node in graph.live():
+            if node not in origin:
+                needed.update(graph.operands[node])
+        costs: dict[Node, int] = {}
+        kept: list[Node] = []
+        pending = sorted(needed & origin.keys())
+        while pending:
+            node = pending[-1]
+            if node in costs:
+                pending.pop()
+                continue
+            operation = graph.operations[node]
+            if node in given or (operation is None and node not in carried):
+                costs[node] = 0
+                continue
+            is_cheap = operation in CHEAP or operation in _PLACES or loop.is_recomputed
+            if node in carried or not is_cheap:
+                kept.append(node)
+                costs[node] = 0
+                continue
+            unknown = [x for x in graph.operands[node] if x not in costs]
+            if unknown:
+                pending += unknown
+                continue
+            costs[node] = 1 + sum([costs[x] for x in graph.operands[node]])
+            if costs[node] > FEW and not loop.is_recomputed and operation not in _PLACES:
+                kept.append(node)
+                costs[node] = 0
+        residuals = []
+        for node in kept:
+            array = self._keep(origin[node])
+            graph.operations[node], graph.operands[node] = None, ()
+            graph.details.pop(node, None)
+            residuals.append((node, array.node))
+        return residuals
+
+    def _keep(self, node: Node) -> Any:
+        """Give the array of the numbers that a node of the loop's round has in all rounds."""
+        results, carries = self.loop.body.results, self.loop.carries
+        if node not in results[carries:]:
+            results.append(node)
+        return self.tracer.output(self.node, carries + results[carries:].index(node))
+
+    def _adopt_inner_loops(self) -> None:
+        """Let the loops within the loop keep what their copies in this round have been asked to keep."""
+        graph, body = self.inner.graph, self.loop.body
+        loops = {place: node for node, place in self.places.items() if graph.operations[place] is LOOP}
+        for place, node in loops.items():
+            body.details[node] = graph.details[place]
+        known = set(self.places.values())
+        for place in range(len(graph.operations)):
+            if graph.operations[place] is OUTPUT and place not in known and graph.operands[place][0] in loops:
+                node = loops[graph.operands[place][0]]
+                k, size = graph.details[place], graph.sizes.get(place)
+                self.places[body.mark(OUTPUT, (node,), k, size)] = place
+
+
+class _Back(_Round):
+    """The round of a loop's way back."""
+
+    def __init__(
+        self, tracer: Any, node: Node, outputs: _Outputs, dependent: Sequence[bool], flagged: dict[int, bool]
+    ) -> None:
+        super().__init__(tracer, node, flagged)
+        self.outputs, self.dependent = outputs, dependent
+        self.flow_in = {j: (self.parameter(), self.parameter() if flag else True) for j, flag in flagged.items()}
+        self.record(self._flow)
+
+    def _flow(self) -> None:
+        loop = self.loop
+        starts = [(self.results[j], flow, reached) for j, (flow, reached) in self.flow_in.items()]
+        for k, (array, flags) in self.outputs.items():
+            if k >= loop.carries:
+                flow = self.piece(array)
+                reached = True if flags is True else self.piece(flags)
+                if loop.body.results[k] in loop.body.sizes:
+                    flow, reached = Inflow().array(flow, reached), True
+                starts.append((self.results[k], flow, reached))
+        inputs = [x.node for x, some in zip(self.given, self.dependent) if some]
+        flows = flow_back(self.history(inputs, [place for place, _, _ in starts]), starts)
+        self.flow_out: dict[int, tuple[Any, Any]] = {}
+        for i, (x, some) in enumerate(zip(self.given, self.dependent)):
+            flow = flows.found[x.node]
+            if some and flow is not None:
+                size = self.inner.graph.sizes.get(x.node)
+                self.flow_out[i] = (flow, flows.reached[x.node]) if size is None else flow.join(self.inner, size)
+
+    def flags(self) -> dict[int, bool]:
+        """Say of which carries the gradient is carried, and whether it takes a flag that says if it is reached."""
+        found = {}
+        for j in range(self.loop.carries):
+            last, earlier = self.outputs.get(j), self.flow_out.get(j)
+            if not self.dependent[j] or (last is None and earlier is None):
+                continue
+            ways = [way[1] for way in (last, earlier) if way is not None]
+            is_sometimes = len(ways) == 1 and not self._is_tame(j)
+            found[j] = self.flagged.get(j, False) or is_sometimes or any(reached is not True for reached in ways)
+        return found
+
+    def _is_tame(self, j: int) -> bool:
+        body = self.loop.body
+        cone = body.ordered([body.results[j]])
+        return all(body.operations[node] is None or body.operations[node] in TAME for node in cone)
+
+    def close(self, outputs: _Outputs) -> list[tuple[int, Any, Any]]:
+        """Record the loop, and give what flows to its operands: their places, numbers, and whether they are reached."""
+        loop = self.loop
+        # Operand, which element if it is an array, output, and the output that is its flag.
+        plan: list[tuple[int, int | None, int, int | None]] = []
+
+        def carry(start: Any, inside: Any, result: Any) -> int:
+            self.carried.append((inside, start, result))
+            return len(self.carried) - 1
+
+        def collect() -> None:
+            for j, (inside, flag) in self.flow_in.items():
+                start, reached = outputs.get(j, (0.0, False))
+                flow, found = self.flow_out.get(j, (0.0, False))
+                place = carry(start, inside, flow)
+                plan.append((j, None, place, None if flag is True else carry(_number(reached), flag, _number(found))))
+            for i, (flow, reached) in self.flow_out.items():
+                if i >= loop.carries + loop.arrays:
+                    if isinstance(flow, TracedArray):
+                        for e in range(flow.size):
+                            flag = reached if reached is True else self.inner.element(reached, e)
+                            plan.append((i, e, *accumulate(self.inner.element(flow, e), flag)))
+                    else:
+                        plan.append((i, None, *accumulate(flow, reached)))
+
+        def accumulate(flow: Any, reached: Any) -> tuple[int, int | None]:
+            total = self.parameter()
+            place = carry(0.0, total, total + flow)
+            if reached is True:
+                return place, None
+            flag = self.parameter()
+            return place, carry(0.0, flag, either(reached, flag))
+
+        self.record(collect)
+        arrays: list[tuple[int, int, int | None]] = []
+        for i, (flow, reached) in self.flow_out.items():
+            if loop.carries <= i < loop.carries + loop.arrays:
+                self.made.append(flow)
+                place = len(self.made) - 1
+                if reached is not True:
+                    self.made.append(reached)
+                arrays.append((i, place, None if reached is True else place + 1))
+        found = self.make(reverse=not loop.reverse)
+        count = len(self.carried)
+        flowing: list[tuple[int, Any, Any]] = []
+        for i, e, place, flag in plan:
+            flow, reached = found[place], True if flag is None else found[flag]
+            if e is not None:
+                flow, reached = Inflow().element(e, flow, reached), True
+            flowing.append((i, flow, reached))
+        for i, place, flag in arrays:
+            reached = True if flag is None else found[count + flag]
+            flowing.append((i, Inflow().array(found[count + place], reached), True))
+        return flowing
+
+
+def _number(reached: Any) -> Any:
+    return float(reached) if isinstance(reached, bool) else reached
+
+
+class _Forward(_Round):
+    """The round of the loop of a loop's tangents."""
+
+    def __init__(self, tracer: Any, node: Node, tangents: dict[int, tuple[Any, Any]], flagged: dict[int, bool]) -> None:
+        super().__init__(tracer, node, flagged)
+        self.tangents = tangents
+        self.flow_in = {j: (self.parameter(), self.parameter() if flag else True) for j, flag in flagged.items()}
+        self.record(self._flow)
+
+    def _flow(self) -> None:
+        loop = self.loop
+        flowing = dict(self.flow_in)
+        for i, (flow, reached) in self.tangents.items():
+            if loop.carries <= i < loop.carries + loop.arrays:
+                flowing[i] = (self.piece(flow), reached if reached is True else self.piece(reached))
+            elif i >= loop.carries:
+                flowing[i] = (self._whole(flow), self._whole(reached))
+        inputs = [self.given[i].node for i in flowing]
+        flows = flow_forward(
+            self.history(inputs, self.results), [(self.given[i].node, *way) for i, way in flowing.items()]
+        )
+        self.flow_out = {
+            k: (flows.found[place], flows.reached[place])
+            for k, place in enumerate(self.results)
+            if flows.found[place] is not None
+        }
+
+    def _whole(self, array: Any) -> Any:
+        return self.inner.array(array) if isinstance(array, TracedArray) else array
+
+    def flags(self) -> dict[int, bool]:
+        """Say of which carries the tangent is carried, and whether it takes a flag that says if it is reached."""
+        found = {}
+        for j in range(self.loop.carries):
+            ways = [way[1] for way in (self.tangents.get(j), self.flow_out.get(j)) if way is not None]
+            if ways:
+                is_sometimes = len(ways) == 1
+                found[j] = self.flagged.get(j, False) or is_sometimes or any(reached is not True for reached in ways)
+        return found
+
+    def close(self, tangents: dict[int, tuple[Any, Any]]) -> _Outputs:
+        """Record the loop, and give what flows to the outputs."""
+        plan: list[tuple[int, int, int | None]] = []
+        for j, (inside, flag) in self.flow_in.items():
+            start, reached = tangents.get(j, (0.0, False))
+            flow, found = self.flow_out.get(j, (0.0, False))
+            self.carried.append((inside, start, flow))
+            place = len(self.carried) - 1
+            if flag is not True:
+                self.carried.append((flag, _number(reached), _number(found)))
+            plan.append((j, place, None if flag is True else place + 1))
+        count = len(self.carried)
+        for k, (flow, reached) in self.flow_out.items():
+            if k >= self.loop.carries:
+                self.made.append(flow)
+                place = count + len(self.made) - 1
+                if reached is not True:
+                    self.made.append(reached)
+                plan.append((k, place, None if reached is True else place + 1))
+        found = self.make(reverse=self.loop.reverse)
+        return _Outputs({k: (found[place], True if flag is None else found[flag]) for k, place, flag in plan})

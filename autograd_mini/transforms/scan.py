@@ -1,0 +1,294 @@
+"""Loops whose rounds all do the same: a Python loop where they run eagerly, one node where `jit` compiles them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_mini.engine import modes
+from autograd_mini.engine.checks import check_count, describe
+from autograd_mini.engine.lines import written
+from autograd_mini.transforms.trees import Structure, check_array, flatten, make_array, unflatten
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    checkpoint: int | None = None,
+) -> tuple[Any, Any]:
+    """Do the same in each of many rounds, each with what the round before has handed on.
+
+    Eagerly, this is ``for x in xs: carry, y = f(carry, x)``, and is drawn, explained and differentiated as that. Where
+    `jit` traces, `f` runs once, and the loop is compiled as a loop: the time that takes does not depend on the number
+    of rounds.
+
+    Parameters
+    ----------
+    f : callable
+        Takes the carry and an element of `xs`, and gives the next carry and a result of the round, which may be None.
+        Values that it uses from around it are the same in all rounds; gradients flow to them too.
+    init : number, or nested list, tuple, dict or array of numbers
+        The carry of the first round. Each round must give one that is nested alike.
+    xs : sequence, or tuple or dict of sequences, optional
+        An array has a row for each round, a list an element; those in a tuple, dict or dataclass go along together.
+    length : int, optional
+        How many rounds there are, where `xs` does not say it.
+    reverse : bool, optional
+        Whether to go through `xs` from its end. The results stay in the order of `xs`.
+    checkpoint : int, optional
+        Only every so many rounds numbers are kept for the way back, and those in between are computed once more: it
+        takes less memory and more time. Of no effect where nothing is compiled.
+
+    Returns
+    -------
+    carry : nested like `init`
+        What the last round hands on.
+    ys : nested like the results of a round
+        In place of each number an array of it in all rounds, in place of an array one with an axis more.
+
+    Raises
+    ------
+    TypeError
+        If the carry changes how it is nested, or if an argument is not as it should be.
+    ValueError
+        If the sequences have different lengths, or nothing says how many rounds there are.
+
+    Examples
+    --------
+    Compound interest, year by year:
+
+    >>> from autograd_mini import grad, jit, scan
+    >>> def capital(rate):
+    ...     return scan(lambda c, _: (c * (1.0 + rate), c), 100.0, length=3)
+    >>> capital(0.5)
+    (337.5, array([100., 150., 225.]))
+    >>> jit(grad(lambda rate: capital(rate)[0]))(0.5)
+    675.0
+    """
+    columns = _Columns(xs, length)
+    if checkpoint is not None:
+        check_count(checkpoint, "checkpoint")
+    if modes.tracer.get() is None:
+        return _loop(f, init, columns, reverse)
+    return _trace(f, init, columns, reverse, checkpoint)
+
+
+def fori_loop(lower: int, upper: int, f: Callable[[Any, Any], Any], init: Any) -> Any:
+    """Do the same for i = lower, ..., upper - 1: see `scan`.
+
+    Parameters
+    ----------
+    lower, upper : int
+    f : callable
+        Takes i and the carry, and gives the next carry.
+    init : number, or nested list, tuple, dict or array of numbers
+
+    Returns
+    -------
+    nested like `init`
+        What the last round hands on.
+
+    Examples
+    --------
+    >>> from autograd_mini import fori_loop
+    >>> fori_loop(1, 5, lambda i, product: product * i, 1.0)
+    24.0
+    """
+    return scan(lambda carry, i: (f(i, carry), None), init, range(lower, upper))[0]
+
+
+class _Columns:
+    """The sequences that a loop goes through side by side."""
+
+    def __init__(self, xs: Any, length: int | None) -> None:
+        self.sequences: list[Any] = []
+        lengths: list[tuple[str, int]] = []
+        if length is not None:
+            lengths.append(
+                ("length", check_count(length + 1, "length") - 1 if type(length) is int else _refuse(length))
+            )
+        self._nest = None if xs is None else self._collect(xs, "xs", lengths)
+        if not lengths:
+            raise ValueError("scan needs xs or length, which say how many rounds there are")
+        (_, self.length) = lengths[0]
+        for name, other in lengths[1:]:
+            if other != self.length:
+                raise ValueError(f"{name} has {other} elements, but {lengths[0][0]} has or is {self.length}")
+
+    def _collect(self, xs: Any, name: str, lengths: list[tuple[str, int]]) -> Any:
+        kind = type(xs)
+        if isinstance(xs, dict):
+            parts = {key: self._collect(part, f"{name}[{key!r}]", lengths) for key, part in xs.items()}
+            return lambda row: {key: part(row) for key, part in parts.items()}
+        if isinstance(xs, tuple):
+            inner = [self._collect(part, f"{name}[{i}]", lengths) for i, part in enumerate(xs)]
+            make = getattr(kind, "_make", tuple)
+            return lambda row: make([part(row) for part in inner])
+        if isinstance(xs, (list, range, np.ndarray)) and np.ndim(xs if isinstance(xs, np.ndarray) else [0]):
+            if isinstance(xs, np.ndarray):
+                check_array(xs, name)
+            lengths.append((name, len(xs)))
+            i = len(self.sequences)
+            self.sequences.append(xs)
+            return lambda row: row[i]
+        raise TypeError(f"{name} must be a list or array, or a tuple or dict of these, not {describe(xs)}")
+
+    def nest(self, row: Sequence[Any]) -> Any:
+        """Nest an element of each sequence as the sequences are."""
+        return None if self._nest is None else self._nest(row)
+
+
+def _checked_length(length: Any) -> int:
+    return 0 if type(length) is int and length == 0 else check_count(length, "length")
+
+
+def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) -> tuple[Any, Any]:
+    """Run the rounds."""
+    rounds = range(columns.length)
+    carry, ys = init, []
+    structure = flatten(init, "init")[1]
+    for i in reversed(rounds) if reverse else rounds:
+        carry, y = _checked(f, f(carry, columns.nest([_element(column, i) for column in columns.sequences])))
+        _check_carry(f, flatten(carry, "the carry")[1], structure)
+        ys.append(y)
+    if reverse:
+        ys.reverse()
+    if not ys or ys[0] is None:
+        return carry, None
+    flat = [flatten(y, "a round's result") for y in ys]
+    for _, nested in flat:
+        if nested != flat[0][1]:
+            raise TypeError(f"the results of rounds of scan are nested in different ways{_line(f)}")
+    return carry, _stack(flat[0][1], [[numbers[k] for numbers, _ in flat] for k in range(flat[0][1].size)], len(flat))
+
+
+def _element(column: Any, i: int) -> Any:
+    element = column[i]
+    return float(element) if isinstance(element, np.generic) else element
+
+
+def _stack(structure: Structure, columns: Sequence[Sequence[Any]], length: int) -> Any:
+    """Nest what results of rounds were nested like, with an array for each number, or one for each array."""
+    remaining = iter(columns)
+
+    def leaf(part: Structure) -> Any:
+        shape = part.keys if part.kind is np.ndarray else ()
+        own = [next(remaining) for _ in range(part.size)]
+        return make_array([own[k][i] for i in range(length) for k in range(part.size)], (length, *shape))
+
+    return structure.nest(leaf)
+
+
+def _trace(
+    f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool, checkpoint: int | None
+) -> tuple[Any, Any]:
+    """Let the tracer record the rounds as a loop."""
+    tracer: Any = modes.tracer.get()
+    numbers, structure = flatten(init, "init")
+    length = columns.length
+    arrays: list[Any] = []
+    elements: list[Structure] = []  # of each sequence
+    for column in columns.sequences:
+        own, element = _split(column, length)
+        arrays += own
+        elements.append(element)
+    nested: list[Structure | None] = [None]
+
+    def trace_round(carry: Sequence[Any], row: Sequence[Any]) -> list[Any]:
+        remaining = iter(row)
+        parts = [unflatten(element, [next(remaining) for _ in range(element.size)]) for element in elements]
+        result, y = _checked(f, f(unflatten(structure, carry), columns.nest(parts)))
+        carried, found = flatten(result, "the carry")
+        _check_carry(f, found, structure)
+        if y is None:
+            nested[0] = None
+            return carried
+        own, nested[0] = flatten(y, "a round's result")
+        return carried + own
+
+    whole = length if checkpoint in (None, 1) or checkpoint >= length else length // checkpoint * checkpoint
+    parts = [(0, whole), (whole, length)] if whole < length else [(0, length)]
+    made: dict[int, list[list[Any]]] = {}
+    carried: Any = numbers
+    for begin, end in reversed(parts) if reverse else parts:
+        own = [array[begin:end] for array in arrays]
+        if checkpoint in (None, 1) or end - begin <= checkpoint:
+            settings = {"length": end - begin, "reverse": reverse, "is_recomputed": checkpoint == 1}
+            outputs = tracer.loop(trace_round, carried, own, **settings)
+        else:
+            outputs = _record_segments(
+                tracer, trace_round, carried, own, (end - begin) // checkpoint, checkpoint, reverse
+            )
+        carried = outputs[: len(numbers)]
+        made[begin] = [tracer.elements(array) for array in outputs[len(numbers) :]]
+    carry = unflatten(structure, carried)
+    if nested[0] is None or not length:
+        return carry, None
+    ys = [[y for begin, _ in parts for y in made[begin][k]] for k in range(nested[0].size)]
+    return carry, _stack(nested[0], ys, length)
+
+
+def _record_segments(
+    tracer: Any, trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], count: int, rounds: int, reverse: bool
+) -> list[Any]:
+    """Record a loop of loops of some rounds each. The outer one keeps nothing but its carries for the way back."""
+
+    def segment(carry: Sequence[Any], pieces: Sequence[Any]) -> list[Any]:
+        inner: Any = modes.tracer.get()
+        outputs: list[Any] = inner.loop(trace_round, carry, pieces, length=rounds, reverse=reverse)
+        return outputs
+
+    settings = {"length": count, "reverse": reverse, "is_recomputed": True}
+    outputs: list[Any] = tracer.loop(segment, init, arrays, rounds, **settings)
+    return outputs
+
+
+def _split(column: Any, length: int) -> tuple[list[Any], Structure]:
+    """List the arrays of which a sequence consists, one for each number in an element, and how elements are nested."""
+    if isinstance(column, range):
+        return [np.array(column, np.float64)], Structure(float)
+    if isinstance(column, np.ndarray):
+        rows = column.reshape(length, -1) if length else column.reshape(0, 1)
+        structure = Structure(np.ndarray, column.shape[1:]) if column.ndim > 1 else Structure(float)
+        is_known = column.dtype != object
+        return [
+            np.ascontiguousarray(rows[:, k], np.float64) if is_known else rows[:, k].tolist()
+            for k in range(structure.size)
+        ], structure
+    flat = [flatten(element, "an element of xs") for element in column]
+    if not flat:
+        return [[]], Structure(float)
+    structure = flat[0][1]
+    if any(other != structure for _, other in flat):
+        raise TypeError("the elements of xs are nested in different ways")
+    return [[numbers[k] for numbers, _ in flat] for k in range(structure.size)], structure
+
+
+def _checked(f: Callable[..., Any], result: Any) -> tuple[Any, Any]:
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(
+            f"a round of scan gives a pair, the next carry and a result or None, not {describe(result)}{_line(f)}"
+        )
+    return result
+
+
+def _check_carry(f: Callable[..., Any], found: Structure, expected: Structure) -> None:
+    if found != expected:
+        raise TypeError(
+            f"the carry is nested in another way after a round of scan than before: {found.nest(_name)} after "
+            f"{expected.nest(_name)}{_line(f)}"
+        )
+
+
+def _name(part: Structure) -> Any:
+    return "number" if part.kind is float else f"array{part.keys}"
+
+
+def _line(f: Callable[..., Any]) -> str:
+    code = getattr(f, "__code__", None)
+    return "" if code is None else written((code, 0))
