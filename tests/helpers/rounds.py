@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -325,3 +326,90 @@ MODELS = {
         )
     },
 }
+
+
+# Random loops. What a round computes is bounded, so that rounding errors stay small.
+
+UNARY: list[Callable[[Any], Any]] = [
+    *(sin, cos, tanh, sigmoid, relu, abs, detach, lambda x: -x, lambda x: exp(-x * x), lambda x: 0.5 * x + 0.25),
+    lambda x: where(greater(x, 0.0), sqrt(x), 0.0),
+    lambda x: where(greater(x, 0.0), x * log(x), -0.25 * x),
+    lambda x: sqrt(maximum(x, 0.0)) * x,
+    lambda x: clip(1.0 / x, -1.0, 1.5),
+    lambda x: x**2,
+    lambda x: x * 0.0 + 1.0,
+    lambda x: 0.5,
+]
+BINARY: list[Callable[[Any, Any], Any]] = [
+    *(lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / (y * y + 1.0)),
+    *(maximum, minimum, lambda x, y: where(greater(x, y), x * 0.5, y)),
+    *(lambda x, y: total([x, y, 0.5, x * y, y]), lambda x, y: x),
+]
+BOUNDED: list[Callable[[Any], Any]] = [sin, cos, tanh, sigmoid, lambda x: clip(x, -1.0, 1.0), lambda x: x / (1.0 + x * x)]
+
+
+class RandomLoop:
+    """A random loop, in whose rounds there may be others: a function of known numbers, which gives some more."""
+
+    def __init__(self, random: Random, depth: int, lengths: Sequence[int] = (0, 1, 2, 3, 5)) -> None:
+        self.carries, self.length, self.reverse = random.randint(1, 3), random.choice(lengths), random.random() < 0.4
+        self.starts = [random.randrange(1000) for _ in range(self.carries)]
+        self.steps: list[Any] = []
+        for _ in range(random.randint(1, 7)):
+            if depth > 1 and random.random() < 0.25:
+                self.steps.append(RandomLoop(random, depth - 1, (0, 1, 2, 3)))
+            else:
+                arity = random.randint(1, 2)
+                operands = [random.randrange(1000) for _ in range(arity)]
+                self.steps.append((random.choice(UNARY if arity == 1 else BINARY), operands, random.choice([*BOUNDED, None])))
+        self.results = [(random.choice([*BOUNDED, sin, None]), random.randrange(1000)) for _ in range(self.carries)]
+        self.made = [random.randrange(1000) for _ in range(random.randint(0, 3))]
+        self.kind = random.choice(["none", "data", "numbers", "mixed", "pair", "rows"])
+        self.data = [round(random.uniform(-1.5, 1.5), 3) for _ in range(2 * self.length)]
+        self.elements = [random.randrange(1000) for _ in range(2 * self.length)]
+
+    def xs(self, known: Sequence[Any]) -> Any:
+        numbers = [known[i % len(known)] for i in self.elements]
+        first, second = numbers[: self.length], self.data[self.length :]
+        mixed = [x if i % 2 else y for i, (x, y) in enumerate(zip(first, second, strict=True))]
+        choices = {"none": None, "data": np.array(second), "numbers": first, "mixed": mixed, "pair": (first, second)}
+        if self.kind == "rows":
+            return np.array(numbers).reshape(self.length, 2)
+        return choices[self.kind]
+
+    def __call__(self, scan: Scan, known: Sequence[Any]) -> list[Any]:
+        def do_round(carry: Any, x: Any) -> Any:
+            parts = [] if x is None else [x] if self.kind in ("data", "numbers", "mixed") else list(x)
+            pool = [*carry, *parts, *known]
+            for step in self.steps:
+                if isinstance(step, RandomLoop):
+                    pool = [*step(scan, pool), *pool]
+                else:
+                    operation, operands, bound = step
+                    result = operation(*[pool[i % len(pool)] for i in operands])
+                    pool.insert(0, bound(result) if bound else result)
+            following = [pool[i % len(pool)] if bound is None else bound(pool[i % len(pool)]) for bound, i in self.results]
+            made = [pool[i % len(pool)] for i in self.made]
+            return following, tuple(made) if made else None
+
+        init = [known[i % len(known)] for i in self.starts]
+        xs = self.xs(known)
+        carry, ys = scan(do_round, init, xs, length=self.length if xs is None else None, reverse=self.reverse)
+        return [*carry, *[y for column in ys or () for y in column]]
+
+
+def random_function(seed: int, depth: int = 3) -> Callable[[Scan], Callable[..., Any]]:
+    """Make a function of three numbers, which is a random loop or two."""
+    random = Random(seed)
+    loops = [RandomLoop(random, depth) for _ in range(random.randint(1, 2))]
+
+    def write(scan: Scan) -> Any:
+        def f(p: Any) -> Any:
+            known = list(p)
+            for loop in loops:
+                known = [*loop(scan, known), *known]
+            return total([sin(x) * (1.0 + 0.1 * i) for i, x in enumerate(known[:20])])
+
+        return f
+
+    return write
