@@ -73,7 +73,7 @@ def scan(
     columns = _Columns(xs, length)
     if checkpoint is not None:
         check_count(checkpoint, "checkpoint")
-    if modes.tracer.get() is None:
+    if modes.tracer.get() is None or not columns.length:
         return _loop(f, init, columns, reverse)
     return _trace(f, init, columns, reverse, checkpoint)
 
@@ -215,7 +215,7 @@ def _trace(
 
     outputs = _record(tracer, trace_round, numbers, arrays, length, reverse, checkpoint)
     carry = unflatten(structure, outputs[: len(numbers)])
-    if nested[0] is None or not length:
+    if nested[0] is None:
         return carry, None
     ys = [tracer.elements(array) for array in outputs[len(numbers) :]]
     return carry, _stack(nested[0], ys, length)
@@ -242,7 +242,7 @@ def _split(column: Any, length: int) -> tuple[list[Any], Structure]:
     if isinstance(column, range):
         return [np.array(column, np.float64)], Structure(float)
     if isinstance(column, np.ndarray):
-        rows = column.reshape(length, -1) if length else column.reshape(0, 1)
+        rows = column.reshape(length, -1)
         structure = Structure(np.ndarray, column.shape[1:]) if column.ndim > 1 else Structure(float)
         is_known = column.dtype != object
         return [
@@ -250,8 +250,6 @@ def _split(column: Any, length: int) -> tuple[list[Any], Structure]:
             for k in range(structure.size)
         ], structure
     flat = [flatten(element, "an element of xs") for element in column]
-    if not flat:
-        return [[]], Structure(float)
     structure = flat[0][1]
     if any(other != structure for _, other in flat):
         raise TypeError("the elements of xs are nested in different ways")
