@@ -136,8 +136,8 @@ class _LoopWriter:
         nodes, inner_outputs = _live(body, [body.results[k] for k in self.alive])
         fixed, varying = self._divide(nodes, inner_outputs)
         self.fixed = fixed
-        needed = {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
         live = set(nodes)
+        needed = live & {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
         self.carries = [j for j in sorted(self.alive) if j < loop.carries]
         arguments: dict[Any, Node] = {}  # by carries, and by places around the loop
         places: list[Any] = [-1] * len(body.operations)
@@ -177,7 +177,7 @@ class _LoopWriter:
         fixed: dict[Node, Any] = {loop.given[j]: place for j, place in self.constant.items()}
         for i in range(loop.carries + loop.arrays, len(loop.given)):
             fixed[loop.given[i]] = self.operands[i]
-        given = set(loop.given)
+        given, live = set(loop.given), set(nodes)
         varying: list[Node] = []
         places: list[Any] = [-1] * len(body.operations)
         for node, place in fixed.items():
@@ -185,7 +185,7 @@ class _LoopWriter:
         for node in nodes:
             if node in fixed:
                 continue
-            if node not in given and all(x in fixed for x in body.operands[node]):
+            if node not in given and all(x in fixed or x not in live for x in body.operands[node]):
                 _write(self.outer, body, node, places, outputs)
                 fixed[node] = places[node]
             elif node not in given:
