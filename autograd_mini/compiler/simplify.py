@@ -86,10 +86,10 @@ def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node,
             needed[operands[0]] = True
         elif graph.operations[node] is LOOP:
             loop = graph.details[node]
-            _, nodes = _live_carries(loop, outputs[node])
+            alive, nodes = _live_carries(loop, outputs[node])
             body: list[bool] = loop.body.marks(nodes)
             for i, operand in enumerate(operands):
-                if body[loop.given[i]]:
+                if body[loop.given[i]] or (i < loop.carries and i in alive):
                     needed[operand] = True
         else:
             for operand in operands:
@@ -136,7 +136,7 @@ class _LoopWriter:
         nodes, inner_outputs = _live(body, [body.results[k] for k in self.alive])
         fixed, varying = self._divide(nodes, inner_outputs)
         self.fixed = fixed
-        live = set(nodes)
+        self.live = live = set(nodes)
         needed = live & {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
         self.carries = [j for j in sorted(self.alive) if j < loop.carries]
         arguments: dict[Any, Node] = {}  # by carries, and by places around the loop
@@ -193,12 +193,14 @@ class _LoopWriter:
         return fixed, varying
 
     def unchanged(self) -> dict[int, Node]:
-        """List carries that each round hands on as they were, and their places around the loop."""
+        """List carries of which it is known around the loop what each round hands on, and their places there."""
         found: dict[int, Node] = {}
         for i, j in enumerate(self.carries):
-            result, start = self.loop.body.results[j], self.operands[j]
-            if self.results[j] == i or self.fixed.get(result) == start:
+            result, start = self.fixed.get(self.loop.body.results[j]), self.operands[j]
+            if self.results[j] == i or result == start:
                 found[j] = start
+            elif result is not None and self.loop.given[j] not in self.live:  # where the first round is as the others
+                found[j] = result
         return found
 
     def finish(self) -> dict[int, Node]:
