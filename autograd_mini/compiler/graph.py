@@ -105,7 +105,7 @@ class Graph:
             and self.results == other.results
             and self._by_number == other._by_number
             and self.details.keys() == other.details.keys()
-            and all([_are_same(details, other.details[node]) for node, details in self.details.items()])
+            and all(map(_are_same, self.details.values(), map(other.details.get, self.details)))
         )
 
     def append(self, operation: Operation | None, operands: Operands) -> Node:

@@ -223,10 +223,9 @@ class _Round:
         with modes.tracing(self.inner), modes.recording(), modes.rules():
             work()
 
-    def piece(self, array: Any) -> Any:
-        """Make the element of an array that a round is given."""
-        size = array.size // self.loop.length if self.loop.length else 1
-        inside = self.parameter(size if size > 1 else None)
+    def piece(self, array: Any, node: Node) -> Any:
+        """Make the element of an array that a round is given: as large as a node of the loop's round is."""
+        inside = self.parameter(self.loop.body.sizes.get(node))
         self.taken.append((inside, array))
         return inside
 
@@ -339,9 +338,10 @@ class _Back(_Round):
         starts = [(self.results[j], flow, reached) for j, (flow, reached) in self.flow_in.items()]
         for k, (array, flags) in self.outputs.items():
             if k >= loop.carries:
-                flow = self.piece(array)
-                reached = True if flags is True else self.piece(flags)
-                if loop.body.results[k] in loop.body.sizes:
+                node = loop.body.results[k]
+                flow = self.piece(array, node)
+                reached = True if flags is True else self.piece(flags, node)
+                if node in loop.body.sizes:
                     flow, reached = Inflow().array(flow, reached), True
                 starts.append((self.results[k], flow, reached))
         inputs = [x.node for x, some in zip(self.given, self.dependent) if some]
@@ -444,7 +444,8 @@ class _Forward(_Round):
         flowing = dict(self.flow_in)
         for i, (flow, reached) in self.tangents.items():
             if loop.carries <= i < loop.carries + loop.arrays:
-                flowing[i] = (self.piece(flow), reached if reached is True else self.piece(reached))
+                node = loop.given[i]
+                flowing[i] = (self.piece(flow, node), reached if reached is True else self.piece(reached, node))
             elif i >= loop.carries:
                 flowing[i] = (self._whole(flow), self._whole(reached))
         inputs = [self.given[i].node for i in flowing]

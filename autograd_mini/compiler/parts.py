@@ -66,7 +66,7 @@ def rounds_of(graph: Graph, part: Part) -> dict[Node, Part]:
             loop = graph.details[node]
             body = loop.body
             nodes = [row for row in body.live() if body.operations[row] is not None]
-            if len(nodes) > STRAIGHT or any(body.operations[row] in MARKERS for row in nodes):
+            if len(nodes) > STRAIGHT or body.sizes or any(body.operations[row] in MARKERS for row in nodes):
                 varying = range(loop.carries + loop.arrays)
                 invariants = enumerate(graph.operands[node])
                 same = [i for i, operand in invariants if i not in varying and part.own[operand]]

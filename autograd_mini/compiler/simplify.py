@@ -86,10 +86,10 @@ def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node,
             needed[operands[0]] = True
         elif graph.operations[node] is LOOP:
             loop = graph.details[node]
-            _, nodes = _live_carries(loop, outputs[node])
+            alive, nodes = _live_carries(loop, outputs[node])
             body: list[bool] = loop.body.marks(nodes)
             for i, operand in enumerate(operands):
-                if body[loop.given[i]]:
+                if body[loop.given[i]] or (i < loop.carries and i in alive):
                     needed[operand] = True
         else:
             for operand in operands:
@@ -136,8 +136,8 @@ class _LoopWriter:
         nodes, inner_outputs = _live(body, [body.results[k] for k in self.alive])
         fixed, varying = self._divide(nodes, inner_outputs)
         self.fixed = fixed
-        needed = {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
-        live = set(nodes)
+        self.live = live = set(nodes)
+        needed = live & {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
         self.carries = [j for j in sorted(self.alive) if j < loop.carries]
         arguments: dict[Any, Node] = {}  # by carries, and by places around the loop
         places: list[Any] = [-1] * len(body.operations)
@@ -177,7 +177,7 @@ class _LoopWriter:
         fixed: dict[Node, Any] = {loop.given[j]: place for j, place in self.constant.items()}
         for i in range(loop.carries + loop.arrays, len(loop.given)):
             fixed[loop.given[i]] = self.operands[i]
-        given = set(loop.given)
+        given, live = set(loop.given), set(nodes)
         varying: list[Node] = []
         places: list[Any] = [-1] * len(body.operations)
         for node, place in fixed.items():
@@ -185,7 +185,7 @@ class _LoopWriter:
         for node in nodes:
             if node in fixed:
                 continue
-            if node not in given and all(x in fixed for x in body.operands[node]):
+            if node not in given and all(x in fixed or x not in live for x in body.operands[node]):
                 _write(self.outer, body, node, places, outputs)
                 fixed[node] = places[node]
             elif node not in given:
@@ -193,12 +193,14 @@ class _LoopWriter:
         return fixed, varying
 
     def unchanged(self) -> dict[int, Node]:
-        """List carries that each round hands on as they were, and their places around the loop."""
+        """List carries of which it is known around the loop what each round hands on, and their places there."""
         found: dict[int, Node] = {}
         for i, j in enumerate(self.carries):
-            result, start = self.loop.body.results[j], self.operands[j]
-            if self.results[j] == i or self.fixed.get(result) == start:
+            result, start = self.fixed.get(self.loop.body.results[j]), self.operands[j]
+            if self.results[j] == i or result == start:
                 found[j] = start
+            elif result is not None and self.loop.given[j] not in self.live:  # where the first round is as the others
+                found[j] = result
         return found
 
     def finish(self) -> dict[int, Node]:
@@ -212,9 +214,24 @@ class _LoopWriter:
         inner.results = [self.results[k] for k in order]
         settings = (len(self.carries), self.arrays, loop.reverse, loop.is_recomputed)
         written = Loop(inner, range(inner.arguments), loop.length, *settings)
+        if _has_invariants(written):  # which have moved out of loops within it
+            again = _write_loop(outer, written, self.taken, {i for i, k in enumerate(order) if k in self.outputs})
+            return found | {order[i]: place for i, place in again.items()}
         node = outer.mark(LOOP, tuple(self.taken), written)
         for place, k in enumerate(order):
             if k in self.outputs:
                 size = None if k < loop.carries else loop.length * inner.sizes.get(self.results[k], 1)
                 found[k] = outer.mark(OUTPUT, (node,), place, size)
         return found
+
+
+def _has_invariants(loop: Loop) -> bool:
+    """Say whether something in a round is the same in all rounds."""
+    body = loop.body
+    varies = body.marks(range(loop.carries + loop.arrays))
+    for node in body.live():
+        if body.operations[node] is not None:
+            varies[node] = any(varies[x] for x in body.operands[node])
+            if not varies[node]:
+                return True
+    return False

@@ -381,6 +381,11 @@ class Traced(Scalar):
         tracer: Any = _tracer.get()
         if tracer is self.tracer or (isinstance(tracer, Tracer) and tracer.is_within(self.tracer)):
             return
+        if self.tracer.outer is not None:
+            raise TracingError(
+                f"a number of a round of a loop{written(self.place)} is used outside of the round{written(here())}; "
+                "let the round hand it on in the carry, or give it as its result"
+            )
         raise TracingError(
             f"a value that jit traced{written(self.place)} is used outside of the trace, "
             f"where it has no number{written(here())}; return it from the function, and use the result"

@@ -75,15 +75,15 @@ def describe(thing: object) -> str:
     return f"{text} ({type(thing).__name__})"
 
 
-def check_count(number: Any, role: str) -> int:
-    """Check a number of things: an integer, 1 or more.
+def check_count(number: Any, role: str, least: int = 1) -> int:
+    """Check a number of things: an integer, `least` or more.
 
     Raises
     ------
     TypeError
         If `number` is no integer, but 1.5, None or True for example.
     ValueError
-        If it is less than 1.
+        If it is less than `least`.
 
     Examples
     --------
@@ -100,8 +100,8 @@ def check_count(number: Any, role: str) -> int:
         n = None
     if n is None or isinstance(number, bool):
         raise TypeError(f"{role} must be an integer, not {describe(number)}")
-    if n < 1:
-        raise ValueError(f"{role} must be at least 1, not {n}")
+    if n < least:
+        raise ValueError(f"{role} must be at least {least}, not {n}")
     return n
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
 
 from autograd_mini.engine import modes
+from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.lines import written
-from autograd_mini.transforms.trees import Structure, check_array, flatten, make_array, unflatten
+from autograd_mini.transforms.trees import NoNumber, Structure, check_array, flatten, make_array, unflatten
 
 
 def scan(
@@ -70,10 +73,12 @@ def scan(
     >>> jit(grad(lambda rate: capital(rate)[0]))(0.5)
     675.0
     """
+    if not callable(f):
+        raise TypeError(f"scan takes a function, not {describe(f)}")
     columns = _Columns(xs, length)
     if checkpoint is not None:
         check_count(checkpoint, "checkpoint")
-    if modes.tracer.get() is None:
+    if modes.tracer.get() is None or not columns.length:
         return _loop(f, init, columns, reverse)
     return _trace(f, init, columns, reverse, checkpoint)
 
@@ -99,7 +104,17 @@ def fori_loop(lower: int, upper: int, f: Callable[[Any, Any], Any], init: Any) -
     >>> fori_loop(1, 5, lambda i, product: product * i, 1.0)
     24.0
     """
-    return scan(lambda carry, i: (f(i, carry), None), init, range(lower, upper))[0]
+    if not callable(f):
+        raise TypeError(f"fori_loop takes a function, not {describe(f)}")
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if isinstance(bound, (bool, Scalar)) or not hasattr(bound, "__index__"):
+            raise TypeError(f"{name} must be an integer that is known before the loop, not {describe(bound)}")
+
+    @wraps(f, updated=())
+    def do_round(carry: Any, i: Any) -> tuple[Any, None]:
+        return f(i, carry), None
+
+    return scan(do_round, init, range(lower, upper))[0]
 
 
 class _Columns:
@@ -109,9 +124,7 @@ class _Columns:
         self.sequences: list[Any] = []
         lengths: list[tuple[str, int]] = []
         if length is not None:
-            lengths.append(
-                ("length", check_count(length + 1, "length") - 1 if type(length) is int else _refuse(length))
-            )
+            lengths.append(("length", check_count(length, "length", least=0)))
         self._nest = None if xs is None else self._collect(xs, "xs", lengths)
         if not lengths:
             raise ValueError("scan needs xs or length, which say how many rounds there are")
@@ -132,6 +145,8 @@ class _Columns:
         if isinstance(xs, (list, range, np.ndarray)) and np.ndim(xs if isinstance(xs, np.ndarray) else [0]):
             if isinstance(xs, np.ndarray):
                 check_array(xs, name)
+                if xs.dtype.kind not in "biufO":
+                    flatten(xs[:1], name)  # raises
             lengths.append((name, len(xs)))
             i = len(self.sequences)
             self.sequences.append(xs)
@@ -143,10 +158,6 @@ class _Columns:
         return None if self._nest is None else self._nest(row)
 
 
-def _checked_length(length: Any) -> int:
-    return 0 if type(length) is int and length == 0 else check_count(length, "length")
-
-
 def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) -> tuple[Any, Any]:
     """Run the rounds."""
     rounds = range(columns.length)
@@ -154,13 +165,13 @@ def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) ->
     structure = flatten(init, "init")[1]
     for i in reversed(rounds) if reverse else rounds:
         carry, y = _checked(f, f(carry, columns.nest([_element(column, i) for column in columns.sequences])))
-        _check_carry(f, flatten(carry, "the carry")[1], structure)
+        _check_carry(f, _flatten(f, carry, "the carry")[1], structure)
         ys.append(y)
     if reverse:
         ys.reverse()
     if not ys or ys[0] is None:
         return carry, None
-    flat = [flatten(y, "a round's result") for y in ys]
+    flat = [_flatten(f, y, "a round's result") for y in ys]
     for _, nested in flat:
         if nested != flat[0][1]:
             raise TypeError(f"the results of rounds of scan are nested in different ways{_line(f)}")
@@ -203,12 +214,12 @@ def _trace(
         remaining = iter(row)
         parts = [unflatten(element, [next(remaining) for _ in range(element.size)]) for element in elements]
         result, y = _checked(f, f(unflatten(structure, carry), columns.nest(parts)))
-        carried, found = flatten(result, "the carry")
+        carried, found = _flatten(f, result, "the carry")
         _check_carry(f, found, structure)
         if y is None:
             nested[0] = None
             return carried
-        own, nested[0] = flatten(y, "a round's result")
+        own, nested[0] = _flatten(f, y, "a round's result")
         return carried + own
 
     whole = length if checkpoint in (None, 1) or checkpoint >= length else length // checkpoint * checkpoint
@@ -221,20 +232,18 @@ def _trace(
             settings = {"length": end - begin, "reverse": reverse, "is_recomputed": checkpoint == 1}
             outputs = tracer.loop(trace_round, carried, own, **settings)
         else:
-            outputs = _record_segments(
-                tracer, trace_round, carried, own, (end - begin) // checkpoint, checkpoint, reverse
-            )
+            outputs = _record_segments(trace_round, carried, own, (end - begin) // checkpoint, checkpoint, reverse)
         carried = outputs[: len(numbers)]
         made[begin] = [tracer.elements(array) for array in outputs[len(numbers) :]]
     carry = unflatten(structure, carried)
-    if nested[0] is None or not length:
+    if nested[0] is None:
         return carry, None
     ys = [[y for begin, _ in parts for y in made[begin][k]] for k in range(nested[0].size)]
     return carry, _stack(nested[0], ys, length)
 
 
 def _record_segments(
-    tracer: Any, trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], count: int, rounds: int, reverse: bool
+    trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], count: int, rounds: int, reverse: bool
 ) -> list[Any]:
     """Record a loop of loops of some rounds each. The outer one keeps nothing but its carries for the way back."""
 
@@ -244,6 +253,7 @@ def _record_segments(
         return outputs
 
     settings = {"length": count, "reverse": reverse, "is_recomputed": True}
+    tracer: Any = modes.tracer.get()
     outputs: list[Any] = tracer.loop(segment, init, arrays, rounds, **settings)
     return outputs
 
@@ -253,7 +263,7 @@ def _split(column: Any, length: int) -> tuple[list[Any], Structure]:
     if isinstance(column, range):
         return [np.array(column, np.float64)], Structure(float)
     if isinstance(column, np.ndarray):
-        rows = column.reshape(length, -1) if length else column.reshape(0, 1)
+        rows = column.reshape(length, -1)
         structure = Structure(np.ndarray, column.shape[1:]) if column.ndim > 1 else Structure(float)
         is_known = column.dtype != object
         return [
@@ -261,8 +271,6 @@ def _split(column: Any, length: int) -> tuple[list[Any], Structure]:
             for k in range(structure.size)
         ], structure
     flat = [flatten(element, "an element of xs") for element in column]
-    if not flat:
-        return [[]], Structure(float)
     structure = flat[0][1]
     if any(other != structure for _, other in flat):
         raise TypeError("the elements of xs are nested in different ways")
@@ -277,18 +285,32 @@ def _checked(f: Callable[..., Any], result: Any) -> tuple[Any, Any]:
     return result
 
 
+def _flatten(f: Callable[..., Any], tree: Any, role: str) -> tuple[list[Any], Structure]:
+    """List the numbers of what a round gives."""
+    try:
+        return flatten(tree, role)
+    except NoNumber as error:
+        raise TypeError(f"{error}{_line(f)}") from None
+
+
 def _check_carry(f: Callable[..., Any], found: Structure, expected: Structure) -> None:
     if found != expected:
         raise TypeError(
-            f"the carry is nested in another way after a round of scan than before: {found.nest(_name)} after "
-            f"{expected.nest(_name)}{_line(f)}"
+            f"each round must give a carry that is nested as the one that it takes, {expected.nest(_Named)}, "
+            f"not {found.nest(_Named)}{_line(f)}"
         )
 
 
-def _name(part: Structure) -> Any:
-    return "number" if part.kind is float else f"array{part.keys}"
+class _Named:
+    """A number or an array, as a message names it."""
+
+    def __init__(self, part: Structure) -> None:
+        self.part = part
+
+    def __repr__(self) -> str:
+        return "number" if self.part.kind is float else f"array of shape {self.part.keys}"
 
 
 def _line(f: Callable[..., Any]) -> str:
-    code = getattr(f, "__code__", None)
+    code = getattr(unwrap(f), "__code__", None)
     return "" if code is None else written((code, 0))
