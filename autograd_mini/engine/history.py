@@ -20,3 +20,11 @@ class History(NamedTuple):
     doubt: Callable[[Any], None] | None = None
     # Passes on what flows through loops and arrays, which are not numbers: contains their places.
     rules: Any = None
+
+
+def of_values(nodes: Sequence[Any], roots: Sequence[Any], inputs: Sequence[Any]) -> History:
+    """Give what some Values were computed from, which is listed in topological order."""
+    place = {id(node): i for i, node in enumerate(nodes)}
+    operands = [[place[id(x)] for x in node.operands] for node in nodes]
+    starts, ends = [place[id(x)] for x in roots], [place.get(id(x), -1) for x in inputs]
+    return History(nodes, operands, range(len(nodes)), starts, ends)

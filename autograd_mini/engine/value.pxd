@@ -31,7 +31,9 @@ cdef object _node(Operation operation, Node left, Node right, double data, doubl
 @cython.locals(order=list, node=Value, operand=Value)
 cpdef list[Value] ordered(list stack, bint reset=*)
 @cython.locals(node=Value, operand=Value, upstream=double, i=Py_ssize_t, fine=bint)
-cdef bint _backpropagate(list[Value] order, double seed) noexcept
+cdef bint _backpropagate(list[Value] order) noexcept
+cdef void _reset(Value node) noexcept
+cdef object _node_in_blocks(Operation operation, Node left, Node right, double data, double local_left, double local_right)
 cpdef object check_values(object nodes)
 cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)

@@ -8,19 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autograd_mini.engine import anomaly, modes, operations
+from autograd_mini.engine import anomaly, choices, history, locks, modes, operations, refusals
 from autograd_mini.engine.arithmetic import Scalar, refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
-from autograd_mini.engine.choices import is_chosen, mend
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.formula import compute, formulas_of
-from autograd_mini.engine.history import History
-from autograd_mini.engine.locks import walking
 from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
-from autograd_mini.engine.refusals import TRANSFORMS, as_data, refuse
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
@@ -36,12 +32,9 @@ def _node(
 ) -> Any:
     """Make the node of an operation on one operand or two."""
     if _blocks.open:
-        operands = (left,) if right is None else (left, right)
-        other: Any = _outside_graph(operation, operands, data)
+        other: Any = _node_in_blocks(operation, left, right, data, local_left, local_right)
         if other is not None:
             return other
-        if modes.is_checking():
-            return make_node(operation, operands, data, (local_left, local_right)[: len(operands)])
     node: Value = Value.__new__(Value)
     _fill(node, data, operation)
     node._left, node._right = left, right
@@ -75,19 +68,14 @@ def ordered(stack: list[Any], reset: bool = False) -> list[Value]:
             order.append(node)
             node._mark = opened + len(order)
             if reset:
-                if node._left is None and node._right is None:
-                    node._local_left = node._grad  # a leaf keeps what it had before
-                else:
-                    node._grad = 0.0
+                _reset(node)
     _walk = opened + len(order)  # so the next walk finds only older marks
     return order
 
 
-def _backpropagate(order: list[Value], seed: float) -> bool:
-    """Pass gradients back through a topological order, once all but leaves are zero; say whether no leaf got nan."""
+def _backpropagate(order: list[Value]) -> bool:
+    """Pass gradients back through a topological order, from its last node; say whether no leaf got nan."""
     fine = True
-    node = order[-1]
-    node._grad += seed
     for node in reversed(order):
         upstream = node._grad
         if node._left is not None:
@@ -130,7 +118,7 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: Any = "") -> None:
-        _fill(self, data if type(data) is float else as_data(data), None)
+        _fill(self, data if type(data) is float else refusals.as_data(data), None)
         self._left = self._right = None  # also where a node is initialised again
         self._grad = 0.0
         if label != "" or _blocks.open:
@@ -144,9 +132,7 @@ class Value(Node):
         return _node(_MUL, self, rhs, out, mul_dx(out, self._data, rhs._data), mul_dy(out, self._data, rhs._data))
 
     def backward(self, seed: Any = 1.0) -> None:
-        """Compute the derivative of this node for every node that it was computed from, in their `.grad`.
-
-        As in PyTorch: leaves add it to their `.grad`, all other nodes start from zero.
+        """Compute the derivative of this node for every node behind it; leaves add it up in `.grad`, as in PyTorch.
 
         Parameters
         ----------
@@ -159,7 +145,7 @@ class Value(Node):
             If this Value is a constant; FloatingPointError at an anomaly that `detect_anomaly` looks for.
         """
         start: cython.double = _checked_seed(self, seed)
-        with walking:
+        with locks.walking:
             _run_backward(ordered([self], reset=True), start)
 
     def __add__(self, other: Any) -> Any:
@@ -222,7 +208,7 @@ class Value(Node):
     def _backward(self) -> None:
         """Add what this node's gradient contributes to its operands' gradients: a step of backward(), by hand."""
         for operand, local in zip(self.operands, self.local_derivatives):
-            if is_chosen(origin_of(self), local):
+            if choices.is_chosen(origin_of(self), local):
                 operand.grad += self._grad * local
 
     def _apply(self, operation: Operation, operands: Sequence[Any]) -> Any:
@@ -241,12 +227,8 @@ class Value(Node):
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
         """Give what some roots were computed from, of which this is one: see derivatives.py."""
-        with walking:
-            nodes: list[Any] = ordered(list(reversed(roots)))
-        place = {id(node): i for i, node in enumerate(nodes)}
-        operands = [[place[id(x)] for x in node.operands] for node in nodes]
-        starts, ends = [place[id(x)] for x in roots], [place.get(id(x), -1) for x in inputs]
-        return History(nodes, operands, range(len(nodes)), starts, ends)
+        with locks.walking:
+            return history.of_values(ordered(list(reversed(roots))), roots, inputs)
 
 
 COMPILED: bool = cython.compiled
@@ -279,16 +261,16 @@ def topological_order(root: Any) -> list[Any]:
     """
     if type(root) is not Value:
         if isinstance(root, Scalar):
-            refuse("walking through the graph of", "; call it on the Values of a call without jit")
+            refusals.refuse("walking through the graph of", "; call it on the Values of a call without jit")
         raise TypeError(f"topological_order needs a Value, not {describe(root)}")
-    with walking:
+    with locks.walking:
         return ordered([root])
 
 
 def _checked_seed(root: Value, seed: Any) -> float:
     """Check what backward() is called with, and under detect_anomaly what it would do."""
     if _blocks.open and root.is_traced:
-        refuse("backward() from", TRANSFORMS)
+        refusals.refuse("backward() from", refusals.TRANSFORMS)
     if origin_of(root) is CONSTANT:
         raise RuntimeError(
             f"backward() from a constant, {root!r}: it was detached or computed under no_grad(), "
@@ -307,11 +289,21 @@ def check_values(nodes: Sequence[Any]) -> None:
             raise TypeError(f"this takes Values, not {describe(node)}")
 
 
+def _reset(node: Value) -> None:
+    """Let a node's gradient start from zero; a leaf keeps what it had, and also notes it, in case it must go back."""
+    if node._left is None and node._right is None:
+        node._local_left = node._grad
+    else:
+        node._grad = 0.0
+
+
 def _run_backward(order: list[Value], seed: float) -> None:
     """Backpropagate; where products alone do not give the gradients, set them anew; after Ctrl-C as before."""
+    root: Value = order[-1]
     try:
-        if not _backpropagate(order, seed):
-            mend(order, seed)
+        root._grad += seed
+        if not _backpropagate(order):
+            choices.mend(order, seed)
     except BaseException:
         restore_leaves(order)
         raise
@@ -408,6 +400,17 @@ class _ValueRecorder(Recorder):
 
 
 set_recorder(_ValueRecorder(Value))
+
+
+def _node_in_blocks(
+    operation: Operation, left: Node, right: Node | None, data: float, local_left: float, local_right: float
+) -> Any:
+    """Do what `_node` does where blocks are open: None where they change nothing."""
+    operands = (left,) if right is None else (left, right)
+    other: Any = _outside_graph(operation, operands, data)
+    if other is None and modes.is_checking():
+        other = make_node(operation, operands, data, (local_left, local_right)[: len(operands)])
+    return other
 
 
 def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -> Any:
