@@ -224,18 +224,31 @@ class Graph:
         return counts
 
     def __str__(self) -> str:
-        """Write the graph down, one operation a line."""
+        """Write the graph down, one operation a line; under a loop what a round computes."""
         names: dict[Node, str] = {}
         lines: list[str] = []
+        count = 0
         for node in self.live():
             operation = self.operations[node]
             if operation is None:
                 number = self.constants.get(node)
                 names[node] = f"x{node}" if number is None else repr(number)
-            else:
-                names[node] = f"v{len(lines) + 1}"
-                lines.append(f"{names[node]} = {operation.name}({', '.join(names[o] for o in self.operands[node])})")
+                continue
+            count += 1
+            names[node] = f"v{count}"
+            lines.append(f"{names[node]} = {self._written(node)}({', '.join(names[o] for o in self.operands[node])})")
+            if operation is LOOP:
+                lines += ["    " + line for line in str(self.details[node].body).splitlines()]
         return "\n".join([*lines, f"return {', '.join(names[node] for node in self.results)}"])
+
+    def _written(self, node: Node) -> str:
+        """Write down what computes a node."""
+        operation, details = self.operations[node], self.details.get(node)
+        if operation is LOOP:
+            return f"loop of {details.length} rounds{' backwards' * details.reverse}"
+        if operation is DATA:
+            return f"{self.sizes[node]} numbers"
+        return operation.name if details is None else f"{operation.name} {details}"  # type: ignore[union-attr]
 
 
 def _are_same(details: Any, others: Any) -> bool:

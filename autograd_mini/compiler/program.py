@@ -265,7 +265,7 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
         case Store():
             rows = [f"result{before + place} = s{slot}" for slot, before, _, place in zip(*columns.values())]
         case Scan():
-            given = [f"{k}{_span(slots)}" for k, slots in zip(pattern.kinds, run.operands())]
+            given = [_slots(k, slots) for k, slots in zip(pattern.kinds, run.operands())]
             made = [f"{kind}{slot}" for slot in columns["results"]]
             way = "backwards" if pattern.reverse else "forwards"
             rows = [f"{columns['length']} rounds {way}, given {', '.join(given)}; into {', '.join(made)}"]
@@ -275,22 +275,20 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
             rows = [f"{columns['length']} rounds {way}"]
             for of, (source, target) in zip(pattern.kinds, columns["before"]):
                 rows.append(f"    first {kind}{target} = {of}{source}")
-            for of, (source, move, _, target, size) in zip(pattern.kinds[len(columns["before"]) :], columns["enter"]):
-                rows.append(f"    {_slots(kind, range(target, target + size))} = {of}{source} and {size}, by {move}")
+            for of, (source, move, step, target, size) in zip(pattern.kinds[len(columns["before"]) :], columns["enter"]):
+                taken = _slots(of, source + step * np.arange(size))
+                rows.append(f"    {_slots(kind, range(target, target + size))} = {taken}, {move} further in each round")
             rows += ["    " + line for inner in run.rounds for line in _listing(inner, kind)]
             leaving = pattern.kinds[len(columns["before"]) + len(columns["enter"]) :]
-            for of, (source, move, _, target, size) in zip(leaving, columns["leave"]):
-                rows.append(f"    {kind}{target} and {size}, by {move} = {of}{source}")
+            for of, (source, move, step, target, size) in zip(leaving, columns["leave"]):
+                given = _slots(kind, range(target, target + size))
+                rows.append(f"    {given}, {move} further in each round = {_slots(of, source + step * np.arange(size))}")
             ending = leaving[len(columns["leave"]) :]
             rows += [
                 f"    next {kind}{target} = {of}{source}" for of, (source, target) in zip(ending, columns["after"])
             ]
     yield type(pattern).__name__.lower() + " of shared factors" * getattr(pattern, "shared", False)
     yield from ("    " + row for row in rows)
-
-
-def _span(slots: Table) -> str:
-    return str(slots[0]) if len(slots) == 1 else f"{slots[0]}..{slots[-1]}" if len(slots) else "nothing"
 
 
 def _written(shape: Shape | int | str, leaves: Sequence[str]) -> str:

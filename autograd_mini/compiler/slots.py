@@ -142,9 +142,10 @@ class _Slots:
         loop: Any = step.loop
         own = "s" if self.frees else "u"
         body, carries, end = loop.body, loop.carries, loop.carries + loop.arrays
-        outer, outer_steps = self.places, self.steps
-        steps = [outer_steps.get(node, 1) for node in step.operands]
+        outer = self.places, self.steps, self.counts, self.views  # the same numbers are other nodes there
+        steps = [self.steps.get(node, 1) for node in step.operands]
         self.places, self.steps = dict(zip(range(end, body.arguments), operands[end:])), dict(enumerate(steps))
+        self.counts, self.views = {}, set()
         self.take(range(carries))
         enter = []
         for i in range(carries, end):
@@ -175,7 +176,7 @@ class _Slots:
             after = [*zip([source for source, _ in after], through), *zip(through, [target for _, target in after])]
         if self.frees:
             self.leave(range(carries, end))
-        self.places, self.steps = outer, outer_steps
+        self.places, self.steps, self.counts, self.views = outer
         for (name, count), first in zip(step.outputs.items(), [*[places[j] for j in range(carries)], *made]):
             self.places[name], self.steps[name], self.counts[name] = first, 1, count
         columns = {
