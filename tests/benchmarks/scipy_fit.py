@@ -43,10 +43,10 @@ def garch(theta: Any, returns: Any, exp: Any = exp, log: Any = log, sigmoid: Any
     return total / len(returns)
 
 
-def simulate(mean: float, omega: float, alpha: float, beta: float) -> Array:
+def simulate(mean: float, omega: float, alpha: float, beta: float, days: int = DAYS) -> Array:
     """Draw returns in percent."""
     variance, returns = omega / (1.0 - alpha - beta), []
-    for z in np.random.default_rng(1).normal(size=DAYS):
+    for z in np.random.default_rng(1).normal(size=days):
         shock = z * variance**0.5
         returns.append(mean + shock)
         variance = omega + alpha * shock * shock + beta * variance
