@@ -76,22 +76,27 @@ class Timing:
         self.steps += count
 
 
-def use_one_thread() -> None:
-    """Limit all packages imported from now on to one thread; pay the engines' costs of a first call."""
+def use_one_thread(*packages: str) -> None:
+    """Limit all packages imported from now on to one thread; pay the engines' costs of a first call.
+
+    Without names that is done for all engines that are installed.
+    """
     pin(PROCESSORS[:1])
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     threadpool_limits(1)
-    if importlib.util.find_spec("llvmlite"):
+    names = packages or ("llvmlite", "jax", "torch")
+    installed = [name for name in names if importlib.util.find_spec(name)]
+    if "llvmlite" in installed:
         import autograd_mini
 
         autograd_mini.jit(lambda x: x * x)(1.0)
-    if importlib.util.find_spec("jax"):
+    if "jax" in installed:
         import jax
 
         jax.config.update("jax_enable_x64", True)
         jax.config.update("jax_cpu_enable_async_dispatch", False)  # steps this short are faster without
         jax.jit(lambda x: x * x)(1.0).block_until_ready()
-    if importlib.util.find_spec("torch"):
+    if "torch" in installed:
         import torch
 
         torch.set_num_threads(1)

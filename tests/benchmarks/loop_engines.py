@@ -65,11 +65,11 @@ def prepare_jit(task: Task, unrolled: bool = False) -> Program:
     derived = hessian(f) if task.hessian else value_and_grad(f)
     compiled = jit(derived, in_axes=in_axes, reduce=reduce, threads=1)
     arguments = task.arguments()
-    return program(lambda: results(compiled(*arguments)))
+    return program(lambda: in_tuple(compiled(*arguments)))
 
 
-def results(given: Any) -> tuple[Any, ...]:
-    """List what a function has given: value and gradient, or the Hessian."""
+def in_tuple(given: Any) -> tuple[Any, ...]:
+    """Give value and gradient as they are, and the Hessian alone."""
     return given if isinstance(given, tuple) else (given,)
 
 
@@ -98,7 +98,7 @@ def prepare_jax(task: Task, arrays: Callable[..., Any] | None = None) -> Program
     derived = jax.hessian(f) if task.hessian else jax.value_and_grad(f)
     compiled = jax.jit(jax.vmap(derived) if task.mapped == "point" else derived)
     arguments = [jnp.array(argument) for argument in task.arguments()]
-    return program(lambda: results(jax.block_until_ready(compiled(*arguments))))
+    return program(lambda: in_tuple(jax.block_until_ready(compiled(*arguments))))
 
 
 # CasADi.
@@ -126,8 +126,10 @@ def prepare_casadi(task: Task, in_c: bool = False) -> Program:
         shape = task.xs.shape[1:] if task.mapped == "xs" else task.xs.shape
         xs = casadi.SX.sym("xs", math.prod(shape))
         symbols.append(xs)
-        numbers = casadi.vertsplit(xs)
-        given.append(numbers if len(shape) == 1 else [numbers[i : i + shape[1]] for i in range(0, len(numbers), shape[1])])
+        rows: Any = casadi.vertsplit(xs)
+        if len(shape) == 2:
+            rows = [rows[i : i + shape[1]] for i in range(0, len(rows), shape[1])]
+        given.append(rows)
     value = task.function(casadi_ops(), unroll)(*given)
     return casadi_program(task, symbols, value, in_c)
 
@@ -153,9 +155,7 @@ def prepare_mapaccum(task: Task) -> Program:
 def casadi_program(task: Task, symbols: Any, value: Any, in_c: bool = False) -> Program:
     import casadi
 
-    outputs = (
-        [casadi.hessian(value, symbols[0])[0]] if task.hessian else [value, casadi.gradient(value, symbols[0])]
-    )
+    outputs = [casadi.hessian(value, symbols[0])[0]] if task.hessian else [value, casadi.gradient(value, symbols[0])]
     f = casadi.Function("f", symbols, [casadi.densify(output) for output in outputs])
     if in_c:
         f = casadi.external("f", compile_casadi(f))
