@@ -11,9 +11,11 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,6 +102,16 @@ def use_one_thread(*packages: str) -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+def in_new_processes(function: Callable[..., Any], *args: Any, processes: int) -> list[Any]:
+    """Call a function once in each of some new processes: a process keeps what it has compiled."""
+    spawn = multiprocessing.get_context("spawn")
+    results = []
+    for _ in range(processes):
+        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            results.append(pool.submit(function, *args).result())
+    return results
 
 
 def pin(processors: Sequence[int]) -> None:

@@ -17,16 +17,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import multiprocessing
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
 
 import numpy as np
 from jit_graphs import program
-from jit_measure import Array, Case, Contender, Timing, format_seconds, measure, use_one_thread
+from jit_measure import Array, Case, Contender, Timing, format_seconds, in_new_processes, measure, use_one_thread
 from loop_engines import (
     Task,
     prepare_casadi,
@@ -172,12 +170,7 @@ QUICK = ("garch", "kalman", "heston", "kepler", "black-scholes", "compartments")
 
 def first_call(make_case: Callable[[], Case], engine: str, processes: int) -> float:
     """Give the time of the first call in a new process, the fastest of some, in seconds."""
-    spawn = multiprocessing.get_context("spawn")
-    seconds = []
-    for _ in range(processes):
-        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-            seconds.append(pool.submit(call_first, make_case, engine).result())
-    return min(seconds)
+    return min(in_new_processes(call_first, make_case, engine, processes=processes))
 
 
 def call_first(make_case: Callable[[], Case], engine: str) -> float:
