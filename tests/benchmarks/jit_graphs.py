@@ -20,8 +20,8 @@ from jit_measure import Array, Case, Contender, Program
 Scalars = Callable[..., Any]  # of an engine's functions, and the arguments
 
 
-def program(compute: Callable[[], tuple[Any, Any]]) -> Program:
-    """Keep what a step has computed: value and gradient."""
+def program(compute: Callable[[], Sequence[Any]]) -> Program:
+    """Keep what a step has computed, such as value and gradient."""
     results: list[Any] = []
 
     def step() -> None:
