@@ -138,7 +138,11 @@ class Tracer:
 
     def made(self, number: Any) -> bool:
         """Say whether a number was computed here, and not before."""
-        return isinstance(number, Traced) and number.tracer is self
+        if not isinstance(number, Traced):
+            return False
+        traced: Traced = number
+        traced.refuse_outside()
+        return traced.tracer is self
 
     # Loops and arrays.
 
