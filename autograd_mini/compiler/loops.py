@@ -363,14 +363,21 @@ class _Back(_Round):
             if not self.dependent[j] or (last is None and earlier is None):
                 continue
             ways = [way[1] for way in (last, earlier) if way is not None]
-            is_sometimes = len(ways) == 1 and not self._is_tame(j)  # else `_reached_rounds` says when
+            is_sometimes = len(ways) == 1 and not self._is_tame(j)
             found[j] = self.flagged.get(j, False) or is_sometimes or any(reached is not True for reached in ways)
         return found
 
     def _is_tame(self, j: int) -> bool:
-        body = self.loop.body
+        """Say whether a gradient of 0 does for none, as long as operands are finite: then a carry needs no flag.
+
+        In the rounds nothing comes of a 0, and `_reached_rounds` says what is reached after them.
+        """
+        body, outermost = self.loop.body, self.tracer.outermost()
         cone = body.ordered([body.results[j]])
-        return all(body.operations[node] is None or body.operations[node] in TAME for node in cone)
+        is_tame = all(body.operations[node] is None or body.operations[node] in TAME for node in cone)
+        is_tame = is_tame and not outermost.is_guarded
+        outermost.is_doubtful |= is_tame
+        return is_tame
 
     def _reached_rounds(self) -> tuple[list[frozenset[int]], int]:
         """Say for each round of the way back which operands are reached; of those that have flags, that they may be.
