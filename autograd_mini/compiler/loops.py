@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
@@ -366,13 +368,48 @@ class _Back(_Round):
         return found
 
     def _is_tame(self, j: int) -> bool:
-        body = self.loop.body
+        """Say whether a gradient of 0 does for none, as long as operands are finite: then a carry needs no flag.
+
+        In the rounds nothing comes of a 0, and `_reached_rounds` says what is reached after them.
+        """
+        body, outermost = self.loop.body, self.tracer.outermost()
         cone = body.ordered([body.results[j]])
-        return all(body.operations[node] is None or body.operations[node] in TAME for node in cone)
+        is_tame = all(body.operations[node] is None or body.operations[node] in TAME for node in cone)
+        is_tame = is_tame and not outermost.is_guarded
+        outermost.is_doubtful |= is_tame
+        return is_tame
+
+    def _reached_rounds(self) -> tuple[list[frozenset[int]], int]:
+        """Say for each round of the way back which operands are reached; of those that have flags, that they may be.
+
+        After the last of the rounds that are listed, those from the one of the given number on come again.
+        """
+        graph = self.inner.graph
+        origins = [0] * len(graph.operations)  # of flows: bits, one for each carry without a flag, and one for the rest
+        for x, _ in self.taken:
+            origins[x.node] = 1
+        for j, (x, flag) in self.flow_in.items():
+            origins[x.node] = 2 << j if flag is True else 1
+        for node, operands in enumerate(graph.operands):
+            for place in operands:
+                origins[node] |= origins[place]
+        leads = {i: origins[flow.node] if hasattr(flow, "node") else 1 for i, (flow, _) in self.flow_out.items()}
+        reached = frozenset(self.outputs)
+        rounds: dict[frozenset[int], int] = {}  # by the carries that are reached before
+        found: list[frozenset[int]] = []
+        while reached not in rounds and len(found) < self.loop.length:
+            rounds[reached] = len(found)
+            bits = 1 + sum([2 << j for j in reached])
+            found.append(frozenset([i for i, origin in leads.items() if origin & bits]))
+            reached = frozenset([i for i in found[-1] if i < self.loop.carries])
+        return found, rounds.get(reached, 0)
 
     def close(self, outputs: _Outputs) -> list[tuple[int, Any, Any]]:
         """Record the loop, and give what flows to its operands: their places, numbers, and whether they are reached."""
         loop = self.loop
+        rounds, again = self._reached_rounds()
+        last = loop.length - 1
+        ending = rounds[last if last < len(rounds) else again + (last - again) % (len(rounds) - again)]
         # Operand, which element if it is an array, output, and the output that is its flag.
         plan: list[tuple[int, int | None, int, int | None]] = []
 
@@ -385,9 +422,11 @@ class _Back(_Round):
                 start, reached = outputs.get(j, (0.0, False))
                 flow, found = self.flow_out.get(j, (0.0, False))
                 place = carry(start, inside, flow)
-                plan.append((j, None, place, None if flag is True else carry(_number(reached), flag, _number(found))))
+                mark = None if flag is True else carry(_number(reached), flag, _number(found))
+                if j in ending:
+                    plan.append((j, None, place, mark))
             for i, (flow, reached) in self.flow_out.items():
-                if i >= loop.carries + loop.arrays:
+                if i >= loop.carries + loop.arrays and any(i in some for some in rounds):
                     if isinstance(flow, TracedArray):
                         for e in range(flow.size):
                             flag = reached if reached is True else self.inner.element(reached, e)
@@ -406,7 +445,7 @@ class _Back(_Round):
         self.record(collect)
         arrays: list[tuple[int, int, int | None]] = []
         for i, (flow, reached) in self.flow_out.items():
-            if loop.carries <= i < loop.carries + loop.arrays:
+            if loop.carries <= i < loop.carries + loop.arrays and any(i in some for some in rounds):
                 self.made.append(flow)
                 place = len(self.made) - 1
                 if reached is not True:
@@ -421,9 +460,19 @@ class _Back(_Round):
                 flow, reached = Inflow().element(e, flow, reached), True
             flowing.append((i, flow, reached))
         for i, place, flag in arrays:
-            reached = True if flag is None else found[count + flag]
+            reached = found[count + flag] if flag is not None else self._reached_elements(i, rounds, again)
             flowing.append((i, Inflow().array(found[count + place], reached), True))
         return flowing
+
+
+    def _reached_elements(self, i: int, rounds: list[frozenset[int]], again: int) -> Any:
+        """Say which elements of an array are reached, by numbers 0 and 1; True if all are."""
+        if all(i in some for some in rounds):
+            return True
+        loop = self.loop
+        before, period = [i in some for some in rounds[:again]], [i in some for some in rounds[again:]]
+        flags = np.append(before, np.resize(period, loop.length - again)).astype(np.float64)
+        return self.tracer.array(np.repeat(flags if loop.reverse else flags[::-1], loop.body.sizes.get(loop.given[i], 1)))
 
 
 def _number(reached: Any) -> Any:

@@ -13,6 +13,7 @@ cdef class Tracer:
     cdef public list captured
     cdef public list doubts
     cdef public bint is_guarded
+    cdef public bint is_doubtful
     cdef public object refusal
     cdef public Tracer outer
     cdef dict _captured

@@ -66,7 +66,7 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
             raise tracer.refusal  # which the function has caught
         known = set(results)
         tracer.graph.results = results + [node for node in dict.fromkeys(tracer.doubts) if node not in known]
-    return Trace(tracer.graph, tracer.captured, structure, bool(tracer.doubts))
+    return Trace(tracer.graph, tracer.captured, structure, tracer.is_doubtful or bool(tracer.doubts))
 
 
 _tracer, _recorded = modes.tracer, modes.recorded
@@ -79,6 +79,7 @@ class Tracer:
 
     def __init__(self, arguments: int, is_guarded: bool, outer: Tracer | None = None) -> None:
         self.is_guarded = is_guarded
+        self.is_doubtful = False  # whether a nan may be a number in truth, without any of the doubts
         self.outer = outer  # of the loop around the one whose rounds are traced here, or of the function
         self.doubts: list[Node] = []
         self.refusal: Exception | None = None
@@ -136,9 +137,20 @@ class Tracer:
             tracer = tracer.outer
         return tracer is not None
 
+    def outermost(self) -> Tracer:
+        """Give the tracer of the function itself."""
+        tracer = self
+        while tracer.outer is not None:
+            tracer = tracer.outer
+        return tracer
+
     def made(self, number: Any) -> bool:
         """Say whether a number was computed here, and not before."""
-        return isinstance(number, Traced) and number.tracer is self
+        if not isinstance(number, Traced):
+            return False
+        traced: Traced = number
+        traced.refuse_outside()
+        return traced.tracer is self
 
     # Loops and arrays.
 
