@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jit_graphs import program
+from jit_graphs import casadi_program, program
 from jit_measure import Array, Program
 from loop_models import GARCH_IN_C, Model
 
@@ -131,7 +131,7 @@ def prepare_casadi(task: Task, in_c: bool = False) -> Program:
             rows = [rows[i : i + shape[1]] for i in range(0, len(rows), shape[1])]
         given.append(rows)
     value = task.function(casadi_ops(), unroll)(*given)
-    return casadi_program(task, symbols, value, in_c)
+    return differentiate_in_casadi(task, symbols, value, in_c)
 
 
 def prepare_mapaccum(task: Task) -> Program:
@@ -149,49 +149,38 @@ def prepare_mapaccum(task: Task) -> Program:
     series = casadi.reshape(xs, sizes[1][1], model.rounds)
     repeated = casadi.repmat(casadi.vertcat(*constants), 1, model.rounds)
     last = advance.mapaccum(model.rounds)(casadi.vertcat(*carry), series, repeated)[:, -1]
-    return casadi_program(task, [p, xs], model.end(ops, constants, casadi.vertsplit(last)))
+    return differentiate_in_casadi(task, [p, xs], model.end(ops, constants, casadi.vertsplit(last)))
 
 
-def casadi_program(task: Task, symbols: Any, value: Any, in_c: bool = False) -> Program:
+def differentiate_in_casadi(task: Task, symbols: Any, value: Any, in_c: bool = False) -> Program:
     import casadi
 
-    outputs = [casadi.hessian(value, symbols[0])[0]] if task.hessian else [value, casadi.gradient(value, symbols[0])]
-    f = casadi.Function("f", symbols, [casadi.densify(output) for output in outputs])
-    if in_c:
-        f = casadi.external("f", compile_casadi(f))
-    examples = 1
-    if task.mapped:
-        argument = task.arguments()[-1]
-        examples = len(argument)
-        f = f.map("batch", "serial", examples, [0], [0, 1]) if task.mapped == "xs" else f.map(examples, "serial")
-    held = [np.ascontiguousarray(argument) for argument in task.arguments()]
-    each = (examples,) if task.mapped == "point" else (1,)
     size = task.point.shape[-1]
-    shapes = [(size, size)] if task.hessian else [each, task.point.shape]
-    found = [np.zeros(shape) for shape in shapes]
-    buffer: Any
-    buffer, evaluate = f.buffer()
-    for i, array in enumerate(held):
-        buffer.set_arg(i, array.data)
-    for i, array in enumerate(found):
-        buffer.set_res(i, array.data)
-    divisor = examples if task.mapped == "xs" else 1
+    if task.hessian:
+        f = casadi.Function("f", symbols, [casadi.densify(casadi.hessian(value, symbols[0])[0])])
+        return casadi_program(f, task.arguments(), [(size, size)], 1)
+    f = casadi.Function("f", symbols, [value, casadi.densify(casadi.gradient(value, symbols[0]))])
+    if in_c:
+        f = by_compiler(f)
+    examples = len(task.arguments()[-1])
+    if task.mapped == "xs":
+        return casadi_program(
+            f.map("f", "serial", examples, [0], [0, 1]), task.arguments(), [(1,), task.point.shape], examples
+        )
+    if task.mapped == "point":
+        return casadi_program(f.map(examples, "serial"), task.arguments(), [(examples,), task.point.shape], 1)
+    return casadi_program(f, task.arguments(), [(1,), task.point.shape], 1)
 
-    def compute(held: Any = (buffer, held)) -> Any:  # it owns what `evaluate` works on
-        evaluate()
-        return [array / divisor for array in found]
 
-    return program(compute)
-
-
-def compile_casadi(f: Any) -> str:
+def by_compiler(f: Any) -> Any:
+    """Write a function of CasADi as C, and compile and load that."""
     import casadi
 
-    folder = tempfile.mkdtemp()
-    generator = casadi.CodeGenerator("f.c")
-    generator.add(f)
-    generator.generate(f"{folder}/")
-    return compile_c(Path(folder, "f.c"), "-O1")
+    with tempfile.TemporaryDirectory() as folder:
+        generator = casadi.CodeGenerator("f.c")
+        generator.add(f)
+        generator.generate(f"{folder}/")
+        return casadi.external("f", compile_c(Path(folder, "f.c"), "-O1"))
 
 
 # C and Python.
@@ -204,9 +193,10 @@ def compile_c(source: Path, optimize: str) -> str:
 
 
 def prepare_garch_in_c(task: Task) -> Program:
-    source = Path(tempfile.mkdtemp(), "garch.c")
-    source.write_text(GARCH_IN_C)
-    garch = ctypes.CDLL(compile_c(source, "-O2")).garch
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "garch.c")
+        source.write_text(GARCH_IN_C)
+        garch = ctypes.CDLL(compile_c(source, "-O2")).garch
     garch.restype = ctypes.c_double
     kept, gradient = np.zeros(task.model.rounds), np.zeros(4)
     assert task.xs is not None

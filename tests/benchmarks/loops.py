@@ -74,7 +74,7 @@ def contenders(
         every.append(Contender("CasADi mapaccum", "casadi", True, partial(prepare_mapaccum, task)))
         every.append(Contender("CasADi SX, its C, -O1", "casadi", True, partial(prepare_casadi, task, in_c=True)))
     if not task.mapped and not task.hessian:
-        every.append(Contender("plain Python, value only", "autograd_mini", False, partial(prepare_python, task)))
+        every.append(Contender("plain Python, value only", "numpy", False, partial(prepare_python, task)))
     return every
 
 
@@ -82,7 +82,7 @@ def garch_case(days: int, hessian: bool = False) -> Case:
     task = Task(garch(days), START, simulate(0.05, 0.05, 0.1, 0.85, days), hessian=hessian)
     others = []
     if shutil.which("cc") and not hessian:
-        others.append(Contender("C by hand, -O2", "autograd_mini", False, partial(prepare_garch_in_c, task)))
+        others.append(Contender("C by hand, -O2", "numpy", False, partial(prepare_garch_in_c, task)))
     title = f"GARCH(1,1), {days:,} days, {'Hessian' if hessian else 'value and gradient'}"
     return Case(title, contenders(task, others=others))
 
