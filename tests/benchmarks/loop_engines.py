@@ -53,6 +53,12 @@ def unroll(step: Any, carry: Any, xs: Any, rounds: int) -> Any:
     return carry
 
 
+def repeat(lower: int, upper: int, step: Any, carry: Any) -> Any:
+    for i in range(lower, upper):
+        carry = step(i, carry)
+    return carry
+
+
 def prepare_jit(task: Task, unrolled: bool = False) -> Program:
     import autograd_mini
     from autograd_mini import hessian, jit, scan, value_and_grad
@@ -60,7 +66,8 @@ def prepare_jit(task: Task, unrolled: bool = False) -> Program:
     def loop(step: Any, carry: Any, xs: Any, rounds: int) -> Any:
         return scan(lambda c, x: (step(c, x), None), carry, xs, rounds)[0]
 
-    f = task.function(autograd_mini, unroll if unrolled else loop)
+    ops = SimpleNamespace(**vars(autograd_mini) | {"fori_loop": repeat}) if unrolled else autograd_mini
+    f = task.function(ops, unroll if unrolled else loop)
     in_axes, reduce = {"": (None, None), "xs": ((None, 0), "mean"), "point": (0, None)}[task.mapped]
     derived = hessian(f) if task.hessian else value_and_grad(f)
     compiled = jit(derived, in_axes=in_axes, reduce=reduce, threads=1)
@@ -80,6 +87,7 @@ def prepare_jax(task: Task, arrays: Callable[..., Any] | None = None) -> Program
 
     ops = SimpleNamespace(
         **{name: getattr(jnp, name) for name in ("sin", "cos", "tanh", "exp", "log", "sqrt", "maximum")},
+        fori_loop=jax.lax.fori_loop,
         relu=jax.nn.relu,
         sigmoid=jax.nn.sigmoid,
         logsumexp=lambda zs: jax.nn.logsumexp(jnp.stack(zs)),
@@ -109,6 +117,7 @@ def casadi_ops() -> Any:
 
     return SimpleNamespace(
         **{name: getattr(casadi, name) for name in ("sin", "cos", "tanh", "exp", "log", "sqrt")},
+        fori_loop=repeat,
         maximum=casadi.fmax,
         relu=lambda z: casadi.fmax(z, 0.0),
         sigmoid=lambda z: 1 / (1 + casadi.exp(-z)),
@@ -211,6 +220,7 @@ def prepare_python(task: Task) -> Program:
     """Compute the value alone, with Python's numbers."""
     ops = SimpleNamespace(
         **{name: getattr(math, name) for name in ("sin", "cos", "tanh", "exp", "log", "sqrt")},
+        fori_loop=repeat,
         maximum=max,
         relu=lambda z: max(z, 0.0),
         sigmoid=lambda z: 1 / (1 + math.exp(-z)),
