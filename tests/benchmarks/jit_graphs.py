@@ -70,7 +70,7 @@ def prepare_casadi(function: Scalars, point: Array, examples: Array | None = Non
         **{name: getattr(casadi, name) for name in ("sin", "cos", "tanh", "exp", "sqrt")},
         relu=lambda z: casadi.fmax(z, 0.0),
     )
-    given = [point] if examples is None else [point, np.ascontiguousarray(examples)]
+    given = [point] if examples is None else [point, examples]
     symbols = [casadi.SX.sym("p", point.shape[-1])]
     if examples is not None:
         symbols.append(casadi.SX.sym("x", examples.shape[1]))
@@ -82,17 +82,23 @@ def prepare_casadi(function: Scalars, point: Array, examples: Array | None = Non
         f = f.map("batch", "serial", rows, [0], [0, 1])
     elif each:
         f = f.map(len(point), "serial")
-    total, gradient = np.zeros(len(point) if each else 1), np.zeros(point.shape)
+    return casadi_program(f, given, [(len(point),) if each else (1,), point.shape], rows)
+
+
+def casadi_program(f: Any, given: Sequence[Array], shapes: Sequence[tuple[int, ...]], divisor: int) -> Program:
+    """Run a function of CasADi on arrays, without copies; its results have the shapes given, and are divided."""
+    held = [np.ascontiguousarray(array) for array in given]
+    found = [np.zeros(shape) for shape in shapes]
     buffer: Any
     buffer, evaluate = f.buffer()
-    for i, array in enumerate(given):
+    for i, array in enumerate(held):
         buffer.set_arg(i, array.data)
-    for i, array in enumerate((total, gradient)):
+    for i, array in enumerate(found):
         buffer.set_res(i, array.data)
 
-    def compute(held: Any = buffer) -> tuple[Any, Any]:  # it owns what `evaluate` works on
+    def compute(held: Any = (buffer, held)) -> Any:  # it owns what `evaluate` works on
         evaluate()
-        return total / rows, gradient / rows
+        return [array / divisor for array in found]
 
     return program(compute)
 

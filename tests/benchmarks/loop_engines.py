@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jit_graphs import program
+from jit_graphs import casadi_program, program
 from jit_measure import Array, Program
 from loop_models import GARCH_IN_C, Model
 
@@ -53,6 +53,12 @@ def unroll(step: Any, carry: Any, xs: Any, rounds: int) -> Any:
     return carry
 
 
+def repeat(lower: int, upper: int, step: Any, carry: Any) -> Any:
+    for i in range(lower, upper):
+        carry = step(i, carry)
+    return carry
+
+
 def prepare_jit(task: Task, unrolled: bool = False) -> Program:
     import autograd_mini
     from autograd_mini import hessian, jit, scan, value_and_grad
@@ -60,7 +66,8 @@ def prepare_jit(task: Task, unrolled: bool = False) -> Program:
     def loop(step: Any, carry: Any, xs: Any, rounds: int) -> Any:
         return scan(lambda c, x: (step(c, x), None), carry, xs, rounds)[0]
 
-    f = task.function(autograd_mini, unroll if unrolled else loop)
+    ops = SimpleNamespace(**vars(autograd_mini) | {"fori_loop": repeat}) if unrolled else autograd_mini
+    f = task.function(ops, unroll if unrolled else loop)
     in_axes, reduce = {"": (None, None), "xs": ((None, 0), "mean"), "point": (0, None)}[task.mapped]
     derived = hessian(f) if task.hessian else value_and_grad(f)
     compiled = jit(derived, in_axes=in_axes, reduce=reduce, threads=1)
@@ -80,6 +87,7 @@ def prepare_jax(task: Task, arrays: Callable[..., Any] | None = None) -> Program
 
     ops = SimpleNamespace(
         **{name: getattr(jnp, name) for name in ("sin", "cos", "tanh", "exp", "log", "sqrt", "maximum")},
+        fori_loop=jax.lax.fori_loop,
         relu=jax.nn.relu,
         sigmoid=jax.nn.sigmoid,
         logsumexp=lambda zs: jax.nn.logsumexp(jnp.stack(zs)),
@@ -109,6 +117,7 @@ def casadi_ops() -> Any:
 
     return SimpleNamespace(
         **{name: getattr(casadi, name) for name in ("sin", "cos", "tanh", "exp", "log", "sqrt")},
+        fori_loop=repeat,
         maximum=casadi.fmax,
         relu=lambda z: casadi.fmax(z, 0.0),
         sigmoid=lambda z: 1 / (1 + casadi.exp(-z)),
@@ -131,7 +140,7 @@ def prepare_casadi(task: Task, in_c: bool = False) -> Program:
             rows = [rows[i : i + shape[1]] for i in range(0, len(rows), shape[1])]
         given.append(rows)
     value = task.function(casadi_ops(), unroll)(*given)
-    return casadi_program(task, symbols, value, in_c)
+    return differentiate_in_casadi(task, symbols, value, in_c)
 
 
 def prepare_mapaccum(task: Task) -> Program:
@@ -149,49 +158,38 @@ def prepare_mapaccum(task: Task) -> Program:
     series = casadi.reshape(xs, sizes[1][1], model.rounds)
     repeated = casadi.repmat(casadi.vertcat(*constants), 1, model.rounds)
     last = advance.mapaccum(model.rounds)(casadi.vertcat(*carry), series, repeated)[:, -1]
-    return casadi_program(task, [p, xs], model.end(ops, constants, casadi.vertsplit(last)))
+    return differentiate_in_casadi(task, [p, xs], model.end(ops, constants, casadi.vertsplit(last)))
 
 
-def casadi_program(task: Task, symbols: Any, value: Any, in_c: bool = False) -> Program:
+def differentiate_in_casadi(task: Task, symbols: Any, value: Any, in_c: bool = False) -> Program:
     import casadi
 
-    outputs = [casadi.hessian(value, symbols[0])[0]] if task.hessian else [value, casadi.gradient(value, symbols[0])]
-    f = casadi.Function("f", symbols, [casadi.densify(output) for output in outputs])
-    if in_c:
-        f = casadi.external("f", compile_casadi(f))
-    examples = 1
-    if task.mapped:
-        argument = task.arguments()[-1]
-        examples = len(argument)
-        f = f.map("batch", "serial", examples, [0], [0, 1]) if task.mapped == "xs" else f.map(examples, "serial")
-    held = [np.ascontiguousarray(argument) for argument in task.arguments()]
-    each = (examples,) if task.mapped == "point" else (1,)
     size = task.point.shape[-1]
-    shapes = [(size, size)] if task.hessian else [each, task.point.shape]
-    found = [np.zeros(shape) for shape in shapes]
-    buffer: Any
-    buffer, evaluate = f.buffer()
-    for i, array in enumerate(held):
-        buffer.set_arg(i, array.data)
-    for i, array in enumerate(found):
-        buffer.set_res(i, array.data)
-    divisor = examples if task.mapped == "xs" else 1
+    if task.hessian:
+        f = casadi.Function("f", symbols, [casadi.densify(casadi.hessian(value, symbols[0])[0])])
+        return casadi_program(f, task.arguments(), [(size, size)], 1)
+    f = casadi.Function("f", symbols, [value, casadi.densify(casadi.gradient(value, symbols[0]))])
+    if in_c:
+        f = by_compiler(f)
+    examples = len(task.arguments()[-1])
+    if task.mapped == "xs":
+        return casadi_program(
+            f.map("f", "serial", examples, [0], [0, 1]), task.arguments(), [(1,), task.point.shape], examples
+        )
+    if task.mapped == "point":
+        return casadi_program(f.map(examples, "serial"), task.arguments(), [(examples,), task.point.shape], 1)
+    return casadi_program(f, task.arguments(), [(1,), task.point.shape], 1)
 
-    def compute(held: Any = (buffer, held)) -> Any:  # it owns what `evaluate` works on
-        evaluate()
-        return [array / divisor for array in found]
 
-    return program(compute)
-
-
-def compile_casadi(f: Any) -> str:
+def by_compiler(f: Any) -> Any:
+    """Write a function of CasADi as C, and compile and load that."""
     import casadi
 
-    folder = tempfile.mkdtemp()
-    generator = casadi.CodeGenerator("f.c")
-    generator.add(f)
-    generator.generate(f"{folder}/")
-    return compile_c(Path(folder, "f.c"), "-O1")
+    with tempfile.TemporaryDirectory() as folder:
+        generator = casadi.CodeGenerator("f.c")
+        generator.add(f)
+        generator.generate(f"{folder}/")
+        return casadi.external("f", compile_c(Path(folder, "f.c"), "-O1"))
 
 
 # C and Python.
@@ -204,9 +202,10 @@ def compile_c(source: Path, optimize: str) -> str:
 
 
 def prepare_garch_in_c(task: Task) -> Program:
-    source = Path(tempfile.mkdtemp(), "garch.c")
-    source.write_text(GARCH_IN_C)
-    garch = ctypes.CDLL(compile_c(source, "-O2")).garch
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "garch.c")
+        source.write_text(GARCH_IN_C)
+        garch = ctypes.CDLL(compile_c(source, "-O2")).garch
     garch.restype = ctypes.c_double
     kept, gradient = np.zeros(task.model.rounds), np.zeros(4)
     assert task.xs is not None
@@ -221,6 +220,7 @@ def prepare_python(task: Task) -> Program:
     """Compute the value alone, with Python's numbers."""
     ops = SimpleNamespace(
         **{name: getattr(math, name) for name in ("sin", "cos", "tanh", "exp", "log", "sqrt")},
+        fori_loop=repeat,
         maximum=max,
         relu=lambda z: max(z, 0.0),
         sigmoid=lambda z: 1 / (1 + math.exp(-z)),

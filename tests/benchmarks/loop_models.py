@@ -143,23 +143,39 @@ def runge_kutta(slope: Callable[[Numbers], Numbers], state: Numbers, h: float) -
 
 
 def epidemic(days: int, substeps: int) -> Model:
-    """SIR: susceptible, infected and recovered parts of a population."""
-
-    def start(ops: Any, p: Numbers) -> tuple[list[Any], list[Any]]:
-        infected = ops.exp(p[2])
-        return [ops.exp(p[0]), ops.exp(p[1])], [1 - infected, infected, 0.0, 0.0]
+    """SIR: susceptible, infected and recovered parts of a population; a round is a substep."""
 
     def step(ops: Any, constants: Numbers, carry: Numbers, x: Any) -> list[Any]:
-        infection, recovery = constants
-
-        def slope(state: Numbers) -> list[Any]:
-            new, gone = infection * state[0] * state[1], recovery * state[1]
-            return [-new, new - gone, gone]
-
-        state = runge_kutta(slope, carry[:3], 1 / substeps)
+        state = runge_kutta(infect(constants), carry[:3], 1 / substeps)
         return [*state, carry[3] + x[1] * (state[1] - x[0]) ** 2]
 
-    return Model(start, step, lambda ops, constants, carry: carry[3], days * substeps)
+    return Model(first_infections, step, lambda ops, constants, carry: carry[3], days * substeps)
+
+
+def epidemic_by_days(days: int, substeps: int) -> Model:
+    """The same; a round is a day, with a loop over its substeps."""
+
+    def step(ops: Any, constants: Numbers, carry: Numbers, observed: Any) -> list[Any]:
+        slope = infect(constants)
+        state = ops.fori_loop(0, substeps, lambda i, y: runge_kutta(slope, y, 1 / substeps), list(carry[:3]))
+        return [*state, carry[3] + (state[1] - observed) ** 2]
+
+    return Model(first_infections, step, lambda ops, constants, carry: carry[3], days)
+
+
+def first_infections(ops: Any, p: Numbers) -> tuple[list[Any], list[Any]]:
+    infected = ops.exp(p[2])
+    return [ops.exp(p[0]), ops.exp(p[1])], [1 - infected, infected, 0.0, 0.0]
+
+
+def infect(rates: Numbers) -> Callable[[Numbers], Numbers]:
+    infection, recovery = rates
+
+    def slope(state: Numbers) -> list[Any]:
+        new, gone = infection * state[0] * state[1], recovery * state[1]
+        return [-new, new - gone, gone]
+
+    return slope
 
 
 def two_compartments(rounds: int) -> Model:

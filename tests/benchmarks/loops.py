@@ -42,6 +42,7 @@ from loop_models import (
     chain,
     chain_arrays,
     epidemic,
+    epidemic_by_days,
     garch,
     heston,
     kalman,
@@ -74,7 +75,7 @@ def contenders(
         every.append(Contender("CasADi mapaccum", "casadi", True, partial(prepare_mapaccum, task)))
         every.append(Contender("CasADi SX, its C, -O1", "casadi", True, partial(prepare_casadi, task, in_c=True)))
     if not task.mapped and not task.hessian:
-        every.append(Contender("plain Python, value only", "autograd_mini", False, partial(prepare_python, task)))
+        every.append(Contender("plain Python, value only", "numpy", False, partial(prepare_python, task)))
     return every
 
 
@@ -82,7 +83,7 @@ def garch_case(days: int, hessian: bool = False) -> Case:
     task = Task(garch(days), START, simulate(0.05, 0.05, 0.1, 0.85, days), hessian=hessian)
     others = []
     if shutil.which("cc") and not hessian:
-        others.append(Contender("C by hand, -O2", "autograd_mini", False, partial(prepare_garch_in_c, task)))
+        others.append(Contender("C by hand, -O2", "numpy", False, partial(prepare_garch_in_c, task)))
     title = f"GARCH(1,1), {days:,} days, {'Hessian' if hessian else 'value and gradient'}"
     return Case(title, contenders(task, others=others))
 
@@ -98,12 +99,16 @@ def kalman_case() -> Case:
     return Case("Kalman filter, 1,000 steps", contenders(Task(kalman(1000), np.array([0.8, -1.0, -0.5]), observed)))
 
 
-def epidemic_case() -> Case:
-    days, substeps = 60, 20
+def epidemic_case(by_days: bool) -> Case:
+    days, substeps, point = 60, 20, np.log([0.4, 0.1, 0.01])
+    observed = 0.2 * draw(days, low=0.0)
+    if by_days:
+        task = Task(epidemic_by_days(days, substeps), point, observed)
+        return Case("SIR by RK4, a loop over 60 days, each a loop over 20 substeps", contenders(task))
     rows = np.zeros((days * substeps, 2))  # what is observed, and its weight: at the end of each day 1
-    rows[substeps - 1 :: substeps] = np.stack([0.2 * draw(days, low=0.0), np.ones(days)], axis=1)
-    point = np.log([0.4, 0.1, 0.01])
-    return Case("SIR by RK4, 60 days, 20 substeps", contenders(Task(epidemic(days, substeps), point, rows)))
+    rows[substeps - 1 :: substeps] = np.stack([observed, np.ones(days)], axis=1)
+    task = Task(epidemic(days, substeps), point, rows)
+    return Case("SIR by RK4, a loop over 1,200 substeps", contenders(task))
 
 
 def two_compartments_case() -> Case:
@@ -155,7 +160,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "garch-hessian": partial(garch_case, 1_000, hessian=True),
     "chain": chain_case,
     "kalman": kalman_case,
-    "sir": epidemic_case,
+    "sir": partial(epidemic_case, by_days=False),
+    "sir-days": partial(epidemic_case, by_days=True),
     "lstm": lstm_case,
     "heston": partial(heston_case, 1),
     "heston-10000": partial(heston_case, 10_000),
