@@ -14,6 +14,7 @@ import builtins
 
 from autograd_mini import linalg
 from autograd_mini.compiler.jit import Jitted, Lowered, jit
+from autograd_mini.compiler.unrolled import UnrolledLoopWarning
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.functions import log_softmax, log_to_base, prod, softmax, sumprod, take
 from autograd_mini.engine.modes import detect_anomaly, no_grad
@@ -47,6 +48,7 @@ __all__ = [
     "Operation",
     "Scalar",
     "TracingError",
+    "UnrolledLoopWarning",
     "Value",
     "check_grads",
     "detect_anomaly",

@@ -20,6 +20,7 @@ from autograd_mini.compiler.simplify import simplify
 from autograd_mini.compiler.slots import assign_slots
 from autograd_mini.compiler.sums import find_sums
 from autograd_mini.compiler.trace import trace
+from autograd_mini.compiler.unrolled import warn_of_loops
 from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import Structure
@@ -59,6 +60,7 @@ def compile_function(
     """
     timed = _Clock()
     traced = timed(trace, function, structures, is_guarded, name="trace")
+    warn_of_loops(traced.graph, traced.rows)
     graph = timed(simplify, traced.graph, name="simplify")
     source = (graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
     for kernel in known:

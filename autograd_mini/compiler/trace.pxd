@@ -12,6 +12,7 @@ cdef class Tracer:
     cdef public Graph graph
     cdef public list captured
     cdef public list doubts
+    cdef public Py_ssize_t rows
     cdef public bint is_guarded
     cdef public bint is_doubtful
     cdef public object refusal

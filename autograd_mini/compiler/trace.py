@@ -39,6 +39,7 @@ class Trace(NamedTuple):
     captured: list[Value]  # from outside, in the order of their rows; their data is read in each call
     result: Structure
     is_doubtful: bool  # whether a nan among the graph's results may be a number in truth: see choices.py
+    rows: int  # how many rows there were before the first derivative of any
 
 
 def trace(function: Callable[..., Any], structures: Sequence[Structure], is_guarded: bool = False) -> Trace:
@@ -66,7 +67,8 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
             raise tracer.refusal  # which the function has caught
         known = set(results)
         tracer.graph.results = results + [node for node in dict.fromkeys(tracer.doubts) if node not in known]
-    return Trace(tracer.graph, tracer.captured, structure, tracer.is_doubtful or bool(tracer.doubts))
+    rows = len(tracer.graph.operations) if tracer.rows < 0 else tracer.rows
+    return Trace(tracer.graph, tracer.captured, structure, tracer.is_doubtful or bool(tracer.doubts), rows)
 
 
 _tracer, _recorded = modes.tracer, modes.recorded
@@ -82,6 +84,7 @@ class Tracer:
         self.is_doubtful = False  # whether a nan may be a number in truth, without any of the doubts
         self.outer = outer  # of the loop around the one whose rounds are traced here, or of the function
         self.doubts: list[Node] = []
+        self.rows = -1  # when the first derivative began
         self.refusal: Exception | None = None
         self.graph: Graph = Graph(arguments)
         self.captured: list[Any] = []
@@ -384,6 +387,8 @@ class Traced(Scalar):
 
     def _history(self, roots: Sequence[Traced], inputs: Sequence[Traced]) -> History:
         tracer, graph = self.tracer, self.tracer.graph
+        if tracer.rows < 0:
+            tracer.rows = len(graph.operations)
         starts, ends = [x.node for x in roots], [x.node for x in inputs]
         order = graph.ordered(starts)
         return History(tracer, graph.operands, order, starts, ends, tracer.is_guarded, tracer.doubt, Rules(tracer))

@@ -48,9 +48,15 @@ def written(place: Place | None) -> str:
     """Write a place down: ` (line 3 of model.py: y = x * 2)`; nothing for no place."""
     if place is None:
         return ""
-    code, offset = place
-    number = next((line for start, end, line in code.co_lines() if start <= offset < end), None)
+    file, number = line_of(place)
     if number is None:
         return ""
-    source = linecache.getline(code.co_filename, number).strip()
-    return f" (line {number} of {Path(code.co_filename).name}{': ' + source if source else ''})"
+    source = linecache.getline(file, number).strip()
+    return f" (line {number} of {Path(file).name}{': ' + source if source else ''})"
+
+
+def line_of(place: Place) -> tuple[str, int | None]:
+    """Give the file and the number of the line."""
+    code, offset = place
+    number = next((line for start, end, line in code.co_lines() if start <= offset < end), None)
+    return code.co_filename, number

@@ -226,9 +226,7 @@ def test_infinities_and_nans_are_the_same() -> None:
 
     for x in (1e100, 1e200, math.inf, -math.inf, math.nan, 0.0, -0.0):
         assert_agree(jit(lambda x: f(x, scan))(x), f(x, unrolled))
-        assert_agree(
-            jit(grad(lambda x: f(x, scan)[0]))(x), grad(lambda x: f(x, unrolled)[0])(x)
-        )
+        assert_agree(jit(grad(lambda x: f(x, scan)[0]))(x), grad(lambda x: f(x, unrolled)[0])(x))
 
 
 # Lengths and forms of sequences.
@@ -254,7 +252,9 @@ def test_loops_of_all_lengths(length: int, reverse: bool, form: str) -> None:
                 assert_agree(found, derived(lambda p: f(p, data, unrolled))(point), 1e-11, 1e-12)
 
 
-@pytest.mark.parametrize("xs", [[1.0, 2.0, 4.0], np.array([1.0, 2.0, 4.0]), range(1, 4), {"a": [1.0, 2.0]}, (DIRECTION,)])
+@pytest.mark.parametrize(
+    "xs", [[1.0, 2.0, 4.0], np.array([1.0, 2.0, 4.0]), range(1, 4), {"a": [1.0, 2.0]}, (DIRECTION,)]
+)
 def test_sequences_are_arguments(xs: Any) -> None:
     def f(xs: Any, loop: Any) -> Any:
         def do_round(c: Any, x: Any) -> Any:
@@ -306,7 +306,9 @@ def test_values_around_and_within_a_loop() -> None:
     for number in (2.0, -1.0):
         w.data = number
         expected = value_and_grad(lambda p: f(p, unrolled))(0.75)
-        assert_agree(compiled(0.75), (expected[0].data, expected[1].data) if isinstance(expected[0], Value) else expected)
+        assert_agree(
+            compiled(0.75), (expected[0].data, expected[1].data) if isinstance(expected[0], Value) else expected
+        )
 
 
 def test_a_gradient_within_a_round_to_a_number_from_around_it(form: str) -> None:
@@ -358,7 +360,9 @@ def escaping_from_an_inner_loop(p: Any) -> Any:
 @pytest.mark.parametrize("f", [escaping, escaping_into_a_second_loop, escaping_from_an_inner_loop])
 @pytest.mark.parametrize("derived", [lambda f: f, grad], ids=["value", "gradient"])
 def test_a_number_of_a_round_that_escapes_is_refused_by_its_line(f: Any, derived: Any) -> None:
-    with pytest.raises(TracingError, match=r"a number of a round .* \(line \d+ of test_loops.py: seen.append.* # here\)"):
+    with pytest.raises(
+        TracingError, match=r"a number of a round .* \(line \d+ of test_loops.py: seen.append.* # here\)"
+    ):
         jit(derived(f))(1.5)
     assert BLOCKS.open == 0
 

@@ -92,7 +92,15 @@ def test_results_are_nested_as_those_of_a_round(run: Any) -> None:
 @pytest.mark.parametrize("run", [lambda f: f, jit], ids=["eager", "traced"])
 @pytest.mark.parametrize(
     "init",
-    [1.0, [1.0, (2.0, 3.0)], {"a": 1.0, "b": [2.0]}, np.arange(6.0).reshape(2, 3), Pair(1.0, 2.0), State(1.0, [0.5]), ()],
+    [
+        1.0,
+        [1.0, (2.0, 3.0)],
+        {"a": 1.0, "b": [2.0]},
+        np.arange(6.0).reshape(2, 3),
+        Pair(1.0, 2.0),
+        State(1.0, [0.5]),
+        (),
+    ],
     ids=["number", "list", "dict", "array", "named tuple", "dataclass", "nothing"],
 )
 def test_a_carry_is_nested_alike_in_each_round(run: Any, init: Any) -> None:
