@@ -464,7 +464,6 @@ class _Back(_Round):
             flowing.append((i, Inflow().array(found[count + place], reached), True))
         return flowing
 
-
     def _reached_elements(self, i: int, rounds: list[frozenset[int]], again: int) -> Any:
         """Say which elements of an array are reached, by numbers 0 and 1; True if all are."""
         if all(i in some for some in rounds):
@@ -472,7 +471,9 @@ class _Back(_Round):
         loop = self.loop
         before, period = [i in some for some in rounds[:again]], [i in some for some in rounds[again:]]
         flags = np.append(before, np.resize(period, loop.length - again)).astype(np.float64)
-        return self.tracer.array(np.repeat(flags if loop.reverse else flags[::-1], loop.body.sizes.get(loop.given[i], 1)))
+        return self.tracer.array(
+            np.repeat(flags if loop.reverse else flags[::-1], loop.body.sizes.get(loop.given[i], 1))
+        )
 
 
 def _number(reached: Any) -> Any:

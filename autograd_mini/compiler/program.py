@@ -275,14 +275,18 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
             rows = [f"{columns['length']} rounds {way}"]
             for of, (source, target) in zip(pattern.kinds, columns["before"]):
                 rows.append(f"    first {kind}{target} = {of}{source}")
-            for of, (source, move, step, target, size) in zip(pattern.kinds[len(columns["before"]) :], columns["enter"]):
+            for of, (source, move, step, target, size) in zip(
+                pattern.kinds[len(columns["before"]) :], columns["enter"]
+            ):
                 taken = _slots(of, source + step * np.arange(size))
                 rows.append(f"    {_slots(kind, range(target, target + size))} = {taken}, {move} further in each round")
             rows += ["    " + line for inner in run.rounds for line in _listing(inner, kind)]
             leaving = pattern.kinds[len(columns["before"]) + len(columns["enter"]) :]
             for of, (source, move, step, target, size) in zip(leaving, columns["leave"]):
-                given = _slots(kind, range(target, target + size))
-                rows.append(f"    {given}, {move} further in each round = {_slots(of, source + step * np.arange(size))}")
+                targets = _slots(kind, range(target, target + size))
+                rows.append(
+                    f"    {targets}, {move} further in each round = {_slots(of, source + step * np.arange(size))}"
+                )
             ending = leaving[len(columns["leave"]) :]
             rows += [
                 f"    next {kind}{target} = {of}{source}" for of, (source, target) in zip(ending, columns["after"])

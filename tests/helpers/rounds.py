@@ -25,9 +25,11 @@ from autograd_mini import (
     sigmoid,
     sin,
     sqrt,
-    sum as total,
     tanh,
     where,
+)
+from autograd_mini import (
+    sum as total,
 )
 
 Scan = Callable[..., tuple[Any, Any]]
@@ -35,12 +37,13 @@ Scan = Callable[..., tuple[Any, Any]]
 
 def unrolled(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False) -> tuple[Any, Any]:
     """Do what scan does in the plainest Python."""
+    rows: list[Any]
     if isinstance(xs, dict):
         rows = [dict(zip(xs, row, strict=True)) for row in zip(*xs.values(), strict=True)]
     elif isinstance(xs, tuple):
         rows = list(zip(*xs, strict=True))
     else:
-        rows = [None] * length if xs is None else list(xs)
+        rows = [None] * (length or 0) if xs is None else list(xs)
     carry, ys = init, []
     for x in reversed(rows) if reverse else rows:
         carry, y = f(carry, x)
@@ -137,7 +140,10 @@ def heston(scan: Scan) -> Any:
         def step(state: Any, z: Any) -> Any:
             price, v = state
             deviation = sqrt(maximum(v, 0.0) * 0.1)
-            return (price * exp(deviation * z[0] - 0.05 * maximum(v, 0.0)), v + p[0] * (p[1] - v) * 0.1 + p[2] * deviation * z[1]), None
+            return (
+                price * exp(deviation * z[0] - 0.05 * maximum(v, 0.0)),
+                v + p[0] * (p[1] - v) * 0.1 + p[2] * deviation * z[1],
+            ), None
 
         (price, v), _ = scan(step, (1.0, 0.01), noise)
         return price * (1.0 + v)
@@ -166,7 +172,10 @@ def dead_carry(scan: Scan) -> Any:
     def f(p: Any) -> Any:
         def step(c: Any, x: Any) -> Any:
             a, b, fixed, idle, one = c
-            return (b, where(greater(x, 0.0), a * fixed, log(one - 1.0) * 0.0 + 2.0), fixed, idle * x, one), (a, fixed * x)
+            return (b, where(greater(x, 0.0), a * fixed, log(one - 1.0) * 0.0 + 2.0), fixed, idle * x, one), (
+                a,
+                fixed * x,
+            )
 
         (a, b, fixed, _, _), ys = scan(step, (p[0], p[1], p[2], p[0], 2.0), [1.0, p[0], -1.0, 1.0, 1.0])
         return a * b + fixed + total(ys[0]) * ys[1][1]
@@ -345,7 +354,14 @@ BINARY: list[Callable[[Any, Any], Any]] = [
     *(maximum, minimum, lambda x, y: where(greater(x, y), x * 0.5, y)),
     *(lambda x, y: total([x, y, 0.5, x * y, y]), lambda x, y: x),
 ]
-BOUNDED: list[Callable[[Any], Any]] = [sin, cos, tanh, sigmoid, lambda x: clip(x, -1.0, 1.0), lambda x: x / (1.0 + x * x)]
+BOUNDED: list[Callable[[Any], Any]] = [
+    sin,
+    cos,
+    tanh,
+    sigmoid,
+    lambda x: clip(x, -1.0, 1.0),
+    lambda x: x / (1.0 + x * x),
+]
 
 
 class RandomLoop:
@@ -361,7 +377,9 @@ class RandomLoop:
             else:
                 arity = random.randint(1, 2)
                 operands = [random.randrange(1000) for _ in range(arity)]
-                self.steps.append((random.choice(UNARY if arity == 1 else BINARY), operands, random.choice([*BOUNDED, None])))
+                self.steps.append(
+                    (random.choice(UNARY if arity == 1 else BINARY), operands, random.choice([*BOUNDED, None]))
+                )
         self.results = [(random.choice([*BOUNDED, sin, None]), random.randrange(1000)) for _ in range(self.carries)]
         self.made = [random.randrange(1000) for _ in range(random.randint(0, 3))]
         self.kind = random.choice(["none", "data", "numbers", "mixed", "pair", "rows"])
@@ -388,7 +406,9 @@ class RandomLoop:
                     operation, operands, bound = step
                     result = operation(*[pool[i % len(pool)] for i in operands])
                     pool.insert(0, bound(result) if bound else result)
-            following = [pool[i % len(pool)] if bound is None else bound(pool[i % len(pool)]) for bound, i in self.results]
+            following = [
+                pool[i % len(pool)] if bound is None else bound(pool[i % len(pool)]) for bound, i in self.results
+            ]
             made = [pool[i % len(pool)] for i in self.made]
             return following, tuple(made) if made else None
 
