@@ -243,12 +243,13 @@ class Graph:
 
     def _written(self, node: Node) -> str:
         """Write down what computes a node."""
-        operation, details = self.operations[node], self.details.get(node)
+        operation: Any = self.operations[node]
+        details: Any = self.details.get(node)
         if operation is LOOP:
             return f"loop of {details.length} rounds{' backwards' * details.reverse}"
         if operation is DATA:
             return f"{self.sizes[node]} numbers"
-        return operation.name if details is None else f"{operation.name} {details}"  # type: ignore[union-attr]
+        return operation.name if details is None else f"{operation.name} {details}"
 
 
 def _are_same(details: Any, others: Any) -> bool:

@@ -283,9 +283,9 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
             rows += ["    " + line for inner in run.rounds for line in _listing(inner, kind)]
             leaving = pattern.kinds[len(columns["before"]) + len(columns["enter"]) :]
             for of, (source, move, step, target, size) in zip(leaving, columns["leave"]):
-                given = _slots(kind, range(target, target + size))
+                targets = _slots(kind, range(target, target + size))
                 rows.append(
-                    f"    {given}, {move} further in each round = {_slots(of, source + step * np.arange(size))}"
+                    f"    {targets}, {move} further in each round = {_slots(of, source + step * np.arange(size))}"
                 )
             ending = leaving[len(columns["leave"]) :]
             rows += [

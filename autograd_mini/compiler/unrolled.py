@@ -27,9 +27,9 @@ def warn_of_loops(graph: Graph, rows: int) -> None:
         place = here()
         file, line = line_of(place) if place else (__file__, None)
         message = (
-            f"the function repeats the same operations about {rounds:,} times, each time on results of the time before: "
-            "jit has unrolled a Python loop; written with autograd_mini.scan it compiles in the same time "
-            "whatever its length (to go on as it is: warnings.simplefilter('ignore', autograd_mini.UnrolledLoopWarning))"
+            f"the function repeats the same operations about {rounds:,} times, each on results of the time before: "
+            "jit has unrolled a Python loop; with autograd_mini.scan it compiles in the same time whatever its length "
+            "(to go on as it is: warnings.simplefilter('ignore', autograd_mini.UnrolledLoopWarning))"
         )
         warnings.warn_explicit(message, UnrolledLoopWarning, file, line or 1)
 

@@ -37,12 +37,13 @@ Scan = Callable[..., tuple[Any, Any]]
 
 def unrolled(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False) -> tuple[Any, Any]:
     """Do what scan does in the plainest Python."""
+    rows: list[Any]
     if isinstance(xs, dict):
         rows = [dict(zip(xs, row, strict=True)) for row in zip(*xs.values(), strict=True)]
     elif isinstance(xs, tuple):
         rows = list(zip(*xs, strict=True))
     else:
-        rows = [None] * length if xs is None else list(xs)
+        rows = [None] * (length or 0) if xs is None else list(xs)
     carry, ys = init, []
     for x in reversed(rows) if reverse else rows:
         carry, y = f(carry, x)

@@ -154,8 +154,9 @@ def test_a_length_says_how_many_rounds_there_are(length: Any) -> None:
 @pytest.mark.parametrize("run", [lambda f: f, jit], ids=["eager", "traced"])
 @pytest.mark.parametrize(("lower", "upper", "expected"), [(1, 5, 24.0), (-2, 1, 0.0), (3, 3, 1.0), (5, 2, 1.0)])
 def test_fori_loop_counts(run: Any, lower: int, upper: int, expected: float) -> None:
+    int64: Any = np.int64
     assert run(lambda c: fori_loop(lower, upper, lambda i, c: c * i, c))(1.0) == expected
-    assert run(lambda c: fori_loop(np.int64(lower), np.int64(upper), lambda i, c: c * i, c))(1.0) == expected
+    assert run(lambda c: fori_loop(int64(lower), int64(upper), lambda i, c: c * i, c))(1.0) == expected
 
 
 def test_fori_loop_is_differentiated() -> None:
@@ -179,6 +180,7 @@ def loop(*args: Any, **settings: Any) -> Callable[..., Any]:
     return lambda start: scan(*args, **settings)[0] * start
 
 
+nonsense: Any = 3
 ROUND = "gives a pair"
 CARRY = "each round must give a carry that is nested as the one that it takes"
 ERRORS: dict[str, tuple[Callable[..., Any], type[Exception], list[str]]] = {
@@ -215,8 +217,8 @@ ERRORS: dict[str, tuple[Callable[..., Any], type[Exception], list[str]]] = {
     "boom": (loop(boom, 1.0, length=2), LookupError, ["boom"]),
     "inner boom": (loop(lambda c, x: (scan(boom, c, length=1), None), 1.0, length=2), LookupError, ["boom"]),
     "partial": (loop(partial(boom), 1.0, length=2), LookupError, ["boom"]),
-    "fori: function": (lambda x: fori_loop(0, 3, 3, x), TypeError, ["fori_loop takes a function", "3"]),
-    "fori: float": (lambda x: fori_loop(0.0, 3, max, x), TypeError, ["lower must be an integer", "0.0"]),
+    "fori: function": (lambda x: fori_loop(0, 3, nonsense, x), TypeError, ["fori_loop takes a function", "3"]),
+    "fori: float": (lambda x: fori_loop(nonsense / 2, 3, max, x), TypeError, ["lower must be an integer", "1.5"]),
     "fori: bool": (lambda x: fori_loop(0, True, max, x), TypeError, ["upper must be an integer", "True"]),
     "fori: argument": (lambda x: fori_loop(0, x, max, x), TypeError, ["upper must be an integer", "known before"]),
     "fori: carry": (lambda x: fori_loop(0, 2, lambda i, c: [c], x), TypeError, [CARRY, '"fori: carry"']),
