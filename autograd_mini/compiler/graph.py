@@ -254,7 +254,7 @@ class Graph:
 
 def _are_same(details: Any, others: Any) -> bool:
     if isinstance(details, Loop):
-        mine, theirs = (replace(loop, body=None, given=None) for loop in (details, others))  # type: ignore[arg-type]
+        mine, theirs = (replace(loop, body=None, given=None) for loop in (details, others))
         return mine == theirs and list(details.given) == list(others.given) and details.body.is_same(others.body)
     return bool(details.tobytes() == others.tobytes() if isinstance(details, np.ndarray) else details == others)
 
