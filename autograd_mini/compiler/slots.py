@@ -34,12 +34,13 @@ LOOKS = 50
 class _Slots:
     """The slots of one kind, and which has the number of a node; of an array, the first one and the distance."""
 
-    def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, constant: Any) -> None:
+    def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, uniform: _Slots | None) -> None:
         self.places, self.steps = places, steps
         self.counts: dict[Any, int] = {}  # of arrays
         self.views: set[Any] = set()  # arrays of numbers that were in place
         self.frees = frees  # whether slots are used again once their last reader has run
-        self.constant = constant  # gives the slot of a number that is known
+        self.uniform = uniform  # which have the numbers that are known; None if these do
+        self.known: dict[str, int] = {}
         self.size = 0
         self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
 
@@ -53,6 +54,15 @@ class _Slots:
         begin = self.places[name] = self._find(count)
         self.steps[name], self.counts[name] = 1, count
         return begin
+
+    def constant(self, number: float) -> int:
+        """Give the slot of a number that is known."""
+        if self.uniform is not None:
+            return self.uniform.constant(number)
+        key = number.hex()
+        if key not in self.known:
+            self.known[key] = self._find(1)
+        return self.known[key]
 
     def _find(self, count: int) -> int:
         begin = self.size
@@ -227,20 +237,11 @@ def assign_slots(
     once, *of_examples = schedules  # of none or one, if there is a batch
     places: dict[Any, int] = {}
     steps: dict[Any, int] = {}
-    numbers: dict[int, float] = {}
-    slots: dict[str, int] = {}
-
-    def constant(number: float) -> int:
-        key = number.hex()
-        if key not in slots:
-            slots[key] = uniform.take_array(key, 1)
-            numbers[slots[key]] = number
-        return slots[key]
-
-    uniform, lanes = _Slots(places, steps, False, constant), _Slots(places, steps, True, constant)
+    uniform = _Slots(places, steps, False, None)
+    lanes = _Slots(places, steps, True, uniform)
     uniform.take(parts.shared)
-    places.update({node: constant(number) for node, number in graph.constants.items()})
-    places[len(graph.operations)] = constant(1.0)  # which sums of products take for terms that are none
+    places.update({node: uniform.constant(number) for node, number in graph.constants.items()})
+    places[len(graph.operations)] = uniform.constant(1.0)  # which sums of products take for terms that are none
     data = {
         uniform.take_array(node, len(graph.details[node])): graph.details[node]
         for node, operation in enumerate(graph.operations)
@@ -252,6 +253,7 @@ def assign_slots(
         lanes.take(list(parts.inputs))
         load = _run(Load(), [(places[node], *place) for node, place in parts.inputs.items()])
         each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
+    numbers = {slot: float.fromhex(key) for key, slot in uniform.known.items()}
     results = _table([] if of_examples else [places[node] for node in graph.results])
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
     return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results, data)

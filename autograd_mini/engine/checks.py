@@ -72,7 +72,7 @@ def describe(thing: object) -> str:
             text = "a number too long to print"
     if len(text) > 60:
         text = text[:57] + "..."
-    return f"{text} ({type(thing).__name__})"
+    return f"{text} ({thing.__class__.__name__})"  # of a traced number Value
 
 
 def check_count(number: Any, role: str, least: int = 1) -> int:

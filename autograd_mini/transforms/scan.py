@@ -52,7 +52,8 @@ def scan(
     carry : nested like `init`
         What the last round hands on.
     ys : nested like the results of a round
-        In place of each number an array of it in all rounds, in place of an array one with an axis more.
+        In place of each number an array of it in all rounds, in place of an array one with an axis more. None if a
+        round gives None, or if there are no rounds.
 
     Raises
     ------

@@ -244,6 +244,11 @@ def test_results_of_rounds_that_are_nested_in_different_ways_are_refused() -> No
         scan(lambda c, x: (c, c if x > 1.0 else None), 1.0, [2.0, 1.0])
 
 
+def test_a_traced_number_is_named_as_the_value_that_it_stands_for() -> None:
+    with pytest.raises(TypeError, match=r"not Value\(traced\) \(Value\)"):
+        jit(lambda start: scan(lambda c, x: c, start, length=2)[0])(1.0)
+
+
 def test_elements_that_are_nested_in_different_ways_are_refused_where_they_are_traced() -> None:
     with pytest.raises(TypeError, match="the elements of xs are nested in different ways"):
         jit(lambda c: scan(lambda c, x: (c, None), c, [1.0, [2.0]])[0])(1.0)
