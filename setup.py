@@ -29,6 +29,7 @@ MODULES = [
     "engine.fan",
     "engine.formula",
     "engine.ieee",
+    "engine.lines",
     "engine.modes",
     "engine.node",
     "engine.operation",

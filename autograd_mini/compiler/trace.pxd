@@ -5,7 +5,7 @@ from autograd_mini.engine.arithmetic cimport Scalar
 from autograd_mini.engine.operation cimport Operation
 
 
-cdef object _tracer, _recorded
+cdef object _tracer, _recorded, _in_rules
 
 
 cdef class Tracer:

@@ -71,7 +71,7 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
     return Trace(tracer.graph, tracer.captured, structure, tracer.is_doubtful or bool(tracer.doubts), rows)
 
 
-_tracer, _recorded = modes.tracer, modes.recorded
+_tracer, _recorded, _in_rules = modes.tracer, modes.recorded, modes.in_rules
 
 
 @cython.final
@@ -105,7 +105,7 @@ class Tracer:
         node: Node = self.graph.append(operation, tuple([self.node_of(x, operation) for x in operands]))
         if operation is not detach and not _recorded.get():
             node = self.graph.append(detach, (node,))
-        return self.number(node, here())
+        return self.number(node, None if _in_rules.get() else here())  # a derivative's line is that of what asks for it
 
     def variable(self, number: float) -> Traced:
         return self.record(identity, (number,))
