@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from agreement import assert_agree, bits, leaves
 from hypothesis import HealthCheck, given, settings
