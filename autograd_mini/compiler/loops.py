@@ -1,9 +1,9 @@
 """The derivative of a loop is a loop: how gradients and tangents pass the loops and arrays of a trace.
 
-A loop's way back is a loop through the same rounds from the last to the first. Each of its rounds is made by the rules
-of derivatives.py: the round of the first loop is written down anew, and what flows into its results flows back to what
-it was given. What it needs of the first loop's numbers is computed again where that is cheap; the rest are residuals,
-which the first loop keeps in arrays. Tangents go forwards, by another loop of the same kind.
+A loop's way back is a second loop, through the same rounds from the last to the first. The rules of derivatives.py make
+its round: the round of the first loop is written down anew, and what flows into its results flows back to its operands.
+The second loop computes the numbers of the first loop again where that is cheap. The others are residuals, which the
+first loop keeps in arrays. Tangents go forwards, by a loop of the same kind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
 from autograd_mini.engine.history import History
 
-# What a round computes again rather than keep, as long as no more than so many operations lead to a number.
+# A round computes these operations again, rather than keep their results, if no more than so many lead to a number.
 CHEAP = frozenset(
     getattr(operations, name)
     for name in "add sub mul neg abs relu where maximum minimum less less_equal greater greater_equal equal not_equal "
@@ -27,7 +27,7 @@ CHEAP = frozenset(
 )
 FEW = 8
 
-# What computes nothing, but says where numbers are.
+# Markers that compute nothing, but say where numbers are.
 _PLACES = (DATA, ELEMENT, STACK)
 
 # Their local derivatives are finite where operands are: a gradient of 0 stays 0, be it by a choice or as a number.
@@ -44,14 +44,14 @@ Place = tuple[int, int | None]
 
 
 class TracedArray:
-    """Numbers that are traced as one node, an element for each round of a loop."""
+    """An array of numbers that is traced as one node."""
 
     def __init__(self, tracer: Any, node: Node, size: int) -> None:
         self.tracer, self.node, self.size = tracer, node, size
 
 
 class Rules:
-    """Passes on what flows through the loops and arrays of a trace, which are the places that these rules contain."""
+    """How gradients and tangents pass the loops and arrays of a trace; these nodes are what the rules contain."""
 
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer
