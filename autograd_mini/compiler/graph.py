@@ -91,10 +91,8 @@ class Graph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         operations = [_NUMBERS.get(operation, operation) for operation in self.operations]  # type: ignore[arg-type]
-        return _restore, (
-            *(self.arguments, operations, self.operands, self.constants, self.results),
-            *(self.details, self.sizes),
-        )
+        columns = self.operands, self.constants, self.results, self.details, self.sizes
+        return _restore, (self.arguments, operations, *columns)
 
     def is_same(self, other: Graph) -> bool:
         """Say whether another graph has the same rows, constants to the last bit, and results."""
@@ -116,14 +114,8 @@ class Graph:
 
     def copy(self) -> Graph:
         """Give a graph with rows of its own."""
-        return _restore(
-            self.arguments,
-            *(list(column) for column in (self.operations, self.operands)),
-            dict(self.constants),
-            list(self.results),
-            dict(self.details),
-            dict(self.sizes),
-        )
+        columns = self.operands, self.constants, self.results, self.details, self.sizes
+        return _restore(self.arguments, self.operations, *[column.copy() for column in columns])
 
     def mark(self, operation: Operation, operands: Operands, details: Any = None, size: int | None = None) -> Node:
         """Add a row that has one of the `MARKERS`; `size` if it is an array."""
@@ -243,30 +235,40 @@ class Graph:
 
     def _written(self, node: Node) -> str:
         """Write down what computes a node."""
-        operation, details = self.operations[node], self.details.get(node)
+        operation: Any = self.operations[node]
+        details: Any = self.details.get(node)
         if operation is LOOP:
             return f"loop of {details.length} rounds{' backwards' * details.reverse}"
         if operation is DATA:
             return f"{self.sizes[node]} numbers"
-        return operation.name if details is None else f"{operation.name} {details}"  # type: ignore[union-attr]
+        return operation.name if details is None else f"{operation.name} {details}"
+
+
+def evenly(nodes: list[Node]) -> Operands:
+    """Give nodes as a range if they are evenly spaced: then the operands of a long array take no memory."""
+    if len(nodes) > 1 and nodes[1] > nodes[0]:
+        spaced = range(nodes[0], nodes[-1] + 1, nodes[1] - nodes[0])
+        if len(spaced) == len(nodes) and list(spaced) == nodes:
+            return spaced
+    return tuple(nodes)
 
 
 def _are_same(details: Any, others: Any) -> bool:
     if isinstance(details, Loop):
-        mine, theirs = (replace(loop, body=None, given=None) for loop in (details, others))  # type: ignore[arg-type]
+        mine, theirs = (replace(loop, body=None, given=None) for loop in (details, others))
         return mine == theirs and list(details.given) == list(others.given) and details.body.is_same(others.body)
     return bool(details.tobytes() == others.tobytes() if isinstance(details, np.ndarray) else details == others)
 
 
 # Markers are pickled by their numbers, operations by their names.
-_NUMBERS = {operation: number for number, operation in enumerate((LOOP, OUTPUT, STACK, ELEMENT, DATA))}
+_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, DATA)
+_NUMBERS = {operation: number for number, operation in enumerate(_LISTED)}
 
 
 def _restore(arguments: int, operations: list[Any], *columns: Any) -> Graph:
     graph = Graph(0)
-    markers = list(_NUMBERS)
     graph.arguments = arguments
-    graph.operations = [markers[row] if isinstance(row, int) else row for row in operations]
+    graph.operations = [_LISTED[row] if isinstance(row, int) else row for row in operations]
     graph.operands, graph.constants, graph.results, graph.details, graph.sizes = columns
     graph._by_number = {float.hex(number): node for node, number in graph.constants.items()}
     return graph
