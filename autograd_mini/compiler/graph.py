@@ -41,6 +41,15 @@ DATA = _marker("data")  # an array that is known: its details
 MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, DATA}
 
 
+def evenly(nodes: list[Node]) -> Operands:
+    """Give nodes as a range if they are evenly spaced: then the operands of a long array take no memory."""
+    if len(nodes) > 1 and nodes[1] > nodes[0]:
+        spaced = range(nodes[0], nodes[-1] + 1, nodes[1] - nodes[0])
+        if len(spaced) == len(nodes) and list(spaced) == nodes:
+            return spaced
+    return tuple(nodes)
+
+
 @dataclass(frozen=True)
 class Loop:
     """Rounds of one computation, each of which takes over numbers from the one before: the carries.
@@ -242,15 +251,6 @@ class Graph:
         if operation is DATA:
             return f"{self.sizes[node]} numbers"
         return operation.name if details is None else f"{operation.name} {details}"
-
-
-def evenly(nodes: list[Node]) -> Operands:
-    """Give nodes as a range if they are evenly spaced: then the operands of a long array take no memory."""
-    if len(nodes) > 1 and nodes[1] > nodes[0]:
-        spaced = range(nodes[0], nodes[-1] + 1, nodes[1] - nodes[0])
-        if len(spaced) == len(nodes) and list(spaced) == nodes:
-            return spaced
-    return tuple(nodes)
 
 
 def _are_same(details: Any, others: Any) -> bool:
