@@ -53,7 +53,7 @@ def scan(
     carry : nested like `init`
         What the last round hands on.
     ys : nested like the results of a round
-        Each number is an array with an element for each round; an array has one axis more, the first.
+        In place of each number an array of it in all rounds, in place of an array one with an axis more.
 
     Raises
     ------
