@@ -59,7 +59,7 @@ _TOO_DEEP = "the expression is nested too deeply; write a long sum as sum([a, b,
 
 
 class ExpressionError(ValueError):
-    """What is wrong with an expression, and in which column, counted in characters from 1; None if in no column."""
+    """An error in an expression, and its column, counted in characters from 1; None if it has no column."""
 
     def __init__(self, message: str, text: str, column: int | None = None) -> None:
         super().__init__(message if column is None else f"column {column}: {message}")

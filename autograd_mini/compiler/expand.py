@@ -1,7 +1,7 @@
 """Lowerings written out in a graph: those of operations of any number of operands, and of users' operations.
 
-So the passes see what they are made of, and code grows with the number of different patterns: not with the number of
-operands, nor with that of users' operations.
+So the passes see the operations within, and code grows with the number of different patterns: neither with the number
+of operands, nor with the number of users' operations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FEW = 4
 
 
 def expand(graph: Graph) -> Graph:
-    """Write a simplified graph anew: some operations as their lowerings say. A graph without these is given back."""
+    """Write a simplified graph anew, some operations as their lowerings say; a graph without them is given back."""
     if not any(map(_is_written_out, graph.operations, graph.operands)):
         return graph
     nodes = _Nodes(Builder(graph.arguments))
@@ -45,7 +45,7 @@ def expand(graph: Graph) -> Graph:
 
 
 def _is_written_out(operation: Operation | None, operands: Sequence[Any]) -> bool:
-    """Say whether an operation is a user's, or of many operands, and has a function as its lowering; loops may have."""
+    """Say whether an operation is a user's, or of many operands, with a function as its lowering; or a loop of some."""
     if operation is LOOP:
         return True
     if operation is None or operation in MARKERS or isinstance(operation.lowering, str) or operation in CHAINS:

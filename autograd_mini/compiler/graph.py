@@ -41,6 +41,15 @@ DATA = _marker("data")  # an array that is known: its details
 MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, DATA}
 
 
+def evenly(nodes: list[Node]) -> Operands:
+    """Give nodes as a range if they are evenly spaced: then the operands of a long array take no memory."""
+    if len(nodes) > 1 and nodes[1] > nodes[0]:
+        spaced = range(nodes[0], nodes[-1] + 1, nodes[1] - nodes[0])
+        if len(spaced) == len(nodes) and list(spaced) == nodes:
+            return spaced
+    return tuple(nodes)
+
+
 @dataclass(frozen=True)
 class Loop:
     """Rounds of one computation, each of which takes over numbers from the one before: the carries.
@@ -91,10 +100,8 @@ class Graph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         operations = [_NUMBERS.get(operation, operation) for operation in self.operations]  # type: ignore[arg-type]
-        return _restore, (
-            *(self.arguments, operations, self.operands, self.constants, self.results),
-            *(self.details, self.sizes),
-        )
+        columns = self.operands, self.constants, self.results, self.details, self.sizes
+        return _restore, (self.arguments, operations, *columns)
 
     def is_same(self, other: Graph) -> bool:
         """Say whether another graph has the same rows, constants to the last bit, and results."""
@@ -116,14 +123,8 @@ class Graph:
 
     def copy(self) -> Graph:
         """Give a graph with rows of its own."""
-        return _restore(
-            self.arguments,
-            *(list(column) for column in (self.operations, self.operands)),
-            dict(self.constants),
-            list(self.results),
-            dict(self.details),
-            dict(self.sizes),
-        )
+        columns = self.operands, self.constants, self.results, self.details, self.sizes
+        return _restore(self.arguments, self.operations, *[column.copy() for column in columns])
 
     def mark(self, operation: Operation, operands: Operands, details: Any = None, size: int | None = None) -> Node:
         """Add a row that has one of the `MARKERS`; `size` if it is an array."""
@@ -260,14 +261,14 @@ def _are_same(details: Any, others: Any) -> bool:
 
 
 # Markers are pickled by their numbers, operations by their names.
-_NUMBERS = {operation: number for number, operation in enumerate((LOOP, OUTPUT, STACK, ELEMENT, DATA))}
+_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, DATA)
+_NUMBERS = {operation: number for number, operation in enumerate(_LISTED)}
 
 
 def _restore(arguments: int, operations: list[Any], *columns: Any) -> Graph:
     graph = Graph(0)
-    markers = list(_NUMBERS)
     graph.arguments = arguments
-    graph.operations = [markers[row] if isinstance(row, int) else row for row in operations]
+    graph.operations = [_LISTED[row] if isinstance(row, int) else row for row in operations]
     graph.operands, graph.constants, graph.results, graph.details, graph.sizes = columns
     graph._by_number = {float.hex(number): node for node, number in graph.constants.items()}
     return graph

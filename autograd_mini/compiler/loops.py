@@ -1,15 +1,16 @@
 """The derivative of a loop is a loop: how gradients and tangents pass the loops and arrays of a trace.
 
-A loop's way back is a loop through the same rounds from the last to the first. Each of its rounds is made by the rules
-of derivatives.py: the round of the first loop is written down anew, and what flows into its results flows back to what
-it was given. What it needs of the first loop's numbers is computed again where that is cheap; the rest are residuals,
-which the first loop keeps in arrays. Tangents go forwards, by another loop of the same kind.
+A loop's way back is a second loop, through the same rounds from the last to the first. The rules of derivatives.py make
+its round: the round of the first loop is written down anew, and what flows into its results flows back to its operands.
+The second loop computes the numbers of the first loop again where that is cheap. The others are residuals, which the
+first loop keeps in arrays. Tangents go forwards, by a loop of the same kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
 from autograd_mini.engine.history import History
 
-# What a round computes again rather than keep, as long as no more than so many operations lead to a number.
+# A round computes these operations again, rather than keep their results, if no more than so many lead to a number.
 CHEAP = frozenset(
     getattr(operations, name)
     for name in "add sub mul neg abs relu where maximum minimum less less_equal greater greater_equal equal not_equal "
@@ -26,7 +27,7 @@ CHEAP = frozenset(
 )
 FEW = 8
 
-# What computes nothing, but says where numbers are.
+# Markers that compute nothing, but say where numbers are.
 _PLACES = (DATA, ELEMENT, STACK)
 
 # Their local derivatives are finite where operands are: a gradient of 0 stays 0, be it by a choice or as a number.
@@ -34,16 +35,23 @@ TAME = frozenset(
     getattr(operations, name) for name in "add sub mul neg abs relu sin cos tanh sigmoid softplus identity".split()
 )
 
+# A gradient or a tangent, and whether it is reached: True, False, or a number that says it.
+Flow = tuple[Any, Any]
+NOTHING: Flow = (0.0, False)
+
+# Which outputs of a derivative's loop are a flow and its flag; None for one that is always reached.
+Place = tuple[int, int | None]
+
 
 class TracedArray:
-    """Numbers that are traced as one node, an element for each round of a loop."""
+    """An array of numbers that is traced as one node."""
 
     def __init__(self, tracer: Any, node: Node, size: int) -> None:
         self.tracer, self.node, self.size = tracer, node, size
 
 
 class Rules:
-    """Passes on what flows through the loops and arrays of a trace, which are the places that these rules contain."""
+    """How gradients and tangents pass the loops and arrays of a trace; these nodes are what the rules contain."""
 
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer
@@ -107,26 +115,15 @@ class Rules:
         operands = self.graph.operands[node]
         loop: Loop = self.graph.details[node]
         dependent = _dependent(loop, [wanted[place] for place in operands])
-        flagged = {j: reached is not True for j, (_, reached) in outputs.items() if j < loop.carries and dependent[j]}
-        while True:
-            back = _Back(self.tracer, node, outputs, dependent, flagged)
-            found = back.flags()
-            if found == flagged:
-                break
-            flagged = found
-        for i, flow, reached in back.close(outputs):
+        starts = {k: flow for k, flow in outputs.items() if k >= loop.carries or dependent[k]}
+        back = _settled(lambda flagged: _Back(self.tracer, node, starts, dependent, flagged), starts, loop.carries)
+        for i, flow, reached in back.close():
             if wanted[operands[i]]:
                 flows.put(operands[i], flow, reached)
 
-    def _push_loop(self, node: Node, tangents: dict[int, tuple[Any, Any]]) -> _Outputs:
-        loop: Loop = self.graph.details[node]
-        flagged = {j: reached is not True for j, (_, reached) in tangents.items() if j < loop.carries}
-        while True:
-            forward = _Forward(self.tracer, node, tangents, flagged)
-            found = forward.flags()
-            if found == flagged:
-                return forward.close(tangents)
-            flagged = found
+    def _push_loop(self, node: Node, tangents: dict[int, Flow]) -> _Outputs:
+        carries = self.graph.details[node].carries
+        return _settled(lambda flagged: _Forward(self.tracer, node, tangents, flagged), tangents, carries).close()
 
 
 class _Outputs(dict[int, tuple[Any, Any]]):
@@ -199,10 +196,16 @@ def _dependent(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
 
 
 class _Round:
-    """The round of a derivative's loop, while it is traced; a loop's own round is written down in it anew."""
+    """The round of a derivative's loop, while it is traced; a loop's own round is written down in it anew.
 
-    def __init__(self, tracer: Any, node: Node, flagged: dict[int, bool]) -> None:
-        self.tracer, self.node, self.flagged = tracer, node, flagged
+    `starts` flow into the first round, by carries, and into all rounds, by other numbers. `flagged` are the carries
+    along which something flows from round to round, and whether a flag beside it says if it is reached.
+    """
+
+    flow_out: dict[int, Flow]  # by the carries and whatever else something flows to in a round
+
+    def __init__(self, tracer: Any, node: Node, starts: dict[int, Flow], flagged: dict[int, bool]) -> None:
+        self.tracer, self.node, self.starts, self.flagged = tracer, node, starts, flagged
         self.loop: Loop = tracer.graph.details[node]
         self.inner = tracer.nested()
         self.carried: list[tuple[Any, Any, Any]] = []  # what a round is given, what the first is given, the result
@@ -212,6 +215,7 @@ class _Round:
         places = {node: x.node for node, x in zip(self.loop.given, self.given)}
         self.places: dict[Node, Node] = self.inner.replay(self.loop.body, places)
         self.results = [self.places[node] for node in self.loop.body.results]
+        self.flow_in = {j: (self.parameter(), self.parameter() if flag else True) for j, flag in flagged.items()}
 
     def parameter(self, size: int | None = None) -> Any:
         """Make something that a round is given: a number, or an array."""
@@ -221,15 +225,51 @@ class _Round:
         graph = self.inner.graph
         return History(self.inner, graph.operands, graph.ordered(roots), roots, inputs, True, None, Rules(self.inner))
 
-    def record(self, work: Callable[[], None]) -> None:
+    @contextmanager
+    def recording(self) -> Iterator[None]:
         with modes.tracing(self.inner), modes.recording(), modes.rules():
-            work()
+            yield
 
-    def piece(self, array: Any, node: Node) -> Any:
-        """Make the element of an array that a round is given: as large as a node of the loop's round is."""
-        inside = self.parameter(self.loop.body.sizes.get(node))
-        self.taken.append((inside, array))
-        return inside
+    def piece(self, flow: Flow, node: Node) -> Flow:
+        """Take the elements of a flow and its flags in a round, each as large as a node of the loop's round is."""
+        size = self.loop.body.sizes.get(node)
+        inside = [array if array is True else self.parameter(size) for array in flow]
+        self.taken += [(x, array) for x, array in zip(inside, flow) if array is not True]
+        return inside[0], inside[1]
+
+    def flags(self) -> dict[int, bool]:
+        """Say along which carries something flows, and whether a flag beside it says if it is reached."""
+        found = {}
+        for j in range(self.loop.carries):
+            flags = [flow[1] for flow in (self.starts.get(j), self.flow_out.get(j)) if flow is not None]
+            if flags:
+                is_sometimes = len(flags) == 1 and not self.is_tame(j)
+                found[j] = self.flagged.get(j, False) or is_sometimes or any(flag is not True for flag in flags)
+        return found
+
+    def is_tame(self, j: int) -> bool:
+        """Say whether a flow of 0 along a carry does for none."""
+        return False
+
+    def carry(self, inside: Flow, start: Flow, result: Flow) -> Place:
+        """Hand a flow, and its flag if it has one, on from round to round."""
+        place = len(self.carried)
+        self.carried.append((inside[0], start[0], result[0]))
+        if inside[1] is True:
+            return place, None
+        self.carried.append((inside[1], _number(start[1]), _number(result[1])))
+        return place, place + 1
+
+    def carry_flows(self) -> dict[int, Place]:
+        """Hand on what flows along carries."""
+        starts, results = self.starts, self.flow_out
+        return {j: self.carry(x, starts.get(j, NOTHING), results.get(j, NOTHING)) for j, x in self.flow_in.items()}
+
+    def collect(self, flow: Flow) -> Place:
+        """Collect the flows of all rounds in an array, and their flags in another; nothing is carried from then on."""
+        place = len(self.carried) + len(self.made)
+        self.made += [x for x in flow if x is not True]
+        return place, None if flow[1] is True else place + 1
 
     def make(self, reverse: bool) -> list[Any]:
         """Record the loop, with the residuals that it needs; give its outputs."""
@@ -260,10 +300,21 @@ class _Round:
         return [tracer.output(node, k) for k in range(len(results))]
 
     def _residuals(self) -> list[tuple[Node, Node]]:
-        """Choose what the first loop keeps, and take it from there: nodes of the round, and arrays of the trace."""
-        graph, loop = self.inner.graph, self.loop
+        """Take what the first loop keeps from there: nodes of the round, and arrays of the trace."""
+        graph = self.inner.graph
         self._adopt_inner_loops()
         origin = {place: node for node, place in self.places.items()}
+        residuals = []
+        for node in self._kept(origin):
+            array = self._keep(origin[node])
+            graph.operations[node], graph.operands[node] = None, ()
+            graph.details.pop(node, None)
+            residuals.append((node, array.node))
+        return residuals
+
+    def _kept(self, origin: dict[Node, Node]) -> list[Node]:
+        """Choose which numbers of the loop's own round are kept; the others that are needed are computed again."""
+        graph, loop = self.inner.graph, self.loop
         carried = {x.node for x in self.given[: loop.carries]}
         given = {x.node for x in self.given} - carried
         needed = set(graph.results)
@@ -295,13 +346,7 @@ class _Round:
             if costs[node] > FEW and not loop.is_recomputed and operation not in _PLACES:
                 kept.append(node)
                 costs[node] = 0
-        residuals = []
-        for node in kept:
-            array = self._keep(origin[node])
-            graph.operations[node], graph.operands[node] = None, ()
-            graph.details.pop(node, None)
-            residuals.append((node, array.node))
-        return residuals
+        return kept
 
     def _keep(self, node: Node) -> Any:
         """Give the array of the numbers that a node of the loop's round has in all rounds."""
@@ -328,46 +373,34 @@ class _Back(_Round):
     """The round of a loop's way back."""
 
     def __init__(
-        self, tracer: Any, node: Node, outputs: _Outputs, dependent: Sequence[bool], flagged: dict[int, bool]
+        self, tracer: Any, node: Node, starts: dict[int, Flow], dependent: Sequence[bool], flagged: dict[int, bool]
     ) -> None:
-        super().__init__(tracer, node, flagged)
-        self.outputs, self.dependent = outputs, dependent
-        self.flow_in = {j: (self.parameter(), self.parameter() if flag else True) for j, flag in flagged.items()}
-        self.record(self._flow)
+        super().__init__(tracer, node, starts, flagged)
+        with self.recording():
+            self.flow_out = self._flow(dependent)
 
-    def _flow(self) -> None:
+    def _flow(self, dependent: Sequence[bool]) -> dict[int, Flow]:
+        """Let what flows into the results of a round flow back to the operands that depend on what is wanted."""
         loop = self.loop
         starts = [(self.results[j], flow, reached) for j, (flow, reached) in self.flow_in.items()]
-        for k, (array, flags) in self.outputs.items():
+        for k, arrays in self.starts.items():
             if k >= loop.carries:
                 node = loop.body.results[k]
-                flow = self.piece(array, node)
-                reached = True if flags is True else self.piece(flags, node)
+                flow, reached = self.piece(arrays, node)
                 if node in loop.body.sizes:
                     flow, reached = Inflow().array(flow, reached), True
                 starts.append((self.results[k], flow, reached))
-        inputs = [x.node for x, some in zip(self.given, self.dependent) if some]
+        inputs = [x.node for x, some in zip(self.given, dependent) if some]
         flows = flow_back(self.history(inputs, [place for place, _, _ in starts]), starts)
-        self.flow_out: dict[int, tuple[Any, Any]] = {}
-        for i, (x, some) in enumerate(zip(self.given, self.dependent)):
+        found: dict[int, Flow] = {}
+        for i, (x, some) in enumerate(zip(self.given, dependent)):
             flow = flows.found[x.node]
             if some and flow is not None:
                 size = self.inner.graph.sizes.get(x.node)
-                self.flow_out[i] = (flow, flows.reached[x.node]) if size is None else flow.join(self.inner, size)
-
-    def flags(self) -> dict[int, bool]:
-        """Say of which carries the gradient is carried, and whether it takes a flag that says if it is reached."""
-        found = {}
-        for j in range(self.loop.carries):
-            last, earlier = self.outputs.get(j), self.flow_out.get(j)
-            if not self.dependent[j] or (last is None and earlier is None):
-                continue
-            ways = [way[1] for way in (last, earlier) if way is not None]
-            is_sometimes = len(ways) == 1 and not self._is_tame(j)
-            found[j] = self.flagged.get(j, False) or is_sometimes or any(reached is not True for reached in ways)
+                found[i] = (flow, flows.reached[x.node]) if size is None else flow.join(self.inner, size)
         return found
 
-    def _is_tame(self, j: int) -> bool:
+    def is_tame(self, j: int) -> bool:
         """Say whether a gradient of 0 does for none, as long as operands are finite: then a carry needs no flag.
 
         In the rounds nothing comes of a 0, and `_reached_rounds` says what is reached after them.
@@ -394,7 +427,7 @@ class _Back(_Round):
             for place in operands:
                 origins[node] |= origins[place]
         leads = {i: origins[flow.node] if hasattr(flow, "node") else 1 for i, (flow, _) in self.flow_out.items()}
-        reached = frozenset(self.outputs)
+        reached = frozenset(self.starts)
         rounds: dict[frozenset[int], int] = {}  # by the carries that are reached before
         found: list[frozenset[int]] = []
         while reached not in rounds and len(found) < self.loop.length:
@@ -404,65 +437,45 @@ class _Back(_Round):
             reached = frozenset([i for i in found[-1] if i < self.loop.carries])
         return found, rounds.get(reached, 0)
 
-    def close(self, outputs: _Outputs) -> list[tuple[int, Any, Any]]:
+    def close(self) -> list[tuple[int, Any, Any]]:
         """Record the loop, and give what flows to its operands: their places, numbers, and whether they are reached."""
-        loop = self.loop
+        loop, end = self.loop, self.loop.carries + self.loop.arrays
         rounds, again = self._reached_rounds()
         last = loop.length - 1
         ending = rounds[last if last < len(rounds) else again + (last - again) % (len(rounds) - again)]
-        # Operand, which element if it is an array, output, and the output that is its flag.
-        plan: list[tuple[int, int | None, int, int | None]] = []
-
-        def carry(start: Any, inside: Any, result: Any) -> int:
-            self.carried.append((inside, start, result))
-            return len(self.carried) - 1
-
-        def collect() -> None:
-            for j, (inside, flag) in self.flow_in.items():
-                start, reached = outputs.get(j, (0.0, False))
-                flow, found = self.flow_out.get(j, (0.0, False))
-                place = carry(start, inside, flow)
-                mark = None if flag is True else carry(_number(reached), flag, _number(found))
-                if j in ending:
-                    plan.append((j, None, place, mark))
-            for i, (flow, reached) in self.flow_out.items():
-                if i >= loop.carries + loop.arrays and any(i in some for some in rounds):
-                    if isinstance(flow, TracedArray):
-                        for e in range(flow.size):
-                            flag = reached if reached is True else self.inner.element(reached, e)
-                            plan.append((i, e, *accumulate(self.inner.element(flow, e), flag)))
-                    else:
-                        plan.append((i, None, *accumulate(flow, reached)))
-
-        def accumulate(flow: Any, reached: Any) -> tuple[int, int | None]:
-            total = self.parameter()
-            place = carry(0.0, total, total + flow)
-            if reached is True:
-                return place, None
-            flag = self.parameter()
-            return place, carry(0.0, flag, either(reached, flag))
-
-        self.record(collect)
-        arrays: list[tuple[int, int, int | None]] = []
-        for i, (flow, reached) in self.flow_out.items():
-            if loop.carries <= i < loop.carries + loop.arrays and any(i in some for some in rounds):
-                self.made.append(flow)
-                place = len(self.made) - 1
-                if reached is not True:
-                    self.made.append(reached)
-                arrays.append((i, place, None if reached is True else place + 1))
+        flow_out = {i: flow for i, flow in self.flow_out.items() if any(i in some for some in rounds)}
+        carried = self.carry_flows()
+        totals = {i: self._add_up(flow) for i, flow in flow_out.items() if i >= end}
+        arrays = {i: self.collect(flow) for i, flow in flow_out.items() if loop.carries <= i < end}
         found = self.make(reverse=not loop.reverse)
-        count = len(self.carried)
-        flowing: list[tuple[int, Any, Any]] = []
-        for i, e, place, flag in plan:
-            flow, reached = found[place], True if flag is None else found[flag]
-            if e is not None:
-                flow, reached = Inflow().element(e, flow, reached), True
-            flowing.append((i, flow, reached))
-        for i, place, flag in arrays:
-            reached = found[count + flag] if flag is not None else self._reached_elements(i, rounds, again)
-            flowing.append((i, Inflow().array(found[count + place], reached), True))
+        flowing = [(j, *_found(found, place)) for j, place in carried.items() if j in ending]
+        for i, places in totals.items():
+            flows = [_found(found, place) for place in places]
+            if isinstance(flow_out[i][0], TracedArray):
+                flowing += [(i, Inflow().element(e, *flow), True) for e, flow in enumerate(flows)]
+            else:
+                flowing += [(i, *flow) for flow in flows]
+        for i, place in arrays.items():
+            flow, reached = _found(found, place)
+            if reached is True:
+                reached = self._reached_elements(i, rounds, again)
+            flowing.append((i, Inflow().array(flow, reached), True))
         return flowing
+
+    def _add_up(self, flow: Flow) -> list[Place]:
+        """Add up over the rounds what flows to an invariant: a number, or each element of an array."""
+        numbers, reached = flow
+        with self.recording():
+            if not isinstance(numbers, TracedArray):
+                return [self._add_number(numbers, reached)]
+            elements, flags = self.inner.elements(numbers), [True] * numbers.size
+            if reached is not True:
+                flags = self.inner.elements(reached)
+            return [self._add_number(x, flag) for x, flag in zip(elements, flags)]
+
+    def _add_number(self, x: Any, reached: Any) -> Place:
+        total, flag = self.parameter(), True if reached is True else self.parameter()
+        return self.carry((total, flag), NOTHING, (total + x, either(reached, flag)))
 
     def _reached_elements(self, i: int, rounds: list[frozenset[int]], again: int) -> Any:
         """Say which elements of an array are reached, by numbers 0 and 1; True if all are."""
@@ -480,65 +493,53 @@ def _number(reached: Any) -> Any:
     return float(reached) if isinstance(reached, bool) else reached
 
 
+def _found(outputs: Sequence[Any], place: Place) -> Flow:
+    flow, flag = place
+    return outputs[flow], True if flag is None else outputs[flag]
+
+
 class _Forward(_Round):
     """The round of the loop of a loop's tangents."""
 
-    def __init__(self, tracer: Any, node: Node, tangents: dict[int, tuple[Any, Any]], flagged: dict[int, bool]) -> None:
-        super().__init__(tracer, node, flagged)
-        self.tangents = tangents
-        self.flow_in = {j: (self.parameter(), self.parameter() if flag else True) for j, flag in flagged.items()}
-        self.record(self._flow)
+    def __init__(self, tracer: Any, node: Node, starts: dict[int, Flow], flagged: dict[int, bool]) -> None:
+        super().__init__(tracer, node, starts, flagged)
+        with self.recording():
+            self.flow_out = self._flow()
 
-    def _flow(self) -> None:
+    def _flow(self) -> dict[int, Flow]:
+        """Let what flows into the operands of a round flow on to its results."""
         loop = self.loop
         flowing = dict(self.flow_in)
-        for i, (flow, reached) in self.tangents.items():
+        for i, flow in self.starts.items():
             if loop.carries <= i < loop.carries + loop.arrays:
-                node = loop.given[i]
-                flowing[i] = (self.piece(flow, node), reached if reached is True else self.piece(reached, node))
+                flowing[i] = self.piece(flow, loop.given[i])
             elif i >= loop.carries:
-                flowing[i] = (self._whole(flow), self._whole(reached))
-        inputs = [self.given[i].node for i in flowing]
-        flows = flow_forward(
-            self.history(inputs, self.results), [(self.given[i].node, *way) for i, way in flowing.items()]
-        )
-        self.flow_out = {
-            k: (flows.found[place], flows.reached[place])
-            for k, place in enumerate(self.results)
-            if flows.found[place] is not None
-        }
+                flowing[i] = (self._whole(flow[0]), self._whole(flow[1]))
+        starts = [(self.given[i].node, *flow) for i, flow in flowing.items()]
+        flows = flow_forward(self.history([place for place, _, _ in starts], self.results), starts)
+        results = [(flows.found[place], flows.reached[place]) for place in self.results]
+        return {k: flow for k, flow in enumerate(results) if flow[0] is not None}
 
     def _whole(self, array: Any) -> Any:
         return self.inner.array(array) if isinstance(array, TracedArray) else array
 
-    def flags(self) -> dict[int, bool]:
-        """Say of which carries the tangent is carried, and whether it takes a flag that says if it is reached."""
-        found = {}
-        for j in range(self.loop.carries):
-            ways = [way[1] for way in (self.tangents.get(j), self.flow_out.get(j)) if way is not None]
-            if ways:
-                is_sometimes = len(ways) == 1
-                found[j] = self.flagged.get(j, False) or is_sometimes or any(reached is not True for reached in ways)
-        return found
-
-    def close(self, tangents: dict[int, tuple[Any, Any]]) -> _Outputs:
+    def close(self) -> _Outputs:
         """Record the loop, and give what flows to the outputs."""
-        plan: list[tuple[int, int, int | None]] = []
-        for j, (inside, flag) in self.flow_in.items():
-            start, reached = tangents.get(j, (0.0, False))
-            flow, found = self.flow_out.get(j, (0.0, False))
-            self.carried.append((inside, start, flow))
-            place = len(self.carried) - 1
-            if flag is not True:
-                self.carried.append((flag, _number(reached), _number(found)))
-            plan.append((j, place, None if flag is True else place + 1))
-        count = len(self.carried)
-        for k, (flow, reached) in self.flow_out.items():
-            if k >= self.loop.carries:
-                self.made.append(flow)
-                place = count + len(self.made) - 1
-                if reached is not True:
-                    self.made.append(reached)
-                plan.append((k, place, None if reached is True else place + 1))
+        places = self.carry_flows()
+        places |= {k: self.collect(flow) for k, flow in self.flow_out.items() if k >= self.loop.carries}
         found = self.make(reverse=self.loop.reverse)
-        return _Outputs({k: (found[place], True if flag is None else found[flag]) for k, place, flag in plan})
+        return _Outputs({k: _found(found, place) for k, place in places.items()})
+
+
+_Derivative = TypeVar("_Derivative", bound=_Round)
+
+
+def _settled(make: Callable[[dict[int, bool]], _Derivative], starts: dict[int, Flow], carries: int) -> _Derivative:
+    """Make a round, again until what flows along its carries, and has flags, is what it was made with."""
+    flagged = {j: reached is not True for j, (_, reached) in starts.items() if j < carries}
+    while True:
+        made = make(flagged)
+        found = made.flags()
+        if found == flagged:
+            return made
+        flagged = found

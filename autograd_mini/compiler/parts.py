@@ -9,7 +9,7 @@ from typing import NamedTuple
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.graph import LOOP, MARKERS, Graph, Node
 
-# The rounds of a loop of no more operations are straight-line code: what they compute stays in registers.
+# A round of no more operations is straight-line code, which keeps its numbers in registers.
 STRAIGHT = 500
 
 
@@ -59,7 +59,7 @@ def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
 
 
 def rounds_of(graph: Graph, part: Part) -> dict[Node, Part]:
-    """Give the rounds of those loops that are no straight-line code: each a part, to be computed in every round."""
+    """Give a part for each loop whose rounds are no straight-line code: the part is computed in every round."""
     found: dict[Node, Part] = {}
     for node in part.nodes:
         if graph.operations[node] is LOOP:

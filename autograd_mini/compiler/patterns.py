@@ -34,7 +34,6 @@ ENOUGH = 400
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
 
-
 _NOTHING: Mapping[Any, Any] = {}
 
 
@@ -42,7 +41,7 @@ class Step(NamedTuple):
     """A row of a run: what it computes, and from which nodes.
 
     A node that has one number for all lanes, and is needed as one of each lane, is copied: the copy of node n is ~n.
-    What is no node's number, but a result or a total, has the places of these among all results.
+    A step that stores a result, or adds to totals, has their places among all results.
     """
 
     pattern: Pattern
@@ -50,8 +49,10 @@ class Step(NamedTuple):
     operands: Sequence[Node]
     right: Sequence[Node] = ()
     places: Sequence[int] = ()
-    outputs: Mapping[Any, int] = _NOTHING  # of a loop, or a stack: what has slots, and how many
-    views: Mapping[Node, tuple[Any, int]] = _NOTHING  # nodes whose numbers are among these: of which, and where
+    outputs: Mapping[Any, int] = _NOTHING  # what a loop or a stack makes, and how many numbers each has
+    views: Mapping[Node, tuple[Any, int]] = (
+        _NOTHING  # the nodes with numbers among the outputs: which output, and where
+    )
     loop: Loop | None = None
     rounds: Sequence[Sequence[Any]] = ()  # the plan of its rounds, unless they are straight-line code
 
@@ -100,13 +101,12 @@ class _Chooser:
             self._add_dot(node)
         exact = ExactSum(part.kind)
         for node in part.nodes:
-            operation = graph.operations[node]
-            if operation is not None and operation.lowering == "fsum":
+            operation: Any = graph.operations[node]
+            if operation in MARKERS:
+                elsewhere.add(node)
+            elif operation.lowering == "fsum":
                 elsewhere.add(node)
                 self.steps.append(Step(exact, node, [self._of_kind(term) for term in graph.operands[node]]))
-        for node in part.nodes:
-            if graph.operations[node] in MARKERS:
-                elsewhere.add(node)
         self._add_loops()
         self._add_expressions([node for node in part.nodes if node not in elsewhere])
         store, fold = Store(), Fold()
@@ -118,38 +118,51 @@ class _Chooser:
         """Add loops, and arrays of single numbers, each with the nodes whose numbers are among what it makes."""
         graph = self.graph
         stack = Expression((identity, (0,)), self.part.kind)
-        views: dict[Node, dict[Node, tuple[Any, int]]] = {}
-        source: dict[Node, tuple[Node, Any]] = {}  # of arrays that loops make: the loop, and which
-        for node in self.part.nodes:
+        for node, views in self._views().items():
             operands = graph.operands[node]
-            match graph.operations[node]:
-                case operation if operation is LOOP or operation is STACK:
-                    views[node] = {node: (node, 0)} if operation is STACK else {}
-                case operation if operation is OUTPUT:
-                    key = (operands[0], graph.details[node])
-                    source[node] = (operands[0], key)
-                    views[operands[0]][node] = (key, 0)
-                case operation if operation is ELEMENT and operands[0] in source:
-                    maker, key = source[operands[0]]
-                    views[maker][node] = (key, graph.details[node])
-        for node, some in views.items():
-            operands = graph.operands[node]
-            if graph.operations[node] is STACK:
-                outputs: dict[Any, int] = {node: len(operands)}
-                self.steps.append(Step(stack, None, [self._of_kind(x) for x in operands], (), (), outputs, some))
-                continue
-            loop: Loop = graph.details[node]
-            kinds = "".join(map(self._kind, operands))
-            body = loop.body
-            sizes = [loop.length * body.sizes.get(row, 1) for row in body.results[loop.carries :]]
-            outputs = {(node, k): size for k, size in enumerate([1] * loop.carries + sizes)}
-            rounds = self.rounds.get(node, ())
-            pattern: Pattern
-            if node in self.rounds:
-                pattern = Rounds(kinds, loop.reverse)
+            if graph.operations[node] is LOOP:
+                self._add_loop(node, views)
             else:
-                pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
-            self.steps.append(Step(pattern, None, operands, (), (), outputs, some, loop, rounds))
+                numbers = [self._of_kind(x) for x in operands]
+                self.steps.append(Step(stack, None, numbers, outputs={node: len(operands)}, views=views))
+
+    def _add_loop(self, node: Node, views: dict[Node, tuple[Any, int]]) -> None:
+        operands = self.graph.operands[node]
+        loop: Loop = self.graph.details[node]
+        body = loop.body
+        kinds = "".join(map(self._kind, operands))
+        sizes = [loop.length * body.sizes.get(row, 1) for row in body.results[loop.carries :]]
+        outputs = {(node, k): size for k, size in enumerate([1] * loop.carries + sizes)}
+        pattern: Pattern
+        if node in self.rounds:
+            pattern = Rounds(kinds, loop.reverse)
+        else:
+            pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
+        rounds = self.rounds.get(node, ())
+        self.steps.append(Step(pattern, None, operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
+
+    def _views(self) -> dict[Node, dict[Node, tuple[Any, int]]]:
+        """List for each loop and each array of single numbers the nodes whose numbers are among what it makes.
+
+        Each comes with the output, or the array, that has its first number, and its place there.
+        """
+        graph = self.graph
+        views: dict[Node, dict[Node, tuple[Any, int]]] = {}
+        source: dict[Node, tuple[Node, Any]] = {}  # of an output of a loop: the loop, and which output
+        for node in self.part.nodes:
+            operation, operands = graph.operations[node], graph.operands[node]
+            if operation is LOOP:
+                views[node] = {}
+            elif operation is STACK:
+                views[node] = {node: (node, 0)}
+            elif operation is OUTPUT:
+                (loop,) = operands
+                source[node] = loop, (loop, graph.details[node])
+                views[loop][node] = source[node][1], 0
+            elif operation is ELEMENT and operands[0] in source:
+                loop, output = source[operands[0]]
+                views[loop][node] = output, graph.details[node]
+        return views
 
     def _kind(self, node: Node) -> str:
         return self.part.kind if self.part.own[node] else "u"

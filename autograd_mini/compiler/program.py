@@ -129,19 +129,22 @@ class Scan:
 class Rounds:
     """Rounds of runs, between which numbers are copied.
 
-    Before the first round the carries' first numbers are copied. In each round the elements of arrays enter, the runs
-    are done, what belongs into other arrays leaves, and after that the carries are copied. A row says where a copy is
-    taken from, and where it goes; if it enters or leaves, how far that moves on from round to round, how far apart its
-    numbers are where they come from, and how many they are.
+    Before the first round the first numbers of the carries are copied. Each round copies the elements of its arrays in,
+    does the runs, copies the elements that it makes out, and at last copies the next numbers of the carries.
+
+    A row of `before` and `after` has the slot that is copied and the slot that it is copied to. A row of `enter` and
+    `leave` has five numbers: the first slot that is copied; how far the slots in the array move on from round to round;
+    the distance of the slots that are copied; the first slot that they are copied to; and how many they are.
     """
 
     columns: ClassVar = {"length": "", "before": "b2", "enter": "e5", "leave": "l5", "after": "a2"}
-    kinds: str  # of what is copied: before the first round, as it enters, as it leaves, and after each round
+    kinds: str  # of what is copied, in the order of the rows of `before`, `enter`, `leave` and `after`
     reverse: bool
 
 
-# The `columns` of a pattern are the names of its runs' columns, each with a letter for each axis: r for rows, l for
-# leaves, t for terms, x and y for left and right factors.
+# The `columns` of a pattern are the names of its runs' columns, each with a letter or digit for each axis: r for rows,
+# l for leaves, t for terms, x and y for left and right factors; in a Scan o, a and k for operands, arrays among these,
+# and results; in Rounds b, e, l and a for copies, each of 2 or 5 numbers.
 Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store | Scan | Rounds
 
 
@@ -178,7 +181,7 @@ class Run(NamedTuple):
         return []
 
     def _span(self, first: int, move: int, step: int, size: int) -> Table:
-        """List the slots of what is copied in all rounds."""
+        """List the slots of an array that a row of `enter` or `leave` copies in all rounds."""
         rounds, numbers = np.arange(int(self.columns["length"])), np.arange(size)
         slots: Table = (first + move * rounds[:, None] + step * numbers).astype(np.int32).reshape(1, -1)
         return slots
@@ -271,28 +274,28 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
             rows = [f"{columns['length']} rounds {way}, given {', '.join(given)}; into {', '.join(made)}"]
             rows += str(pattern.body).splitlines()
         case Rounds():
-            way = "backwards" if pattern.reverse else "forwards"
-            rows = [f"{columns['length']} rounds {way}"]
-            for of, (source, target) in zip(pattern.kinds, columns["before"]):
-                rows.append(f"    first {kind}{target} = {of}{source}")
-            for of, (source, move, step, target, size) in zip(
-                pattern.kinds[len(columns["before"]) :], columns["enter"]
-            ):
-                taken = _slots(of, source + step * np.arange(size))
-                rows.append(f"    {_slots(kind, range(target, target + size))} = {taken}, {move} further in each round")
-            rows += ["    " + line for inner in run.rounds for line in _listing(inner, kind)]
-            leaving = pattern.kinds[len(columns["before"]) + len(columns["enter"]) :]
-            for of, (source, move, step, target, size) in zip(leaving, columns["leave"]):
-                targets = _slots(kind, range(target, target + size))
-                rows.append(
-                    f"    {targets}, {move} further in each round = {_slots(of, source + step * np.arange(size))}"
-                )
-            ending = leaving[len(columns["leave"]) :]
-            rows += [
-                f"    next {kind}{target} = {of}{source}" for of, (source, target) in zip(ending, columns["after"])
-            ]
+            rows = _listed_rounds(run, kind)
     yield type(pattern).__name__.lower() + " of shared factors" * getattr(pattern, "shared", False)
     yield from ("    " + row for row in rows)
+
+
+def _listed_rounds(run: Run, kind: str) -> list[str]:
+    """Write down what is copied between rounds, and what is done in each."""
+    pattern, columns, runs = run
+    assert isinstance(pattern, Rounds)
+    kinds = iter(pattern.kinds)  # of what is copied, in this order
+    rows = [f"{columns['length']} rounds {'backwards' if pattern.reverse else 'forwards'}"]
+    rows += [f"    first {kind}{target} = {next(kinds)}{source}" for source, target in columns["before"]]
+    for source, move, step, target, size in columns["enter"]:
+        inside = _slots(kind, range(target, target + size))
+        array = _slots(next(kinds), source + step * np.arange(size))
+        rows.append(f"    {inside} = {array}, {move} further in each round")
+    rows += ["    " + line for inner in runs for line in _listing(inner, kind)]
+    for source, move, step, target, size in columns["leave"]:
+        inside = _slots(next(kinds), source + step * np.arange(size))
+        array = _slots(kind, range(target, target + size))
+        rows.append(f"    {array}, {move} further in each round = {inside}")
+    return rows + [f"    next {kind}{target} = {next(kinds)}{source}" for source, target in columns["after"]]
 
 
 def _written(shape: Shape | int | str, leaves: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""What compiling says while it goes on: records of the logger `autograd_mini.jit`, and a line where somebody watches.
+"""The progress of a compilation: records of the logger `autograd_mini.jit`, and a line on a terminal or in a notebook.
 
-A thread of its own writes the line, since the function that is traced, or LLVM, may keep the other one for long. That
-other one takes no lock that is written in Python: Ctrl-C may come between any two instructions.
+A thread of its own writes the line, since the function that is traced, or LLVM, may keep the compiling thread busy. The
+compiling thread takes no lock that is written in Python: Ctrl-C may come between any two instructions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _here = threading.local()
 
 @contextmanager
 def told(name: str) -> Iterator[None]:
-    """Say that a function is being compiled as long as the block runs, if that is more than a second."""
+    """Show that a function is being compiled, if that takes more than a second, until the block ends."""
     _here.name = name
     if not _is_watched():
         yield
@@ -48,7 +48,7 @@ def told(name: str) -> Iterator[None]:
 
 
 def begin(stage: str) -> None:
-    """Take note of what is done now."""
+    """Let the line say what is done now."""
     line = getattr(_here, "line", None)
     if line is not None:
         line.stage = stage
@@ -63,7 +63,7 @@ def end(stage: str, seconds: float, form: Any = None) -> None:
 
 
 def _is_watched() -> bool:
-    """Say whether somebody sees what is written, and wants it: the level ERROR is silence, INFO tells it by records."""
+    """Say whether to show the line: on a screen, and unless the logger's level is ERROR (silence) or INFO (records)."""
     is_wanted = log.isEnabledFor(logging.WARNING) and not log.isEnabledFor(logging.INFO)
     is_wanted = is_wanted and os.environ.get(VARIABLE) != "0"
     is_notebook = type(sys.stderr).__module__.startswith("ipykernel.")

@@ -1,7 +1,7 @@
-"""Simplification of a graph, and of the loops in it: each computes what is needed of it, and no more than once.
+"""Simplification of a graph, and of the loops in it: each computes what is needed, once.
 
-What is the same in all rounds of a loop moves out of it; a carry that never changes is an invariant. A loop's body then
-has a node's number for each operand in its order: `given` is 0, 1, 2, ...
+Operations that give the same in all rounds move out of their loop, and a carry that never changes becomes an invariant.
+In a simplified loop `given` is 0, 1, 2, ...: the first nodes of the body stand for the operands, in their order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import DATA, LOOP, OUTPUT, Graph, Loop, Node
+from autograd_mini.compiler.graph import DATA, LOOP, OUTPUT, Graph, Loop, Node, evenly
 from autograd_mini.engine.operations import detach, identity
 
 try:
@@ -56,19 +56,9 @@ def _write(
         places[node] = _write_loop(builder, graph.details[node], [places[x] for x in operands], outputs[node])
     elif node in graph.details:
         size = graph.sizes.get(node)
-        places[node] = builder.mark(operation, _placed(operands, places), graph.details[node], size)
+        places[node] = builder.mark(operation, evenly([places[x] for x in operands]), graph.details[node], size)
     else:
         places[node] = builder.add(operation, tuple([places[x] for x in operands]))
-
-
-def _placed(operands: Any, places: list[Any]) -> Any:
-    """Give the places of some operands: a range of them where they are evenly spaced."""
-    found = [places[x] for x in operands]
-    if len(found) > 1 and found[1] > found[0]:
-        evenly = range(found[0], found[-1] + 1, found[1] - found[0])
-        if len(evenly) == len(found) and list(evenly) == found:
-            return evenly
-    return tuple(found)
 
 
 def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node, set[int]]]:
@@ -130,46 +120,46 @@ class _LoopWriter:
         self, outer: Builder, loop: Loop, operands: list[Node], outputs: set[int], constant: dict[int, Node]
     ) -> None:
         self.outer, self.loop, self.operands, self.outputs, self.constant = outer, loop, operands, outputs, constant
-        self.alive, nodes = _live_carries(loop, outputs)
-        self.alive -= constant.keys()
         body = loop.body
-        nodes, inner_outputs = _live(body, [body.results[k] for k in self.alive])
-        fixed, varying = self._divide(nodes, inner_outputs)
-        self.fixed = fixed
-        self.live = live = set(nodes)
-        needed = live & {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
+        self.alive = _live_carries(loop, outputs)[0] - constant.keys()
         self.carries = [j for j in sorted(self.alive) if j < loop.carries]
-        arguments: dict[Any, Node] = {}  # by carries, and by places around the loop
+        nodes, inner_outputs = _live(body, [body.results[k] for k in self.alive])
+        self.live = live = set(nodes)
+        self.fixed, varying = self._divide(nodes, inner_outputs)
+        needed = live & {x for node in varying for x in body.operands[node]} | {body.results[k] for k in self.alive}
         places: list[Any] = [-1] * len(body.operations)
-        for j in self.carries:
-            places[loop.given[j]] = arguments[j] = len(arguments)
-        self.taken = [operands[j] for j in self.carries]
-        for i in range(loop.carries, loop.carries + loop.arrays):
-            if loop.given[i] in live:
-                self._take(arguments, places, loop.given[i], operands[i], "array")
-        self.arrays = len(self.taken) - len(self.carries)
-        graph = outer.graph
-        for node in sorted(needed & fixed.keys()):
-            if fixed[node] not in graph.constants:
-                self._take(arguments, places, node, fixed[node], "invariant")
+        self._choose_operands(needed & self.fixed.keys(), places)
         self.builder = inner = Builder(len(self.taken))
         inner.graph.sizes |= {
             places[node]: size for node, size in body.sizes.items() if node in live and places[node] != -1
         }
-        for node in needed & fixed.keys():
+        for node in needed & self.fixed.keys():
             if places[node] == -1:
-                places[node] = inner.constant(graph.constants[fixed[node]])
+                places[node] = inner.constant(outer.graph.constants[self.fixed[node]])
         for node in varying:
             _write(inner, body, node, places, inner_outputs)
         self.results = {k: places[body.results[k]] for k in self.alive}
 
-    def _take(self, arguments: dict[Any, Node], places: list[Any], node: Node, place: Node, kind: str) -> None:
-        """Make a place around the loop an operand of the loop, and a row of the body stand for it."""
-        key = (kind, place)
-        if key not in arguments:
-            arguments[key] = len(arguments)
-            self.taken.append(place)
-        places[node] = arguments[key]
+    def _choose_operands(self, invariants: set[Node], places: list[Any]) -> None:
+        """List the operands of the loop, each once, and note the places of the rows that stand for them."""
+        loop, operands = self.loop, self.operands
+        self.taken = [operands[j] for j in self.carries]
+        for place, j in enumerate(self.carries):
+            places[loop.given[j]] = place
+        arrays = range(loop.carries, loop.carries + loop.arrays)
+        self._take([(loop.given[i], operands[i]) for i in arrays if loop.given[i] in self.live], places)
+        self.arrays = len(self.taken) - len(self.carries)
+        known = self.outer.graph.constants
+        self._take([(x, self.fixed[x]) for x in sorted(invariants) if self.fixed[x] not in known], places)
+
+    def _take(self, rows: Sequence[tuple[Node, Node]], places: list[Any]) -> None:
+        """Make places around the loop operands of it, in a row with the rows of the body that stand for them."""
+        arguments: dict[Node, Node] = {}
+        for node, place in rows:
+            if place not in arguments:
+                arguments[place] = len(self.taken)
+                self.taken.append(place)
+            places[node] = arguments[place]
 
     def _divide(self, nodes: Sequence[Node], outputs: dict[Node, set[int]]) -> tuple[dict[Node, Any], list[Node]]:
         """Write what is the same in all rounds around the loop, and list what is not."""

@@ -32,12 +32,12 @@ LOOKS = 50
 
 
 class _Slots:
-    """The slots of one kind, and which has the number of a node; of an array, the first one and the distance."""
+    """The slots of one kind, and where the number of each node is; of an array its first slot, and their distance."""
 
     def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, uniform: _Slots | None) -> None:
         self.places, self.steps = places, steps
         self.counts: dict[Any, int] = {}  # of arrays
-        self.views: set[Any] = set()  # arrays of numbers that were in place
+        self.views: set[Any] = set()  # arrays that need no slots: their numbers were in evenly spaced ones already
         self.frees = frees  # whether slots are used again once their last reader has run
         self.uniform = uniform  # which have the numbers that are known; None if these do
         self.known: dict[str, int] = {}
@@ -150,65 +150,72 @@ class _Slots:
     def _rounds(self, step: Step, operands: Sequence[int]) -> Run:
         """Give what the rounds of a loop compute slots of its own, and make its run."""
         loop: Any = step.loop
-        own = "s" if self.frees else "u"
         body, carries, end = loop.body, loop.carries, loop.carries + loop.arrays
         outer = self.places, self.steps, self.counts, self.views  # the same numbers are other nodes there
         steps = [self.steps.get(node, 1) for node in step.operands]
         self.places, self.steps = dict(zip(range(end, body.arguments), operands[end:])), dict(enumerate(steps))
         self.counts, self.views = {}, set()
         self.take(range(carries))
+        before = [(operands[j], self.places[j]) for j in range(carries)]
         enter = []
         for i in range(carries, end):
             size = body.sizes.get(i, 1)
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
-        made = [
-            self._find(count) for count in list(step.outputs.values())[carries:]
-        ]  # not among what a round overwrites
-        self.places.update({node: self.constant(number) for node, number in body.constants.items()})
-        self.places[len(body.operations)] = self.constant(1.0)
-        for node in body.live():
-            array = body.operands[node][0] if body.operations[node] is ELEMENT else -1
-            if 0 <= array < body.arguments:
-                self.places[node] = self.places[array] + body.details[node] * self.steps[array]
-        kept = set(body.results)
-        endings = _endings((), step.rounds, kept) if self.frees else [()] * len(step.rounds)
+        counts = list(step.outputs.values())
+        made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
+        self._place_known(body)
+        endings = _endings((), step.rounds, set(body.results)) if self.frees else [()] * len(step.rounds)
         runs = self.runs(step.rounds, endings, NUMBER)
-        places, inner_steps = self.places, self.steps
         leave = []
         for row, first in zip(body.results[carries:], made):
             size = body.sizes.get(row, 1)
-            leave.append((places[row], size, inner_steps.get(row, 1), first, size))
+            leave.append((self.places[row], size, self.steps.get(row, 1), first, size))
         changed = [j for j in range(carries) if body.results[j] != j]
-        after = [(places[body.results[j]], places[j]) for j in changed]
-        if {source for source, _ in after} & {target for _, target in after}:  # an exchange: by other slots
-            first = self._find(len(after))
-            through = range(first, first + len(after))
-            after = [*zip([source for source, _ in after], through), *zip(through, [target for _, target in after])]
+        after = self._exchanged([(self.places[body.results[j]], self.places[j]) for j in changed])
         if self.frees:
             self.leave(range(carries, end))
+        firsts = [*[self.places[j] for j in range(carries)], *made]
         self.places, self.steps, self.counts, self.views = outer
-        for (name, count), first in zip(step.outputs.items(), [*[places[j] for j in range(carries)], *made]):
+        for name, count, first in zip(step.outputs, counts, firsts):
             self.places[name], self.steps[name], self.counts[name] = first, 1, count
         columns = {
             "length": np.array(loop.length, np.int32),
-            "before": _table([(operands[j], places[j]) for j in range(carries)]).reshape(-1, 2),
+            "before": _table(before).reshape(-1, 2),
             "enter": _table(enter).reshape(-1, 5),
             "leave": _table(leave).reshape(-1, 5),
             "after": _table(after).reshape(-1, 2),
         }
         pattern: Any = step.pattern
-        given = pattern.kinds
+        own, given = "s" if self.frees else "u", pattern.kinds
         kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
-        of = [kinds.get(row, own) for row in body.results]
-        moved = [of[k] for k in changed] + [own] * (len(after) - len(changed))
-        return Run(replace(pattern, kinds="".join([*given[:end], *of[carries:], *moved])), columns, runs)
+        results = [kinds.get(row, own) for row in body.results]
+        moved = [results[j] for j in changed] + [own] * (len(after) - len(changed))
+        return Run(replace(pattern, kinds="".join([*given[:end], *results[carries:], *moved])), columns, runs)
+
+    def _place_known(self, body: Graph) -> None:
+        """Say where a round's constants are, and the elements of the arrays that it is given."""
+        self.places.update({node: self.constant(number) for node, number in body.constants.items()})
+        self.places[len(body.operations)] = self.constant(1.0)
+        for node in body.live():
+            if body.operations[node] is ELEMENT and body.operands[node][0] < body.arguments:
+                array = body.operands[node][0]
+                self.places[node] = self.places[array] + body.details[node] * self.steps[array]
+
+    def _exchanged(self, copies: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """List copies so that none overwrites what a later one copies: where one would, by way of other slots."""
+        sources, targets = [source for source, _ in copies], [target for _, target in copies]
+        if set(sources).isdisjoint(targets):
+            return copies
+        first = self._find(len(copies))
+        between = range(first, first + len(copies))
+        return [*zip(sources, between), *zip(between, targets)]
 
 
 def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]], kept: Iterable[Node] = ()) -> list[list[Any]]:
-    """List for each batch which nodes it is the last to read, of those given and those computed."""
+    """List for each batch the nodes, given or computed, that it is the last to read."""
     last: dict[Any, int] = {}
     own: set[Any] = set(given)
-    behind: dict[Node, list[Any]] = {}  # what has the slots of a view: what is read with it
+    behind: dict[Node, list[Any]] = {}  # for each view the nodes that own its slots: to read it is to read these
     for i, batch in enumerate(batches):
         for step in batch:
             own.add(step.result)

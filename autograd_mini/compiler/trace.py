@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node, evenly
 from autograd_mini.compiler.loops import Rules, TracedArray
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
@@ -249,11 +249,10 @@ class Tracer:
             if size and self.outer is not None:  # all from around this loop: recorded there, and taken over as a whole
                 return self.array(self.outer.array(numbers))
         nodes = [self.node_of(x, identity) for x in numbers]
-        step = nodes[1] - nodes[0] if size > 1 else 1
-        evenly = range(nodes[0], nodes[0] + size * step, step) if size and step > 0 else range(0)
-        operands: Any = evenly if len(evenly) == size and list(evenly) == nodes else tuple(nodes)
-        whole = self._whole(operands)
-        return TracedArray(self, self.graph.mark(STACK, operands, None, size) if whole is None else whole, size)
+        whole = self._whole(nodes)
+        if whole is None:
+            whole = self.graph.mark(STACK, evenly(nodes), None, size)
+        return TracedArray(self, whole, size)
 
     def _whole(self, nodes: Sequence[Node]) -> Node | None:
         """Give the array whose elements these are, all and in order."""

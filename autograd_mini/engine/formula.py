@@ -26,7 +26,7 @@ except ImportError:  # needed only to compile
 if cython.compiled:
     from cython.cimports.cpython.mem import PyMem_Free
 
-# What a step does; else it calls a function of C's math library, or of Python.
+# Steps that the C code does itself; others call a function of C's math library, or of Python.
 _STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where".split()
 
 
@@ -45,7 +45,7 @@ def _recorded(operation: Operation) -> tuple[Any, ...]:
 
 
 class _Symbol(Scalar):
-    """A number that a formula has to do with: `place` is where it stands when the formula runs."""
+    """An operand, or a result, while a formula is recorded; it stands at `place` when the formula runs."""
 
     __slots__ = ("place", "recorder")
 
@@ -64,7 +64,7 @@ class _Symbol(Scalar):
 
 
 class _Recorder:
-    """The steps of a formula: what is done with which places. A place below 0 is a constant's, from the end."""
+    """Records the steps of a formula: a function, and the places of its operands. Constants have places below 0."""
 
     def __init__(self, arity: int) -> None:
         self.symbols = [_Symbol(self, place) for place in range(1 + arity)]

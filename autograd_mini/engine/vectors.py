@@ -1,4 +1,4 @@
-"""The numbers, or the gradients, of many Values at once: as an array, and from an array back."""
+"""Read and write the numbers, or the gradients, of many Values at once, by arrays."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ def scan(
     reverse: bool = False,
     checkpoint: int | None = None,
 ) -> tuple[Any, Any]:
-    """Do the same in each of many rounds, each with what the round before has handed on.
+    """Call a function once in each of many rounds, each time with the carry that the round before has handed on.
 
-    Eagerly, this is ``for x in xs: carry, y = f(carry, x)``, and is drawn, explained and differentiated as that. Where
-    `jit` traces, `f` runs once, and the loop is compiled as a loop: the time that takes does not depend on the number
-    of rounds.
+    Eagerly, this is ``for x in xs: carry, y = f(carry, x)``, and is drawn, explained and differentiated as this loop.
+    Where `jit` traces, `f` runs once, and the loop is compiled as a loop: the time to compile does not depend on the
+    number of rounds.
 
     Parameters
     ----------
@@ -38,14 +38,15 @@ def scan(
     init : number, or nested list, tuple, dict or array of numbers
         The carry of the first round. Each round must give one that is nested alike.
     xs : sequence, or tuple or dict of sequences, optional
-        An array has a row for each round, a list an element; those in a tuple, dict or dataclass go along together.
+        An array has a row for each round, a list an element. The sequences of a tuple or dict are as long as one
+        another.
     length : int, optional
-        How many rounds there are, where `xs` does not say it.
+        How many rounds there are, if there is no `xs`.
     reverse : bool, optional
         Whether to go through `xs` from its end. The results stay in the order of `xs`.
     checkpoint : int, optional
-        Only every so many rounds numbers are kept for the way back, and those in between are computed once more: it
-        takes less memory and more time. Of no effect where nothing is compiled.
+        Every how many rounds numbers are kept for the way back. The numbers in between are computed again, which takes
+        less memory and more time. It has no effect where nothing is compiled.
 
     Returns
     -------
@@ -185,7 +186,7 @@ def _element(column: Any, i: int) -> Any:
 
 
 def _stack(structure: Structure, columns: Sequence[Sequence[Any]], length: int) -> Any:
-    """Nest what results of rounds were nested like, with an array for each number, or one for each array."""
+    """Nest the results of all rounds as those of one round, with an array in place of each number or array."""
     remaining = iter(columns)
 
     def leaf(part: Structure) -> Any:
@@ -200,7 +201,6 @@ def _trace(
     f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool, checkpoint: int | None
 ) -> tuple[Any, Any]:
     """Let the tracer record the rounds as a loop."""
-    tracer: Any = modes.tracer.get()
     numbers, structure = flatten(init, "init")
     length = columns.length
     arrays: list[Any] = []
@@ -223,24 +223,31 @@ def _trace(
         own, nested[0] = _flatten(f, y, "a round's result")
         return carried + own
 
-    whole = length if checkpoint in (None, 1) or checkpoint >= length else length // checkpoint * checkpoint
+    carried, ys = _record(trace_round, numbers, arrays, length, reverse, checkpoint)
+    carry = unflatten(structure, carried)
+    return carry, None if nested[0] is None else _stack(nested[0], ys, length)
+
+
+def _record(
+    trace_round: Any, init: Sequence[Any], arrays: Sequence[Any], length: int, reverse: bool, checkpoint: int | None
+) -> tuple[Sequence[Any], list[list[Any]]]:
+    """Record rounds, as many as possible in segments; give the last carries, and the elements of each array made."""
+    tracer: Any = modes.tracer.get()
+    segment = length if checkpoint in (None, 1) else min(checkpoint, length)
+    whole = length // segment * segment
     parts = [(0, whole), (whole, length)] if whole < length else [(0, length)]
     made: dict[int, list[list[Any]]] = {}
-    carried: Any = numbers
+    carried = init
     for begin, end in reversed(parts) if reverse else parts:
         own = [array[begin:end] for array in arrays]
-        if checkpoint in (None, 1) or end - begin <= checkpoint:
+        if end - begin <= segment:
             settings = {"length": end - begin, "reverse": reverse, "is_recomputed": checkpoint == 1}
             outputs = tracer.loop(trace_round, carried, own, **settings)
         else:
-            outputs = _record_segments(trace_round, carried, own, (end - begin) // checkpoint, checkpoint, reverse)
-        carried = outputs[: len(numbers)]
-        made[begin] = [tracer.elements(array) for array in outputs[len(numbers) :]]
-    carry = unflatten(structure, carried)
-    if nested[0] is None:
-        return carry, None
-    ys = [[y for begin, _ in parts for y in made[begin][k]] for k in range(nested[0].size)]
-    return carry, _stack(nested[0], ys, length)
+            outputs = _record_segments(trace_round, carried, own, (end - begin) // segment, segment, reverse)
+        carried = outputs[: len(init)]
+        made[begin] = [tracer.elements(array) for array in outputs[len(init) :]]
+    return carried, [[y for begin, _ in parts for y in made[begin][k]] for k in range(len(made[0]))]
 
 
 def _record_segments(

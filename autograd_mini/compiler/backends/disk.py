@@ -16,7 +16,7 @@ VARIABLE = "AUTOGRAD_MINI_CACHE"
 
 
 def cache_folder(wanted: bool | None) -> Path | None:
-    """Name the folder where code is kept; None where it is not. If it is not said, the environment does."""
+    """Name the folder where code is kept; None where no code is. If `wanted` is None, the environment decides."""
     told = os.environ.get(VARIABLE, "")
     if wanted is False or (wanted is None and told in ("", "0")):
         return None
@@ -24,7 +24,7 @@ def cache_folder(wanted: bool | None) -> Path | None:
 
 
 def _users_folder() -> Path:
-    """Name the folder of what a user's programs can compute again."""
+    """Name the folder of the user's caches."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":

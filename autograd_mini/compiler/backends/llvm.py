@@ -53,12 +53,16 @@ EXAMPLES = 32
 def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
     """Give a run as native code reads it: what chooses its code, its table, and three numbers.
 
-    A pattern's code is chosen by the pattern, and whether right factors that all rows share are in slots at one
-    distance. The table has for each row its columns. Before the rows of a sum with shared factors stand the slots of
-    these, or, if these are at one distance, the first one and the distance. An outer product has left and right
-    factors, then the totals. Rounds have `first`, how far after the loop's own run theirs begin, how many these are,
-    whether they go backwards, how many copies there are of each of four kinds, and the copies. The numbers say how many
-    rows there are; how many terms, and the stride of left factors, or how many left and right factors.
+    Two things choose the code: the pattern, and whether right factors that all rows share are in slots at one distance.
+
+    The table has the columns of each row. Before the rows of a sum with shared factors stand the slots of these, or, if
+    these are at one distance, the first one and the distance. An outer product has left and right factors, then the
+    totals. Rounds have seven entries: how far behind the loop's own run the runs of a round begin (`first`), how many
+    runs these are, whether the loop goes backwards, and how many rows `before`, `enter`, `leave` and `after` have. Then
+    come the rows, each of six: whether it copies from memory `u`, and the five numbers of a row of `enter`.
+
+    The numbers are how many rows there are; then the number of terms, and the stride of left factors; or how many left
+    and right factors; or the number of rounds.
     """
     pattern, columns, _ = run
     match pattern:
@@ -101,7 +105,7 @@ def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool)
     module.triple = ""
     run = ir.Function(module, _RUN, "run")
     functions = [
-        _write_loop(module, f"pattern_{i}", run, width, fuse)
+        _write_rounds(module, f"pattern_{i}", run, width, fuse)
         if isinstance(pattern, Rounds)
         else _PatternCode(module, f"pattern_{i}", width, fuse).write(pattern, regular)
         for i, (pattern, regular) in enumerate(patterns)
@@ -166,7 +170,7 @@ class _PatternCode:
                 for rows, first in self._blocks(self.count, ROWS):
                     self._write_fold_rows(first, rows)
             case Scan():
-                self._write_rounds(pattern)
+                self._write_scan(pattern)
         self.builder.ret_void()
         return self.function
 
@@ -233,7 +237,7 @@ class _PatternCode:
                 for number, lane in zip(numbers, lanes):
                     self.store(kind, number, result, lane)
 
-    def _write_rounds(self, pattern: Scan) -> None:
+    def _write_scan(self, pattern: Scan) -> None:
         kind, kinds, carries, body = "u" if self.width == 1 else "s", pattern.kinds, pattern.carries, pattern.body
         given = len(kinds)
         arrays = range(carries, carries + pattern.arrays)
@@ -394,7 +398,7 @@ class _PatternCode:
 _RUN = ir.FunctionType(ir.VoidType(), [NUMBERS, NUMBERS, NUMBERS, LONG, LONG, LONGS, LONG, INTS])
 
 
-def _write_loop(module: ir.Module, name: str, run: ir.Function, width: int, fuse: bool) -> ir.Function:
+def _write_rounds(module: ir.Module, name: str, run: ir.Function, width: int, fuse: bool) -> ir.Function:
     """Write the function that does runs in each round of a loop, and copies numbers between them."""
     code = _PatternCode(module, name, width, fuse, [LONGS, INTS])
     builder, kind, p = code.builder, "u" if width == 1 else "s", code.p
@@ -409,7 +413,7 @@ def _write_loop(module: ir.Module, name: str, run: ir.Function, width: int, fuse
                 code.store(kind, code.load(of, origin, lane), to, lane)
 
     def copy_rows(count: Index, into_round: Index, out_of_round: Index) -> None:
-        """Do the next copies: where they take numbers, or bring them, moves on with the rounds."""
+        """Do the next rows of copies; `into_round` or `out_of_round` is the round, and moves the array's slots on."""
         nonlocal begin
         with up_to(count) as row:
             uniform, source, move, step, target, size = (code.entry(begin + row * 6 + i) for i in range(6))

@@ -196,39 +196,37 @@ class _Tile:
             case Fold():
                 self.totals[columns["total"]] += _over_lanes(s[columns["operand"]])
             case Rounds():
-                self._do_runs(run, kind, target)
-            case Scan():
                 self._do_rounds(run, kind, target)
+            case Scan():
+                self._do_scan(run, kind, target)
             case Store():
                 for slot, before, width, place in zip(*columns.values()):
                     array = self.results[before * self.batch : (before + width) * self.batch]
                     array.reshape(self.batch, width)[self.examples, place] = s[slot]
 
-    def _do_runs(self, run: Run, kind: str, target: Arrays) -> None:
+    def _do_rounds(self, run: Run, kind: str, target: Arrays) -> None:
         """Do the runs of a loop in each of its rounds."""
         pattern, columns, runs = run
         assert isinstance(pattern, Rounds)
-        own = self.of[kind]
-        before, enter, leave, after = (columns[name].tolist() for name in ("before", "enter", "leave", "after"))
-        memory = [self.of[of] for of in pattern.kinds]
-        first, second, third = np.cumsum([len(before), len(enter), len(leave)]).tolist()
-        entering, leaving = list(zip(memory[first:], enter)), list(zip(memory[second:], leave))
-        ending = list(zip(memory[third:], after))
-        for of, (source, to) in zip(memory, before):
+        own, memory = self.of[kind], iter([self.of[of] for of in pattern.kinds])
+        before, enter, leave, after = (  # each row with the memory that it copies from
+            [(next(memory), *row) for row in columns[name].tolist()] for name in ("before", "enter", "leave", "after")
+        )
+        for of, source, to in before:
             own[to] = of[source]
         rounds = range(int(columns["length"]))
         for t in reversed(rounds) if pattern.reverse else rounds:
-            for of, (source, move, step, to, size) in entering:
+            for of, source, move, step, to, size in enter:
                 own[to : to + size] = of[source + t * move + step * np.arange(size)]
             for inner in runs:
                 self._do(inner, kind, target)
-            for of, (source, move, step, to, size) in leaving:
+            for of, source, move, step, to, size in leave:
                 own[to + t * move : to + t * move + size] = of[source + step * np.arange(size)]
-            for of, (source, to) in ending:
+            for of, source, to in after:
                 own[to] = of[source]
 
-    def _do_rounds(self, run: Run, kind: str, target: Arrays) -> None:
-        """Do the rounds of a loop, one after another, for all lanes."""
+    def _do_scan(self, run: Run, kind: str, target: Arrays) -> None:
+        """Compute the rounds of a loop row by row, for all lanes."""
         pattern, columns, _ = run
         assert isinstance(pattern, Scan)
         body, carries, own = pattern.body, pattern.carries, self.of[kind]
