@@ -47,12 +47,13 @@ def solve(a: Any, b: Any) -> Array:
     if right.ndim not in (1, 2) or len(right) != n:
         raise ValueError(f"b must have the shape ({n},) or ({n}, k), as a has {n} rows, but has {right.shape}")
     rows = np.hstack([matrix, right.reshape(n, -1)])
-    _eliminate(rows, n, n)
-    x = rows[:, n:]
-    for k in reversed(range(n)):
-        for i in range(k + 1, n):
-            x[k] = x[k] - rows[k, i] * x[i]
-        x[k] = operations.div(x[k], rows[k, k])
+    with np.errstate(all="ignore"):  # a singular matrix gives inf and nan, as 1 / 0 does
+        _eliminate(rows, n, n)
+        x = rows[:, n:]
+        for k in reversed(range(n)):
+            for i in range(k + 1, n):
+                x[k] = x[k] - rows[k, i] * x[i]
+            x[k] = operations.div(x[k], rows[k, k])
     return packed(x.reshape(right.shape))
 
 
@@ -155,7 +156,9 @@ def _objects(thing: Any, role: str) -> Array:
 def _square(a: Any, role: str) -> Array:
     matrix = _objects(a, role)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
-        raise ValueError(f"{role} must be a square matrix, but has the shape {matrix.shape}: {describe(a)}")
+        raise ValueError(
+            f"{role} must be a square matrix of one row or more, but has the shape {matrix.shape}: {describe(a)}"
+        )
     return matrix
 
 

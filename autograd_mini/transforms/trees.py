@@ -40,8 +40,10 @@ class Static:
 
 def _exactly(value: Any) -> Any:
     """Give what tells a value from those that are equal to it, as 1 is to True, and 0.0 to -0.0."""
-    if isinstance(value, tuple):
-        return type(value), tuple(map(_exactly, value))
+    if isinstance(value, (tuple, frozenset)):
+        return type(value), (tuple if isinstance(value, tuple) else frozenset)(map(_exactly, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value), tuple([_exactly(getattr(value, field.name)) for field in fields(value)]), hash(value)
     return type(value), repr(value) if isinstance(value, (float, complex)) else value
 
 

@@ -17,6 +17,11 @@ from autograd_mini import Value, grad, hessian, jit, tanh, value_and_grad, vmap
 Point = namedtuple("Point", "x y")
 
 
+@dataclass(frozen=True)
+class Setting:
+    value: Any
+
+
 def first_and_last(xs: Any) -> Any:
     return 10.0 * xs[0] + xs[-1]
 
@@ -389,7 +394,8 @@ def test_a_static_argument_is_part_of_what_is_compiled() -> None:
         return x
 
     compiled = jit(f, static_argnums=1)
-    settings = [1, 1.0, True, 0.0, -0.0, math.nan, "1", None, (1, 2), (1.0, 2), frozenset({1}), len]
+    settings = [1, 1.0, True, 0.0, -0.0, math.nan, "1", None, (1, 2), (1.0, 2), frozenset({1}), frozenset({True}), len]
+    settings += [Setting(1), Setting(True), Setting(0.0), Setting(-0.0)]
     for _ in range(2):
         for setting in settings:
             assert compiled(2.0, setting) == 2.0

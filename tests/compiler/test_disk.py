@@ -70,6 +70,11 @@ def test_nothing_is_kept_unless_asked_for(folder: Path, monkeypatch: pytest.Monk
     assert not folder.exists()
 
 
+def test_a_folder_that_can_not_be_named_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(disk.VARIABLE, "~nobody_of_this_name/cache")
+    assert disk.cache_folder(None) == Path.cwd() / "~nobody_of_this_name/cache"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG_CACHE_HOME is Linux's")
 def test_code_is_kept_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -78,6 +78,7 @@ def test_a_singular_matrix() -> None:
     assert not np.isfinite(linalg.inv(singular)).any()
     assert nested(grad(linalg.det)(singular)) == [[4.0, -2.0], [-2.0, 1.0]]  # the cofactors
     assert np.isnan(linalg.cholesky([[-1.0]]))
+    assert not np.isfinite(linalg.inv(np.zeros((2, 2)))).any()  # and no warning of NumPy's
 
 
 def matrices_of_rank(rank: int, n: int) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from autograd_mini import grad, jit
+from autograd_mini import grad, jit, lgamma
 from autograd_mini.engine.operations import TABLE
 
 log_ndtr, polygamma = TABLE["log_ndtr"], TABLE["polygamma"]
@@ -57,3 +57,11 @@ def test_polygamma_has_poles_at_whole_numbers(n: float) -> None:
         assert not np.isfinite(polygamma(n, pole))
     assert np.isnan(polygamma(n, -np.inf))
     assert np.isnan(polygamma(1.5, -0.5))
+
+
+@pytest.mark.parametrize("x", [1.0 + 1e-7, 1.0 - 1e-7, 2.0 + 1e-7, 1.99999, 0.7501, 1.2499, 1.7501, 2.2499, 1.0, 2.0])
+def test_lgamma_loses_no_digits_beside_its_zeros(x: float) -> None:
+    with mp.workdps(40):
+        exact = float(mp.loggamma(mp.mpf(x)))
+    assert lgamma(x) == pytest.approx(exact, rel=1e-15, abs=0.0)
+    assert jit(lgamma)(x) == pytest.approx(exact, rel=1e-15, abs=0.0)

@@ -20,7 +20,7 @@ def cache_folder(wanted: bool | None) -> Path | None:
     told = os.environ.get(VARIABLE, "")
     if wanted is False or (wanted is None and told in ("", "0")):
         return None
-    return _users_folder() / "autograd_mini" if told in ("", "0", "1") else Path(told).expanduser().absolute()
+    return _users_folder() / "autograd_mini" if told in ("", "0", "1") else Path(os.path.expanduser(told)).absolute()
 
 
 def _users_folder() -> Path:
@@ -36,7 +36,7 @@ def _users_folder() -> Path:
 def read_code(folder: Path, key: str) -> bytes | None:
     """Give what was kept by a key; None if nothing was, or the file has been damaged."""
     with suppress(OSError):
-        if _is_own(folder):
+        if (folder / key).is_file() and _is_own(folder):
             content = (folder / key).read_bytes()
             code = content[sha256().digest_size :]
             return code if content == _sealed(key, code) else None
