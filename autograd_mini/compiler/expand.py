@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_mini.compiler.backends.lowering import Number, Target, run_lowering
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import LOOP, MARKERS, Graph, Node
+from autograd_mini.compiler.graph import MARKERS, Graph, Loop, Node, evenly
 from autograd_mini.compiler.sums import CHAINS
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE, detach, identity
@@ -23,31 +23,35 @@ FEW = 4
 
 def expand(graph: Graph) -> Graph:
     """Write a simplified graph anew, some operations as their lowerings say; a graph without them is given back."""
-    if not any(map(_is_written_out, graph.operations, graph.operands)):
+    some = {operation for operation in set(graph.operations) if _is_written_out(operation, range(FEW + 1))}
+    bodies = {node: expand(loop.body) for node, loop in graph.details.items() if isinstance(loop, Loop)}
+    rows = zip(graph.operations, graph.operands) if some else ()
+    has_any = any(operation in some and _is_written_out(operation, row) for operation, row in rows)
+    if not has_any and all(body is graph.details[node].body for node, body in bodies.items()):
         return graph
     nodes = _Nodes(Builder(graph.arguments))
-    nodes.builder.graph.sizes |= {node: size for node, size in graph.sizes.items() if node < graph.arguments}
-    numbers: dict[Node, Number] = {node: nodes.number(node) for node in range(graph.arguments)}
+    builder, written = nodes.builder, nodes.builder.graph
+    written.sizes |= {node: size for node, size in graph.sizes.items() if node < graph.arguments}
+    places = [*range(graph.arguments), *[-1] * (len(graph.operations) - graph.arguments)]
     for node in graph.live():
         operation = graph.operations[node]
+        taken = [places[operand] for operand in graph.operands[node]]
         if operation in MARKERS:
-            operands, details = tuple([numbers[operand].value for operand in graph.operands[node]]), graph.details[node]
-            if operation is LOOP:
-                details = replace(details, body=expand(details.body))
-            numbers[node] = nodes.number(nodes.builder.mark(operation, operands, details, graph.sizes.get(node)))
+            details = graph.details[node]
+            details = replace(details, body=bodies[node]) if node in bodies else details
+            places[node] = builder.mark(operation, evenly(taken), details, graph.sizes.get(node))
+        elif operation is not None and operation in some and _is_written_out(operation, taken):
+            places[node] = run_lowering(operation, [nodes.number(operand) for operand in taken]).value
         elif operation is not None:
-            numbers[node] = nodes.compute(operation, [numbers[operand] for operand in graph.operands[node]])
+            places[node] = builder.add(operation, tuple(taken))
         elif node in graph.constants:
-            numbers[node] = nodes.constant(graph.constants[node])
-    expanded = nodes.builder.graph
-    expanded.results = [numbers[node].value for node in graph.results]
-    return expanded
+            places[node] = builder.constant(graph.constants[node])
+    written.results = [places[node] for node in graph.results]
+    return written
 
 
 def _is_written_out(operation: Operation | None, operands: Sequence[Any]) -> bool:
-    """Say whether an operation is a user's, or of many operands, with a function as its lowering; or a loop of some."""
-    if operation is LOOP:
-        return True
+    """Say whether an operation is a user's, or of many operands, with a function as its lowering."""
     if operation is None or operation in MARKERS or isinstance(operation.lowering, str) or operation in CHAINS:
         return False
     return (operation.is_variadic and len(operands) > FEW) or TABLE.get(operation.name) is not operation

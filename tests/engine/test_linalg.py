@@ -156,7 +156,7 @@ def test_values_and_numbers_are_mixed() -> None:
 @pytest.mark.parametrize("matrix", [[[1.0, 2.0]], [1.0], 1.0, np.zeros((0, 0))])
 def test_a_matrix_must_be_square(matrix: Any) -> None:
     for function in (linalg.inv, linalg.det, linalg.slogdet, linalg.cholesky):
-        with pytest.raises(ValueError, match="a must be a square matrix, but has the shape"):
+        with pytest.raises(ValueError, match="a must be a square matrix of one row or more, but has the shape"):
             function(matrix)
 
 
