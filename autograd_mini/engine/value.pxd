@@ -46,7 +46,7 @@ cdef object _record(Operation operation, list[Value] operands)
 @cython.locals(found=Found)
 cdef object _record_formulas(Operation operation, tuple formulas, object operands)
 cdef bint _is_wanted(Value operand) noexcept
-cdef object _with_fan(object origin, Fan fan, double data)
+cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)
 cdef object _relu(Value operand)

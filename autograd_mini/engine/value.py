@@ -476,10 +476,9 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
             f"a node of {operation.name} can't have {len(operands)} operands and {len(local)} local derivatives"
         )
     check_values(operands)
-    origin = located(operation) if modes.is_checking() else operation
     if len(operands) in (1, 2):
         node: Value = Value.__new__(Value)
-        _fill(node, data, origin)
+        _fill(node, data, located(operation) if modes.is_checking() else operation)
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
             node._right, node._local_right = operands[1], local[1]
@@ -488,12 +487,12 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     fan: Fan = make_fan(tuple(operands))
     for i in range(len(local)):
         fan.local[i] = local[i]
-    return _with_fan(origin, fan, data)  # type: ignore[no-any-return]
+    return _with_fan(operation, fan, data)  # type: ignore[no-any-return]
 
 
-def _with_fan(origin: Any, fan: Fan, data: float) -> Any:
+def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
     node: Value = Value.__new__(Value)
-    _fill(node, data, origin)
+    _fill(node, data, located(operation) if modes.is_checking() else operation)
     set_fan(node, fan)
     return node
 

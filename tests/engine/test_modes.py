@@ -7,12 +7,13 @@ import contextvars
 import copy
 import gc
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autograd_mini import Value, detect_anomaly, dot, exp, grad, log, no_grad, sqrt
+from autograd_mini import Value, detect_anomaly, dot, exp, grad, log, no_grad, sqrt, tanh, where
+from autograd_mini import sum as sum_of
 
 
 def test_no_grad_results_are_constants() -> None:
@@ -117,6 +118,25 @@ def test_detect_anomaly_finds_the_backward_operation_and_changes_no_gradient() -
             grad(sqrt)(0.0)
     root.backward()
     assert x.grad == math.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [
+        ("tanh", tanh),
+        ("mul", lambda x: x * 1.0),
+        ("where", lambda x: where(1.0, x, 2.0)),
+        ("dot", lambda x: dot([x], [1.0])),
+        ("sum", lambda x: sum_of([x, 1.0, 2.0])),
+    ],
+)
+def test_the_backward_pass_names_the_line_of_every_kind_of_node(name: str, f: Callable[[Value], Value]) -> None:
+    x = Value(0.0)
+    x.grad = 1e308
+    with detect_anomaly():
+        node = f(x)
+        with pytest.raises(FloatingPointError, match=rf"backward pass of {name} .*\(line \d+ of test_modes\.py: .*\)"):
+            node.backward(1e308)
 
 
 def test_lines_that_detect_anomaly_keeps_change_nothing_else_of_a_node() -> None:
