@@ -189,21 +189,22 @@ class Graph:
 
     def partition(self, mapped: Iterable[Node]) -> tuple[list[Node], list[Node]]:
         """List the operations that give one number for all examples, then those that depend on mapped arguments."""
+        varies: list[bool] = self.dependents(mapped)
+        computed = [node for node in self.live() if self.operations[node] is not None]
+        return [node for node in computed if not varies[node]], [node for node in computed if varies[node]]
+
+    def dependents(self, nodes: Iterable[Node], barrier: Operation | None = None) -> list[bool]:
+        """Say for each node whether it is one of some nodes, or depends on one; nothing depends through `barrier`."""
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
-        varies: list[bool] = self.marks(mapped)
-        uniform: list[Node] = []
-        varying: list[Node] = []
-        for node in self.live():
-            if self.operations[node] is not None:
+        depends: list[bool] = self.marks(nodes)
+        for node in range(len(depends)):
+            if not depends[node]:
                 for operand in self.operands[node]:
-                    if varies[operand]:
-                        varies[node] = True
-                        varying.append(node)
+                    if depends[operand]:
+                        depends[node] = self.operations[node] is not barrier
                         break
-                else:
-                    uniform.append(node)
-        return uniform, varying
+        return depends
 
     def marks(self, nodes: Iterable[Node]) -> list[bool]:
         """Say for each node whether it is one of some nodes."""

@@ -126,7 +126,7 @@ class Rules:
         return _settled(lambda flagged: _Forward(self.tracer, node, tangents, flagged), tangents, carries).close()
 
 
-class _Outputs(dict[int, tuple[Any, Any]]):
+class _Outputs(dict[int, Flow]):
     """What flows into the outputs of a loop, or out of them: by their numbers, each with whether it is reached."""
 
     def __add__(self, other: _Outputs) -> _Outputs:
@@ -138,8 +138,8 @@ class Inflow:
     """What flows into an array: arrays, and numbers into some elements, each with whether these are reached."""
 
     def __init__(self) -> None:
-        self.arrays: list[tuple[Any, Any]] = []
-        self.elements: dict[int, tuple[Any, Any]] = {}
+        self.arrays: list[Flow] = []
+        self.elements: dict[int, Flow] = {}
 
     def array(self, flow: Any, reached: Any) -> Inflow:
         self.arrays.append((flow, reached))
@@ -158,7 +158,7 @@ class Inflow:
             self.elements[i] = (flow, reached)
         return self
 
-    def join(self, tracer: Any, size: int) -> tuple[Any, Any]:
+    def join(self, tracer: Any, size: int) -> Flow:
         """Make one array of it all."""
         arrays = list(self.arrays)
         if self.elements:
@@ -173,7 +173,7 @@ class Inflow:
         return total, reached
 
 
-def _stacked(tracer: Any, found: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+def _stacked(tracer: Any, found: Sequence[Flow]) -> Flow:
     """Make one array of what flows into elements, and one of whether they are reached, unless all are."""
     array = tracer.array([0.0 if flow is None else flow for flow, _ in found])
     if all(reached is True for _, reached in found):
@@ -185,10 +185,8 @@ def _dependent(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
     """Say for each operand of a loop whether it depends on what is wanted, in any round."""
     body, dependent = loop.body, list(wanted)
     while True:
-        depends = body.marks([node for node, some in zip(loop.given, dependent) if some])
-        for node in body.live():
-            if body.operations[node] is not operations.detach and any(depends[x] for x in body.operands[node]):
-                depends[node] = True
+        inputs = [node for node, some in zip(loop.given, dependent) if some]
+        depends = body.dependents(inputs, operations.detach)
         grown = [some or (j < loop.carries and depends[body.results[j]]) for j, some in enumerate(dependent)]
         if grown == dependent:
             return dependent

@@ -204,7 +204,8 @@ class _LoopWriter:
         inner.results = [self.results[k] for k in order]
         settings = (len(self.carries), self.arrays, loop.reverse, loop.is_recomputed)
         written = Loop(inner, range(inner.arguments), loop.length, *settings)
-        if _has_invariants(written):  # which have moved out of loops within it
+        fixed, _ = inner.partition(range(len(self.carries) + self.arrays))
+        if fixed:  # they have moved out of loops within it
             again = _write_loop(outer, written, self.taken, {i for i, k in enumerate(order) if k in self.outputs})
             return found | {order[i]: place for i, place in again.items()}
         node = outer.mark(LOOP, tuple(self.taken), written)
@@ -213,15 +214,3 @@ class _LoopWriter:
                 size = None if k < loop.carries else loop.length * inner.sizes.get(self.results[k], 1)
                 found[k] = outer.mark(OUTPUT, (node,), place, size)
         return found
-
-
-def _has_invariants(loop: Loop) -> bool:
-    """Say whether something in a round is the same in all rounds."""
-    body = loop.body
-    varies = body.marks(range(loop.carries + loop.arrays))
-    for node in body.live():
-        if body.operations[node] is not None:
-            varies[node] = any(varies[x] for x in body.operands[node])
-            if not varies[node]:
-                return True
-    return False

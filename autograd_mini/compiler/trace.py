@@ -371,10 +371,9 @@ class Traced(Scalar):
 
     def recorder(self) -> Tracer:
         """Give the tracer at work: that of this number, or of a loop that takes it from around."""
-        tracer: Any = _tracer.get()
-        if tracer is not self.tracer and not (isinstance(tracer, Tracer) and tracer.is_within(self.tracer)):
+        recorder: Any = _tracer.get()
+        if recorder is not self.tracer:
             self.refuse_outside()
-        recorder: Tracer = tracer
         return recorder
 
     def _compare(self, operation: Operation, other: Any) -> Any:

@@ -29,9 +29,8 @@ def _is_library(frame: FrameType) -> bool:
 
 def here() -> Place | None:
     """Give the place in the user's code that is being run."""
-    if (
-        cython.compiled
-    ):  # the shortest way where the user's own code comes first: each number that is traced has a place
+    # Each number that is traced has a place: the shortest way where the user's own code comes first.
+    if cython.compiled:
         innermost = PyEval_GetFrame()  # type: ignore[name-defined]  # noqa: F821 (declared in lines.pxd)
         if not innermost:
             return None
