@@ -38,7 +38,37 @@ SHAPES = {
 NAME = [26, 8, 18, 0, 1, 4, 11, 11, 0, 26]  # between two marks of beginning and end
 
 
-class ClosureValue:
+def listed(root):
+    """List a graph, operands before results, by recursion."""
+    order, seen = [], set()
+
+    def visit(node):
+        if node not in seen:
+            seen.add(node)
+            for parent in node.parents:
+                visit(parent)
+            order.append(node)
+
+    visit(root)
+    return order
+
+
+class Arithmetic:
+    """What follows from sums, products and powers."""
+
+    __slots__ = ()
+
+    def __neg__(self: Any):
+        return self * -1
+
+    def __sub__(self: Any, other):
+        return self + -other
+
+    def __truediv__(self: Any, other):
+        return self * other**-1
+
+
+class ClosureValue(Arithmetic):
     """A number with a function that passes its gradient on: the least that does it."""
 
     def __init__(self, data, parents=()):
@@ -88,33 +118,14 @@ class ClosureValue:
         return self.apply(max(0, self.data), float(self.data > 0))
 
     def backward(self):
-        order, seen = [], set()
-
-        def visit(node):
-            if node not in seen:
-                seen.add(node)
-                for parent in node.parents:
-                    visit(parent)
-                order.append(node)
-
-        visit(self)
         self.grad = 1
-        for node in reversed(order):
+        for node in reversed(listed(self)):
             node.pass_on()
-
-    def __neg__(self):
-        return self * -1
-
-    def __sub__(self, other):
-        return self + -other
-
-    def __truediv__(self, other):
-        return self * other**-1
 
     __radd__, __rmul__ = __add__, __mul__
 
 
-class SlotsValue:
+class SlotsValue(Arithmetic):
     """A number with slots, that stores its local derivatives."""
 
     __slots__ = ("data", "grad", "parents", "slopes")
@@ -143,29 +154,10 @@ class SlotsValue:
         return SlotsValue(max(0, self.data), (self,), (float(self.data > 0),))
 
     def backward(self):
-        order, seen = [], set()
-
-        def visit(node):
-            if node not in seen:
-                seen.add(node)
-                for parent in node.parents:
-                    visit(parent)
-                order.append(node)
-
-        visit(self)
         self.grad = 1
-        for node in reversed(order):
+        for node in reversed(listed(self)):
             for parent, slope in zip(node.parents, node.slopes):
                 parent.grad += slope * node.grad
-
-    def __neg__(self):
-        return self * -1
-
-    def __sub__(self, other):
-        return self + -other
-
-    def __truediv__(self, other):
-        return self * other**-1
 
     __radd__, __rmul__ = __add__, __mul__
 

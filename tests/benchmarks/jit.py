@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 from jit_graphs import bodies_case, graph_case, path_case, recurrent_case
-from jit_measure import PROCESSORS, Case, Contender, compare, pin, use_one_thread
+from jit_measure import PROCESSORS, Case, Contender, check_names, compare, pin, use_one_thread
 from jit_networks import Task, contenders, prepare_jit
 
 
@@ -94,9 +94,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(names)}; all unless given")
     parser.add_argument("--seconds", type=float, default=3.0, help="for how long each engine is timed (3)")
     arguments = parser.parse_args()
-    for name in arguments.cases:
-        if name not in names:
-            parser.error(f"no case {name!r}: there are {', '.join(names)}")
+    check_names(parser, arguments.cases, names)
     use_one_thread()
     for name in arguments.cases or names:
         if name == "threads":

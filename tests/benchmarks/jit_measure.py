@@ -8,6 +8,7 @@ fastest of many short windows counts.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import importlib
 import importlib.util
@@ -76,6 +77,13 @@ class Timing:
         self.best = min(self.best, seconds / count)
         self.spent += seconds
         self.steps += count
+
+
+def check_names(parser: argparse.ArgumentParser, given: Sequence[str], known: Sequence[str]) -> None:
+    """End the program if there is no case of some name."""
+    for name in given:
+        if name not in known:
+            parser.error(f"no case {name!r}: there are {', '.join(known)}")
 
 
 def use_one_thread(*packages: str) -> None:

@@ -24,7 +24,17 @@ from itertools import product
 
 import numpy as np
 from jit_graphs import program
-from jit_measure import Array, Case, Contender, Timing, format_seconds, in_new_processes, measure, use_one_thread
+from jit_measure import (
+    Array,
+    Case,
+    Contender,
+    Timing,
+    check_names,
+    format_seconds,
+    in_new_processes,
+    measure,
+    use_one_thread,
+)
 from loop_engines import (
     Task,
     prepare_casadi,
@@ -224,9 +234,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="for how long each engine is timed (1)")
     parser.add_argument("--processes", type=int, default=1, help="how many new processes make a first call (1)")
     arguments = parser.parse_args()
-    for name in arguments.cases:
-        if name not in names:
-            parser.error(f"no case {name!r}: there are {', '.join(names)}")
+    check_names(parser, arguments.cases, names)
     use_one_thread()
     processes = 0 if arguments.quick else arguments.processes
     for name in arguments.cases or (QUICK if arguments.quick else names):

@@ -378,14 +378,8 @@ def escaping(p: Any) -> Any:
 
 
 def escaping_into_a_second_loop(p: Any) -> Any:
-    seen: list[Any] = []
-
-    def do_round(c: Any, x: Any) -> Any:
-        seen.append(c * p)  # here
-        return c, None
-
-    scan(do_round, p, length=2)
-    return scan(lambda c, x: (c * seen[0], None), p, length=2)[0]
+    number = escaping(p)
+    return scan(lambda c, x: (c * number, None), p, length=2)[0]
 
 
 def escaping_from_an_inner_loop(p: Any) -> Any:
