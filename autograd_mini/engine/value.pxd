@@ -28,7 +28,7 @@ cdef class _ValueRecorder(Recorder):
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
-@cython.locals(order=list, node=Value, operand=Value)
+@cython.locals(opened=cython.longlong, order=list, node=Value, operand=Value)
 cpdef list[Value] ordered(list stack, bint reset=*)
 @cython.locals(node=Value, operand=Value, upstream=double, i=Py_ssize_t, fine=bint)
 cdef bint _backpropagate(list[Value] order) noexcept

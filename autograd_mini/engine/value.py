@@ -46,7 +46,7 @@ def ordered(stack: list[Any], reset: bool = False) -> list[Value]:
     """List every node that some roots were computed from, operands before results: depth first, without recursion."""
     global _walk
     check_values(stack)
-    opened: cython.longlong = _walk + 1  # the mark of a node that is opened; once listed, its place is added
+    _walk = opened = _walk + 1  # a node that is opened gets this mark, a node that is listed the next: none is larger
     order: list[Value] = []
     while stack:
         node = stack[-1]
@@ -65,11 +65,11 @@ def ordered(stack: list[Any], reset: bool = False) -> list[Value]:
                 continue
         stack.pop()
         if node._mark == opened:
+            _walk += 1
+            node._mark = _walk
             order.append(node)
-            node._mark = opened + len(order)
             if reset:
                 _reset(node)
-    _walk = opened + len(order)  # so the next walk finds only older marks
     return order
 
 

@@ -6,8 +6,16 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from types import FrameType
+from typing import Any
 
 import pytest
+
+from autograd_mini import Value
+from autograd_mini.engine.value import COMPILED
 
 # A child process: a timer raises KeyboardInterrupt at random times while some work is done over and over.
 STORM = """
@@ -92,3 +100,38 @@ def test_an_interrupt_arrives_and_leaves_nothing_behind(work: str) -> None:
     assert caught > 200
     assert (others, held, torn) == ([], [], [])
     assert state == [0, True, False, None]
+
+
+@pytest.mark.skipif(COMPILED, reason="compiled code has no lines to stop at")
+def test_the_walk_after_one_that_was_interrupted_meets_every_node() -> None:
+    x, y = Value(2.0), Value(3.0)
+    f = (x * y + x) * y  # x y^2 + x y
+    interrupted = 0
+    for line in range(200):
+        with suppress(KeyboardInterrupt), interrupt_at_line(line, "ordered"):
+            f.backward()
+            break
+        interrupted += 1
+        x.grad = y.grad = 0.0
+        f.backward()
+        assert (x.grad, y.grad) == (12.0, 14.0)
+        x.grad = y.grad = 0.0
+    assert interrupted > 30
+
+
+@contextmanager
+def interrupt_at_line(number: int, function: str) -> Iterator[None]:
+    """Raise KeyboardInterrupt at a line of a function, counted as they run from 0."""
+    lines = count()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace if frame.f_code.co_name == function else None
+
+    before = sys.gettrace()  # that of coverage
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
