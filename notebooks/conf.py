@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from latex2mathml.converter import convert
 from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 
 from autograd_mini.version import VERSION
@@ -46,6 +46,13 @@ def visit_math_block(translator: Any, node: Any) -> None:
     raise SkipNode
 
 
+def close_examples(app: Sphinx, name: str, source: list[str]) -> None:
+    """Take away the empty line that ends an example for doctest."""
+    if not app.env.doc2path(name).endswith(".ipynb"):
+        source[0] = source[0].replace("\n\n```\n", "\n```\n")
+
+
 def setup(app: Sphinx) -> None:
     """Give Sphinx the writer of formulas."""
+    app.connect("source-read", close_examples)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))

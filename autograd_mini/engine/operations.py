@@ -100,7 +100,7 @@ Raises
 
 Examples
 --------
->>> from autograd_mini.engine.operations import {name}
+>>> from autograd_mini import {name}
 >>> {call}
 {result}
 """
@@ -268,7 +268,7 @@ log_ndtr = _row("log_ndtr(x)", "Logarithm of the standard normal distribution fu
 gamma = _row("gamma(x)", "Gamma function, (x - 1)! for a whole x.",
     ieee.gamma, lambda out, x: out * digamma(x),
     lowering="tgamma", example="gamma(5.0) -> 24.0")
-lgamma = _row("lgamma(x)", "Logarithm of |gamma(x)|; inf at the poles 0, -1, -2 and so on.",
+lgamma = _row("lgamma(x)", "Logarithm of the absolute value of the gamma function; inf at the poles 0, -1, -2 and so on.",
     ieee.lgamma, lambda out, x: digamma(x),
     aliases="gammaln", example="lgamma(1.0) -> 0.0")
 digamma = _row("digamma(x)", "Derivative of lgamma; nan at the poles -1, -2 and so on.",
@@ -333,7 +333,7 @@ where = _row("where(condition, x, y)",
     lambda condition, x, y: x if condition else y, lambda out, condition, x, y: 0.0,
     lambda out, condition, x, y: 1.0 * (condition != 0.0), lambda out, condition, x, y: 1.0 * (condition == 0.0),
     chooses=True, example="where(True, 1.0, 2.0) -> 1.0")
-copysign = _row("copysign(x, y)", "|x| with the sign of y.",
+copysign = _row("copysign(x, y)", "The absolute value of x with the sign of y.",
     math.copysign, lambda out, x, y: sign(x) * copysign(1.0, y), lambda out, x, y: 0.0,
     example="copysign(2.0, -0.0) -> -2.0")
 
