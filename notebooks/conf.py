@@ -48,8 +48,7 @@ def visit_math_block(translator: Any, node: Any) -> None:
 
 def close_examples(app: Sphinx, name: str, source: list[str]) -> None:
     """Take away the empty line that ends an example for doctest."""
-    if not app.env.doc2path(name).endswith(".ipynb"):
-        source[0] = source[0].replace("\n\n```\n", "\n```\n")
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
 
 
 def setup(app: Sphinx) -> None:
