@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from string import Template
 from xml.etree import ElementTree
 
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.drawing import DIGITS, Drawing, Face, compose, drawn_operands
+from autograd_mini.show.drawing import Drawing, Face, compose, drawn_operands
 from autograd_mini.show.format import COLORS, listed, number, sign, tinted
-from autograd_mini.show.formulas import MATHML
+from autograd_mini.show.formulas import MathML
 from autograd_mini.show.steps import AccumulationStep, BackwardStep, ChainRuleStep, ForwardStep, SeedStep, Step
 
 _HEIGHT = 680  # of a frame, in CSS pixels
@@ -27,15 +27,15 @@ _TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 
-def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> str:
+def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep], digits: int) -> str:
     """Compose the page for the steps of one graph, a complete HTML document."""
-    graph = _Graph(forward, backward)
+    graph = _Graph(forward, backward, digits)
     colors = {name: tinted(color, 0.92, ground=0) for name, color in COLORS.items()}  # to be read on tinted ground
     style, script = Template(_asset("stepper.css")).substitute(colors), _asset("stepper.js")
     root = forward[-1]
     return Template(_asset("stepper.html")).substitute(
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'",
-        title=escape(f"{root.name} = {number(root.data)}, step by step"),
+        title=escape(f"{root.name} = {number(root.data, digits)}, step by step"),
         style=style,
         script=script,
         layout="wide" if float(graph.svg.get("width", "0")) > _NARROW else "narrow",
@@ -46,12 +46,13 @@ def page(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> st
     )
 
 
-def frame(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> str:
+def frame(forward: Sequence[ForwardStep], backward: Sequence[BackwardStep], digits: int) -> str:
     """Compose a frame with the page in it, for a notebook: neither style nor script reach out of the frame."""
     title = escape(f"{forward[-1].name}, step by step")
+    document = escape(page(forward, backward, digits))
     return (
         f'<iframe title="{title}" sandbox="allow-scripts" width="100%" height="{_HEIGHT}" '
-        f'style="border: 0; width: 100%; height: {_HEIGHT}px" srcdoc="{escape(page(forward, backward))}"></iframe>'
+        f'style="border: 0; width: 100%; height: {_HEIGHT}px" srcdoc="{document}"></iframe>'
     )
 
 
@@ -69,18 +70,19 @@ def _hash(text: str) -> str:
 
 
 def _item(step: Step, graph: _Graph) -> str:
-    title, sentence = _words(step)
+    notation = MathML(graph.digits)
+    title, sentence = _words(step, partial(number, digits=graph.digits))
     facts = {"node": graph.keys[step.node], "title": title, "said": sentence, "edges": " ".join(graph.edges(step))}
     if isinstance(step, ChainRuleStep):
         facts["from"] = graph.keys[step.result]
     if isinstance(step, BackwardStep):
-        facts |= {"grad": f"grad {number(step.grad, DIGITS)}", "sign": sign(step.grad)}
+        facts |= {"grad": f"grad {number(step.grad, graph.digits)}", "sign": sign(step.grad)}
     attributes = "".join(f' data-{name}="{escape(fact)}"' for name, fact in facts.items())
-    formula = MATHML.equation(step.sides(MATHML))
+    formula = "".join(f"<div>{notation.equation(sides)}</div>" for sides in step.equations(notation))
     return f'<li{attributes}><button type="button">{escape(str(step))}</button><template>{formula}</template></li>'
 
 
-def _words(step: Step) -> tuple[str, str]:
+def _words(step: Step, number: Callable[[float], str]) -> tuple[str, str]:
     """Say what happens in a title and a sentence, which a screen reader reads."""
     match step:
         case ForwardStep(node=node, name=name) if node.op is None:
@@ -98,7 +100,7 @@ def _words(step: Step) -> tuple[str, str]:
             return "Backward: chain rule", f"{passes}, {local}: that makes {number(step.contribution)}."
         case AccumulationStep(name=name):
             reaches = f"Another path reaches {name}, and gradients along different paths add up"
-            makes = f"{number(step.before)} and {number(step.contribution)} make {number(step.grad)}"
+            makes = f"{listed([*map(number, step.contributions)])} make {number(step.grad)}"
             return "Backward: paths meet", f"{reaches}: {makes}."
     raise AssertionError(step)
 
@@ -109,11 +111,12 @@ def _words(step: Step) -> tuple[str, str]:
 class _Graph:
     """The drawing of a graph with the steps' names and numbers, its nodes and edges marked for the script."""
 
-    def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep]) -> None:
+    def __init__(self, forward: Sequence[ForwardStep], backward: Sequence[BackwardStep], digits: int) -> None:
         root = forward[-1].node
         named = {step.node for step in forward}
         faces = _faces(forward, backward)
-        picture = compose(root, faces, named)
+        self.digits = digits
+        picture = compose(root, faces, named, digits=digits)
         self.keys = dict(zip(faces, (box.key for box in picture.boxes)))  # how the page calls the nodes
         self._edges = {
             (node, position): f"{key}-{position}"
@@ -126,7 +129,7 @@ class _Graph:
         for box in picture.boxes:
             nodes[box.key].set("class", "node number")
         for step in forward:
-            _mark_node(nodes[self.keys[step.node]], step, is_root=step is forward[-1])
+            _mark_node(nodes[self.keys[step.node]], step, digits, is_root=step is forward[-1])
         for i, (key, arrow) in enumerate(zip(self._edges.values(), picture.arrows), start=1):
             # Hidden from screen readers: the steps tell what an edge shows, and of which operand.
             groups[f"edge{i}"].attrib |= {"class": f"edge {sign(arrow.flow)}", "data-key": key, "aria-hidden": "true"}
@@ -161,14 +164,14 @@ def _parsed(svg: str) -> ElementTree.Element:
     return root
 
 
-def _mark_node(group: ElementTree.Element, step: ForwardStep, is_root: bool) -> None:
+def _mark_node(group: ElementTree.Element, step: ForwardStep, digits: int, is_root: bool) -> None:
     kind = "number" if not step.node.requires_grad else "leaf" if step.node.is_leaf else "result"
     group.attrib |= {
         "class": f"node {kind}{' root' if is_root else ''}",
         "data-key": group.findtext("title", ""),
         "role": "button",
         "data-name": step.name,
-        "data-number": f"data {number(step.data, DIGITS)}",
+        "data-number": f"data {number(step.data, digits)}",
     }
     texts = list(group.iter("text"))
     for text in texts:
