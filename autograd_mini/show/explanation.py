@@ -18,7 +18,7 @@ from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_names
 from autograd_mini.show.format import COLORS, DIGITS, sign
 from autograd_mini.show.formulas import Text
-from autograd_mini.show.stepper import frame, page
+from autograd_mini.show.graph_stepper import graph_page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, Step, backward_steps, forward_steps, name_nodes
 
 MAX_STEPS = 300  # as many as a reader can follow
@@ -67,11 +67,11 @@ class Explanation:
         target = Path(path)
         if target.suffix.lower() != ".html":
             raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
-        write_file(target, page(self.forward, self.backward, self.digits).encode())
+        write_file(target, graph_page(self.forward, self.backward, self.digits).html().encode())
         return target
 
     def _repr_html_(self) -> str:
-        return frame(self.forward, self.backward, self.digits)
+        return graph_page(self.forward, self.backward, self.digits).frame()
 
     def __rich__(self) -> Any:
         """Colour the lines for rich, results by their sign, as drawings do."""

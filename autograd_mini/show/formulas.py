@@ -307,7 +307,8 @@ class MathML(Text):
         return not (isinstance(x, Formula) and x.operation.notation == "fraction") and super().is_signed(x)
 
     def brackets(self, formula: str) -> str:
-        return f"<mrow><mo>(</mo>{formula}<mo>)</mo></mrow>"
+        stretchy = "" if "<mfrac" in formula else ' stretchy="false"'  # else some fonts take a larger one for one line
+        return f"<mrow><mo{stretchy}>(</mo>{formula}<mo{stretchy}>)</mo></mrow>"
 
     def operator(self, symbol: str) -> str:
         return f"<mo>{escape(symbol)}</mo>"
@@ -335,7 +336,7 @@ class MathML(Text):
     def call(self, name: str, *groups: Sequence[Operand]) -> str:
         lists = [self.operator(",").join(map(self.term, group)) for group in groups]
         inside = lists[0] if len(lists) == 1 else self.operator(",").join(f"<mo>[</mo>{x}<mo>]</mo>" for x in lists)
-        return f"<mi>{escape(name)}</mi><mo>(</mo>{inside}<mo>)</mo>"
+        return f"<mi>{escape(name)}</mi>{self.brackets(inside)}"
 
     def derivative(self, of: str, by: str) -> str:
         return f"<mfrac><mrow><mo>∂</mo>{self.name(of)}</mrow><mrow><mo>∂</mo>{self.name(by)}</mrow></mfrac>"

@@ -86,7 +86,7 @@ class ForwardStep(Step):
 
     def equations(self, notation: Text) -> list[list[Side]]:
         """Write the name, the formula, the formula with numbers, and the result; a leaf has no formula."""
-        op, operands = self.node.op, _without_bias(self.node, self.operands)
+        op, operands = self.node.op, without_bias(self.node, self.operands)
         if op is None:
             return [[Side("", notation.label(self.name)), Side("=", notation.number(self.data), [self.data])]]
         formula, inserted = (notation.compose(op, x) for x in (operands, [Term("", x.data) for x in operands]))
@@ -96,7 +96,7 @@ class ForwardStep(Step):
         return [[*(sides if formula != inserted else sides[:2]), result]]
 
 
-def _without_bias(node: Value, operands: tuple[Term, ...]) -> tuple[Term, ...]:
+def without_bias(node: Value, operands: tuple[Term, ...]) -> tuple[Term, ...]:
     """Leave out the bias of a scalar product that was given none."""
     is_product = node.op is not None and node.op.notation == "dot" and len(operands) > 1
     return operands[:-1] if is_product and operands[-1] == ("", 0.0, 0) else operands
@@ -164,7 +164,7 @@ class ChainRuleStep(BackwardStep):
         [[derivative]] = super().equations(notation)
         operation = self.result.op
         assert operation is not None  # a node that has operands
-        local = notation.local_derivative(operation, _without_bias(self.result, self.operands), self.position)
+        local = notation.local_derivative(operation, without_bias(self.result, self.operands), self.position)
         upstream = notation.derivative(self.root_name, self.result_name)
         factors = (self.upstream, self.local_derivative)
         relation = "=" if self.is_whole else "+="
