@@ -6,7 +6,6 @@ Puts together the steps, their lines for the terminal, and the page that steps t
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -77,16 +76,26 @@ class Explanation:
         """Colour the lines for rich, results by their sign, as drawings do."""
         from rich.text import Text as Coloured
 
-        text = Coloured()
-        for line in str(self).splitlines():
-            split = re.fullmatch(r"(.*)( [=≈] )(\S+)( because .*)?", line)
-            if split is None:
-                text.append(f"{line}\n", style="bold" if line in ("Forward", "Backward") else "")
-                continue
-            left, relation, result, because = split.groups(default="")
-            text.append(left).append(f"{relation}{result}", style=COLORS[sign(float(result))]).append(f"{because}\n")
-        text.rstrip()
-        return text
+        notation = Text(self.digits)
+        parts = [Coloured("Forward", "bold")]
+        parts += [_coloured(step, notation, Coloured) for step in self.forward]
+        if self.backward:
+            parts += [Coloured("\nBackward", "bold"), *(_coloured(step, notation, Coloured) for step in self.backward)]
+        return Coloured("\n").join(parts)
+
+
+def _coloured(step: Step, notation: Text, text_class: Any) -> Any:
+    """Colour the number that ends each of a step's equations, before the conditions if there are any."""
+    lines = []
+    for line, sides in zip(step.lines(notation), step.equations(notation)):
+        [*_, result] = [side for side in sides if side.relation not in ("because", "and")]
+        end = len(notation.equation(sides[sides.index(result) + 1 :]))
+        coloured = text_class(f"  {line}")
+        stop = len(coloured) - end - (end > 0)
+        start = stop - len(f" {notation.relation(result)} {result.written}")
+        coloured.stylize(COLORS[sign(result.numbers[-1] if result.numbers else 0.0)], start, stop)
+        lines.append(coloured)
+    return text_class("\n").join(lines)
 
 
 def explain(root: Value, /, *, limit: int = MAX_STEPS, digits: int = DIGITS, **names: Value) -> Explanation:

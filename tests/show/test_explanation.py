@@ -575,6 +575,13 @@ def test_rich_tells_positive_negative_and_nan_by_their_colours() -> None:
     assert len({span.style for span in results}) == 3
 
 
+def test_rich_colours_the_result_and_not_the_condition_after_it() -> None:
+    pytest.importorskip("rich", reason="needs rich")
+    text = explain(autograd_mini.maximum(Value(2.0, "x = 1 because y"), 2.0)).__rich__()
+    spans = [text.plain[span.start : span.end] for span in text.spans]
+    assert spans == ["Forward", " = 2", " = 2", "\nBackward", " = 1", " = 0.5", " = 0.5"]
+
+
 def test_operands_are_told_apart_by_identity_not_by_their_data() -> None:
     x, y = Value(2.0, "x"), Value(2.0, "y")
     assert "∂(x · y)/∂y = x = 2" in str(explain(x * y))
