@@ -88,8 +88,8 @@ def _coloured(step: Step, notation: Text, text_class: Any) -> Any:
     """Colour the number that ends each of a step's equations, before the conditions if there are any."""
     lines = []
     for line, sides in zip(step.lines(notation), step.equations(notation)):
-        [*_, result] = [side for side in sides if side.relation not in ("because", "and")]
-        end = len(notation.equation(sides[sides.index(result) + 1 :]))
+        [*_, last] = [i for i, side in enumerate(sides) if side.relation not in ("because", "and")]
+        result, end = sides[last], len(notation.equation(sides[last + 1 :]))
         coloured = text_class(f"  {line}")
         stop = len(coloured) - end - (end > 0)
         start = stop - len(f" {notation.relation(result)} {result.written}")

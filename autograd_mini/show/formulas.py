@@ -165,7 +165,7 @@ class Text:
         if isinstance(x, Term):
             return _WHOLE
         match x.operation.notation:
-            case "infix" if not re.search("[<>=]", x.operation.symbol):
+            case "infix" if not _is_comparison(x.operation):
                 is_quotient = x.operation.symbol in ("//", "%")  # -(x // y) is not -x // y
                 return _SUM if is_quotient else _STRENGTHS.get(x.operation.symbol, _SUM)
             case "sum" | "dot":
@@ -234,9 +234,12 @@ class Text:
 
     def _argument(self, x: Operand) -> str:
         """Write an operand between brackets and commas, which need no other ones."""
+        if isinstance(x, Formula) and _is_comparison(x.operation):
+            left, right = x.operands
+            return self.comparison(left, x.operation.symbol, right)
         if isinstance(x, Formula) or "," in x.name or not x.name:
             return self.term(x)
-        return self.placed(isolated(x.name), x.place)
+        return self.placed(self.label(x.name), x.place)
 
     def derivative(self, of: str, by: str) -> str:
         """Write the derivative of a node for another."""
@@ -334,7 +337,7 @@ class MathML(Text):
         return f"<msqrt>{self.term(x)}</msqrt>"
 
     def call(self, name: str, *groups: Sequence[Operand]) -> str:
-        lists = [self.operator(",").join(map(self.term, group)) for group in groups]
+        lists = [self.operator(",").join(map(self._argument, group)) for group in groups]
         inside = lists[0] if len(lists) == 1 else self.operator(",").join(f"<mo>[</mo>{x}<mo>]</mo>" for x in lists)
         return f"<mi>{escape(name)}</mi>{self.brackets(inside)}"
 
@@ -355,6 +358,10 @@ class MathML(Text):
 
     def comparison(self, left: Operand, symbol: str, right: Operand) -> str:
         return f"{self.term(left)}{self.operator(self.signs.get(symbol, symbol))}{self.term(right)}"
+
+
+def _is_comparison(operation: Operation) -> bool:
+    return operation.notation == "infix" and re.search("[<>=]", operation.symbol) is not None
 
 
 def _summands(operation: Operation, terms: Sequence[Operand]) -> list[Sequence[Operand]]:
