@@ -60,6 +60,9 @@ class Explanation:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a page that steps through the graph: one file that needs no network and no other file.
 
+        The key ? shows what other keys do. In the browser's address, `steps.html#7` opens the page at step 7, and
+        `steps.html#7-slides` with picture and formula alone, in large type.
+
         The path ends with .html. An existing file is replaced only once the page is complete. Errors are as in
         `Drawing.save`.
         """

@@ -349,7 +349,8 @@ class MathML(Text):
         formula = self.abridged(operation, terms, position)
         if self.strength(Formula(operation, tuple(terms))) < _WHOLE:
             formula = self.brackets(formula)
-        return f"<mfrac><mrow>{d}{formula}</mrow><mrow>{d}{self.term(terms[position])}</mrow></mfrac>"
+        space = "" if formula.startswith("<mrow>") else '<mspace width="0.15em"></mspace>'
+        return f"<mfrac><mrow>{d}{space}{formula}</mrow><mrow>{d}{self.term(terms[position])}</mrow></mfrac>"
 
     def chain(self, upstream: float, local: float) -> str:
         factors = {"upstream": self.number(upstream), "local": self.guarded(Term("", local))}

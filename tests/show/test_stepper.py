@@ -17,6 +17,7 @@ import pytest
 
 from autograd_mini import Explanation, Value, dot, exp, explain, log, softmax, tanh
 from autograd_mini import sum as sum_of
+from autograd_mini.show.stepper import Item, Page, Shown
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -742,6 +743,48 @@ def test_a_legend_says_what_colours_and_shapes_mean(browser: Browser, pages: dic
     legend = browser.one("#legend").text
     for word in ("leaf", "result", "this step", "gradient > 0", "gradient < 0", "local derivative"):
         assert word in legend
+
+
+# A page for another picture.
+
+
+def test_any_picture_with_marked_nodes_edges_and_numbers_has_a_page(browser: Browser, tmp_path: Path) -> None:
+    unit = (
+        '<g class="node unit" data-key="{0}" data-name="{0}" role="button"><circle cx="{1}" cy="30" r="20"/>'
+        '<text x="{1}" y="30" data-slot="{0}-y" data-kind="data"></text>'
+        '<text x="{1}" y="45" data-slot="{0}-delta" data-kind="grad"></text></g>'
+    )
+    edge = '<g class="edge" data-key="w"><path d="M50 30 L150 30"/><text x="100" y="25" data-slot="w"></text></g>'
+    marked = f'<svg viewBox="0 0 200 60"><g>{unit.format("x", 30)}{edge}{unit.format("h", 170)}</g></svg>'
+    weight = Item("Given", "w is 2.", "w = 2", ["<math><mi>w</mi></math>"], "h", shows=[Shown("w", "2")])
+    forward = Item("Forward", "h is 6.", "h = 6", [], "h", edges=["w"], uses=["x"], shows=[Shown("h-y", "6")])
+    delta = Shown("x-delta", "-2", "negative")
+    back = Item("Back", "x gets -2.", "δ = -2", [], "x", source="h", edges=["w"], shows=[delta], flows=True)
+    update = Item("Update", "w is 1.5 now.", "w = 1.5", [], "h", edges=["w"], shows=[Shown("w", "1.5")])
+    sections = [("Forward", [weight, forward]), ("Backward", [back]), ("Nothing", []), ("Update", [update])]
+    page = Page("a network", "<math><mi>y</mi></math>", marked, 200, 60, sections, [("is-now", "this unit")])
+    target = tmp_path / "network.html"
+    target.write_text(page.html(), encoding="utf-8")
+    browser.open(target)
+    shown = "return [...document.querySelectorAll('[data-slot]:not(.ahead)')].map(e => [e.dataset.slot, e.textContent])"
+    seen = []
+    for _ in range(4):
+        seen.append((browser.line(), dict(browser.run(shown)), browser.lit()))
+        browser.press("\ue014")
+    assert seen == [
+        ("w = 2", {"w": "2"}, 0),
+        ("h = 6", {"w": "2", "h-y": "6"}, 1),
+        ("δ = -2", {"w": "2", "h-y": "6", "x-delta": "-2"}, 1),
+        ("w = 1.5", {"w": "1.5", "h-y": "6", "x-delta": "-2"}, 1),
+    ]
+    browser.press("\ue011")
+    assert dict(browser.run(shown)) == {"w": "2"}
+    assert browser.run("return [...document.querySelectorAll('main h2')].map(e => e.textContent)") == [
+        "Forward",
+        "Backward",
+        "Update",
+    ]
+    assert browser.complaints() == []
 
 
 # In a notebook.
