@@ -56,27 +56,25 @@ def reasons(operation: Operation, operands: Sequence[Term], out: Term, local: Se
     """
     found: list[Reason | None] = [None] * len(local)
     for rules in (operation.textbook, operation.rules):
-        if operation.is_variadic and rules and None in found:
-            written = _apply(operation, rules[0], operands, out)
-            listed = list(written) if isinstance(written, (list, tuple)) else []
-            results = listed if len(listed) == len(operands) else []
+        if operation.is_variadic:
+            results = _apply(operation, rules[0], operands, out) if rules else []
         else:
-            missing = [rule if reason is None else None for rule, reason in zip(rules, found)]
-            results = [_apply(operation, rule, operands, out) if rule else None for rule in missing]
-        for i, result in enumerate(results):
+            results = [_apply(operation, rule, operands, out) for rule in rules]
+        for i, (result, slope) in enumerate(zip(results or (), local)):
             if found[i] is None:
-                found[i] = _reason(operation, result, local[i])
+                found[i] = _reason(operation, result, slope)
     return found
 
 
 def _apply(operation: Operation, rule: Rule, operands: Sequence[Term], out: Term) -> Any:
-    """Call a rule with symbols; None if it can't be called so."""
+    """Call a rule with symbols, and list what a rule of all operands gives; None if it can't be called so."""
     trace: list[_Fact] = []
     symbols = [_Symbol(x, x.data, (), 1, trace) for x in operands]
     is_short = not operation.is_variadic and len(operands) < 3
     result = Formula(operation, tuple(operands)) if is_short else out
     try:
-        return rule(_Symbol(result, out.data, (), 1, trace), *symbols)
+        written = rule(_Symbol(result, out.data, (), 1, trace), *symbols)
+        return list(written) if operation.is_variadic else written
     except Exception:  # a user's rule may do anything; without symbols it has already worked
         return None
 
