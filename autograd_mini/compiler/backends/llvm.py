@@ -16,7 +16,7 @@ from llvmlite import ir
 from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, up_to
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
-from autograd_mini.compiler.backends.lowering import Number, evaluate, lower
+from autograd_mini.compiler.backends.lowering import Number, evaluate
 from autograd_mini.compiler.program import (
     Dot,
     ExactSum,
@@ -221,21 +221,23 @@ class _PatternCode:
 
     def _write_expression(self, pattern: Expression) -> None:
         kind = "u" if self.width == 1 else "s"
-        columns = len(pattern.leaves) + 1
+        made = len(pattern.body.results)
+        columns = made + len(pattern.leaves)
         with up_to(self.count) as row:
             first = row * columns
             slots = [self.entry(first + column) for column in range(columns)]
-            result = self.address(kind, slots[0])
-            addresses = [self.address(k, slot) for k, slot in zip(pattern.leaves, slots[1:])]
+            results = [self.address(kind, slot) for slot in slots[:made]]
+            addresses = [self.address(k, slot) for k, slot in zip(pattern.leaves, slots[made:])]
             uniform = {i: self.load("u", addresses[i], self.zero) for i, k in enumerate(pattern.leaves) if k == "u"}
             with self.each_lane(kind, VECTORS if columns <= MANY else 1) as lanes:
                 every = [
                     [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
                     for lane in lanes
                 ]
-                numbers = [evaluate(self.lanes, pattern.shape, leaves) for leaves in every]
-                for number, lane in zip(numbers, lanes):
-                    self.store(kind, number, result, lane)
+                numbers = [evaluate(self.lanes, pattern.body, leaves) for leaves in every]
+                for some, lane in zip(numbers, lanes):
+                    for number, result in zip(some, results):
+                        self.store(kind, number, result, lane)
 
     def _write_scan(self, pattern: Scan) -> None:
         kind, kinds, carries, body = "u" if self.width == 1 else "s", pattern.kinds, pattern.carries, pattern.body
@@ -251,22 +253,13 @@ class _PatternCode:
             carried = [Variable(self.builder, first[j]) for j in range(carries)]
             with up_to(self.p) as t:
                 at = self.p - 1 - t if pattern.reverse else t
-                numbers: list[Number] = []
-                for i, (operation, row) in enumerate(body.rows):
-                    if i < carries:
-                        numbers.append(carried[i].get())
-                    elif i in steps:
-                        numbers.append(self.load(kinds[i], (at * steps[i]).at(bases[i]), lane))
-                    elif i < given:
-                        numbers.append(first[i])
-                    elif operation is None:
-                        numbers.append(self.lanes.constant(float.fromhex(row)))  # type: ignore[arg-type]
-                    else:
-                        numbers.append(lower(operation, [numbers[int(x)] for x in row]))
-                for x, target in zip(body.results[carries:], targets[carries:]):
-                    self.store(kind, numbers[x], (at * one).at(target), lane)
-                for x, variable in zip(body.results, carried):
-                    variable.set(numbers[x])
+                current = [variable.get() for variable in carried]
+                current += [self.load(kinds[i], (at * steps[i]).at(bases[i]), lane) for i in arrays]
+                numbers = evaluate(self.lanes, body, [*current, *[first[i] for i in range(arrays.stop, given)]])
+                for number, target in zip(numbers[carries:], targets[carries:]):
+                    self.store(kind, number, (at * one).at(target), lane)
+                for number, variable in zip(numbers, carried):
+                    variable.set(number)
             for variable, target in zip(carried, targets):
                 self.store(kind, variable.get(), target, lane)
 
