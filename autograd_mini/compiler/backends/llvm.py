@@ -50,10 +50,16 @@ MANY = 32
 EXAMPLES = 32
 
 
-def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
-    """Give a run as native code reads it: what chooses its code, its table, and three numbers.
+# What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one distance;
+# of an expression with a single row of many columns its slots, which stand in the code.
+Key = tuple[Pattern, bool | tuple[int, ...]]
 
-    Two things choose the code: the pattern, and whether right factors that all rows share are in slots at one distance.
+# A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
+COLUMNS = 12
+
+
+def pack(run: Run, first: int = 0) -> tuple[Key, Table, int, int, int]:
+    """Give a run as native code reads it: what chooses its code, its table, and three numbers.
 
     The table has the columns of each row. Before the rows of a sum with shared factors stand the slots of these, or, if
     these are at one distance, the first one and the distance. An outer product has left and right factors, then the
@@ -91,14 +97,16 @@ def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, in
             table = np.concatenate([columns[name] for name in ("operands", "steps", "results")])
             return (pattern, False), table, 1, int(columns["length"]), 0
     rows = np.column_stack(tuple(columns.values()))
+    if isinstance(pattern, Expression) and len(rows) == 1 and rows.size >= COLUMNS:
+        return (pattern, tuple(rows[0].tolist())), np.empty(0, np.int32), 1, 0, 0
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
 
 
-def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool) -> str:
+def write_code(keys: Sequence[Key], width: int, fuse: bool) -> str:
     """Write a module whose function `process` takes the address of a `Work`.
 
-    Each pattern comes with whether shared factors are regular: see `pack`. A vector has `width` lanes; one where there
+    A vector has `width` lanes; one where there
     is nothing but memory `u`. With `fuse`, the products and sums of patterns may be rounded once.
     """
     module = ir.Module("program")
@@ -107,8 +115,8 @@ def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool)
     functions = [
         _write_rounds(module, f"pattern_{i}", run, width, fuse)
         if isinstance(pattern, Rounds)
-        else _PatternCode(module, f"pattern_{i}", width, fuse).write(pattern, regular)
-        for i, (pattern, regular) in enumerate(patterns)
+        else _PatternCode(module, f"pattern_{i}", width, fuse).write(pattern, fixed)
+        for i, (pattern, fixed) in enumerate(keys)
     ]
     _write_run(run, functions)
     _Process(module, run, width)
@@ -152,13 +160,18 @@ class _PatternCode:
         self.lanes = Lanes(self.builder, width, fuse)
         self.width = width
 
-    def write(self, pattern: Pattern, regular: bool) -> ir.Function:
+    def write(self, pattern: Pattern, fixed: bool | tuple[int, ...]) -> ir.Function:
         match pattern:
+            case Expression() if isinstance(fixed, tuple):
+                self._write_expression(pattern, [self.zero.constant(slot) for slot in fixed])
             case Expression():
-                self._write_expression(pattern)
+                columns = len(pattern.body.results) + len(pattern.leaves)
+                with up_to(self.count) as row:
+                    entries = (row * columns).at(self.table)
+                    self._write_expression(pattern, [self.zero.constant(k).load(entries) for k in range(columns)])
             case Dot(shared=True):
                 for rows, first in self._blocks(self.count, ROWS):
-                    self._write_dots(pattern, regular, first, rows)
+                    self._write_dots(pattern, bool(fixed), first, rows)
             case Dot():
                 with up_to(self.count) as row:
                     self._write_dots(pattern, False, row, 1)
@@ -219,25 +232,21 @@ class _PatternCode:
 
     # Patterns.
 
-    def _write_expression(self, pattern: Expression) -> None:
-        kind = "u" if self.width == 1 else "s"
-        made = len(pattern.body.results)
-        columns = made + len(pattern.leaves)
-        with up_to(self.count) as row:
-            first = row * columns
-            slots = [self.entry(first + column) for column in range(columns)]
-            results = [self.address(kind, slot) for slot in slots[:made]]
-            addresses = [self.address(k, slot) for k, slot in zip(pattern.leaves, slots[made:])]
-            uniform = {i: self.load("u", addresses[i], self.zero) for i, k in enumerate(pattern.leaves) if k == "u"}
-            with self.each_lane(kind, VECTORS if columns <= MANY else 1) as lanes:
-                every = [
-                    [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
-                    for lane in lanes
-                ]
-                numbers = [evaluate(self.lanes, pattern.body, leaves) for leaves in every]
-                for some, lane in zip(numbers, lanes):
-                    for number, result in zip(some, results):
-                        self.store(kind, number, result, lane)
+    def _write_expression(self, pattern: Expression, slots: Sequence[Index]) -> None:
+        """Write one row: results in the first slots, leaves in the others."""
+        kind, leaves, made = "u" if self.width == 1 else "s", pattern.leaves, len(pattern.body.results)
+        results = [self.address(kind, slot) for slot in slots[:made]]
+        addresses = [self.address(k, slot) for k, slot in zip(leaves, slots[made:])]
+        uniform = {i: self.load("u", addresses[i], self.zero) for i, k in enumerate(leaves) if k == "u"}
+        with self.each_lane(kind, VECTORS if len(slots) <= MANY else 1) as lanes:
+            every = [
+                [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(leaves)]
+                for lane in lanes
+            ]
+            numbers = [evaluate(self.lanes, pattern.body, given) for given in every]
+            for some, lane in zip(numbers, lanes):
+                for number, result in zip(some, results):
+                    self.store(kind, number, result, lane)
 
     def _write_scan(self, pattern: Scan) -> None:
         kind, kinds, carries, body = "u" if self.width == 1 else "s", pattern.kinds, pattern.carries, pattern.body
