@@ -32,7 +32,7 @@ LARGEST = (24, 12, 6, 3, 1)
 ENOUGH = 400
 
 # Straight-line code, of which the operations of equal pieces count once, has at most so many.
-STRAIGHT = 3000
+STRAIGHT = 2000
 
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}

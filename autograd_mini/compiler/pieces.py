@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from autograd_mini.compiler.graph import Graph, Node
 
-# So many operations that come again are looked for, and no farther on than this.
-SEQUENCE, FARTHEST = 16, 4096
+# So many operations that come again are looked for, no farther on than this, and no more often.
+SEQUENCE, FARTHEST, LOOKS = 16, 4096, 64
 # A list repeats itself if it does so many times.
 ROUNDS = 3
 # Rounds of fewer operations are taken together; longer ones are cut again.
@@ -53,7 +53,7 @@ def _repetition(codes: Codes, text: bytes, at: int) -> tuple[int, int]:
     sequence, limit = text[at * width : (at + SEQUENCE) * width], (at + FARTHEST) * width
     best = (0, at)
     found = text.find(sequence, (at + 1) * width, limit) if len(sequence) == SEQUENCE * width else -1
-    for _ in range(2 * ROUNDS):
+    for _ in range(LOOKS):
         if found < 0:
             break
         if found % width == 0:

@@ -16,7 +16,7 @@ from autograd_mini.engine.operations import add, dot, mul
 from autograd_mini.engine.operations import sum as sum_of
 
 # Fewer terms than this are as quick one by one: of numbers of each lane, and of those of all lanes.
-SHORTEST = {"s": 4, "u": 16}
+SHORTEST = {"s": 4, "u": 8}
 
 # What makes partial sums.
 CHAINS = {add, dot, sum_of}

@@ -51,14 +51,14 @@ EXAMPLES = 32
 
 
 # What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one distance;
-# of an expression with a single row of many columns its slots, which stand in the code.
+# of an expression that is computed once, in a single row of many columns, its slots, which stand in the code.
 Key = tuple[Pattern, bool | tuple[int, ...]]
 
 # A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
 COLUMNS = 12
 
 
-def pack(run: Run, first: int = 0) -> tuple[Key, Table, int, int, int]:
+def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, int, int, int]:
     """Give a run as native code reads it: what chooses its code, its table, and three numbers.
 
     The table has the columns of each row. Before the rows of a sum with shared factors stand the slots of these, or, if
@@ -67,7 +67,7 @@ def pack(run: Run, first: int = 0) -> tuple[Key, Table, int, int, int]:
     runs these are, whether the loop goes backwards, and how many rows `before`, `enter`, `leave` and `after` have. Then
     come the rows, each of six: whether it copies from memory `u`, and the five numbers of a row of `enter`.
 
-    The numbers are how many rows there are; then the number of terms, and the stride of left factors; or how many left
+    A run is alone if no other has its pattern. The numbers are how many rows there are; then the number of terms, and the stride of left factors; or how many left
     and right factors; or the number of rounds.
     """
     pattern, columns, _ = run
@@ -97,7 +97,7 @@ def pack(run: Run, first: int = 0) -> tuple[Key, Table, int, int, int]:
             table = np.concatenate([columns[name] for name in ("operands", "steps", "results")])
             return (pattern, False), table, 1, int(columns["length"]), 0
     rows = np.column_stack(tuple(columns.values()))
-    if isinstance(pattern, Expression) and len(rows) == 1 and rows.size >= COLUMNS:
+    if is_alone and isinstance(pattern, Expression) and len(rows) == 1 and rows.size >= COLUMNS:
         return (pattern, tuple(rows[0].tolist())), np.empty(0, np.int32), 1, 0, 0
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from time import perf_counter
@@ -81,10 +82,13 @@ class _Stage:
         rows: list[tuple[int, ...]] = []
         blocks = [[run for run in runs if not isinstance(run.pattern, (Load, Store))]]
         for block in blocks:  # grows by the runs of loops, which come after all others
+            blocks += [list(run.rounds) for run in block if isinstance(run.pattern, Rounds)]
+        counts = Counter([id(run.pattern) for block in blocks for run in block])
+        after = len(blocks[0])  # where the runs of the next loop begin
+        for block in blocks:
             for run in block:
-                key, table, *numbers = pack(run, sum(map(len, blocks)) - len(rows))
-                if isinstance(run.pattern, Rounds):
-                    blocks.append(list(run.rounds))
+                key, table, *numbers = pack(run, after - len(rows), counts[id(run.pattern)] == 1)
+                after += len(run.rounds)
                 rows.append((keys.setdefault(key, len(keys)), start, *numbers))
                 start += len(table)
                 tables.append(table)
