@@ -69,7 +69,8 @@ class Step(NamedTuple):
 
     def __str__(self) -> str:
         right = f" . {_names(self.right)}" if self.right else ""
-        return f"{_names(self.results) or list(self.places)} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
+        results = _names(self.results) or list(self.places)
+        return f"{results} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
 
 
 def _names(nodes: Sequence[Node]) -> str:

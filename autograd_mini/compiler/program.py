@@ -162,8 +162,8 @@ class Rounds:
 
 
 # The `columns` of a pattern are the names of its runs' columns, each with a letter or digit for each axis: r for rows,
-# l for leaves, o for results, t for terms, x and y for left and right factors; in a Scan o, a and k for operands, arrays
-# among these, and results; in Rounds b, e, l and a for copies, each of 2 or 5 numbers.
+# l for leaves, o for results, t for terms, x and y for left and right factors; in a Scan o, a and k for operands,
+# arrays among these, and results; in Rounds b, e, l and a for copies, each of 2 or 5 numbers.
 Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store | Scan | Rounds
 
 

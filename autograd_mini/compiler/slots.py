@@ -121,7 +121,10 @@ class _Slots:
             evenly = distance(operands)
             if evenly is None or count == 1:
                 begin = self.take_array(name, count)
-                columns = {"results": _table(range(begin, begin + count))[:, None], "operands": _table(operands)[:, None]}
+                columns = {
+                    "results": _table(range(begin, begin + count))[:, None],
+                    "operands": _table(operands)[:, None],
+                }
                 runs.append(Run(step.pattern, columns))
             else:
                 self.places[name], self.steps[name] = operands[0], evenly
@@ -290,9 +293,8 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             lengths: dict[int, list[Step]] = {}
             for step in batch:
                 lengths.setdefault(len(step.operands), []).append(step)
-            terms = [[[places[x] for x in step.operands] for step in steps] for steps in lengths.values()]
-            results = [_results(steps, places) for steps in lengths.values()]
-            return [Run(pattern, {"result": x, "terms": _table(y)}) for x, y in zip(results, terms)]
+            columns = [(_results(steps, places), _operands(steps, places)) for steps in lengths.values()]
+            return [Run(pattern, {"result": result, "terms": terms}) for result, terms in columns]
         case Fold():
             return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
         case Store():
@@ -300,9 +302,8 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]
-    rows = [([places[node] for node in step.results], [places[node] for node in step.operands]) for step in batch]
-    results, operands = zip(*rows)
-    return [Run(pattern, {"results": _table(results), "operands": _table(operands)})]
+    results = _table([[places[node] for node in step.results] for step in batch])
+    return [Run(pattern, {"results": results, "operands": _operands(batch, places)})]
 
 
 def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
@@ -347,6 +348,10 @@ def _run(pattern: Load | Store | Fold, rows: Sequence[Sequence[int]]) -> Run:
 
 def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
     return _table([places[step.results[0]] for step in batch])
+
+
+def _operands(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
+    return _table([[places[node] for node in step.operands] for step in batch])
 
 
 def _table(slots: Sequence[Any]) -> Table:

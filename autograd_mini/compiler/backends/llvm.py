@@ -50,8 +50,8 @@ MANY = 32
 EXAMPLES = 32
 
 
-# What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one distance;
-# of an expression that is computed once, in a single row of many columns, its slots, which stand in the code.
+# What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one
+# distance; of an expression that is computed once, in a single row of many columns, its slots, which stand in the code.
 Key = tuple[Pattern, bool | tuple[int, ...]]
 
 # A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
@@ -67,8 +67,8 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
     runs these are, whether the loop goes backwards, and how many rows `before`, `enter`, `leave` and `after` have. Then
     come the rows, each of six: whether it copies from memory `u`, and the five numbers of a row of `enter`.
 
-    A run is alone if no other has its pattern. The numbers are how many rows there are; then the number of terms, and the stride of left factors; or how many left
-    and right factors; or the number of rounds.
+    A run is alone if no other has its pattern. The numbers are how many rows there are; then the number of terms, and
+    the stride of left factors; or how many left and right factors; or the number of rounds.
     """
     pattern, columns, _ = run
     match pattern:
@@ -257,20 +257,28 @@ class _PatternCode:
         steps = {i: self.stride(kinds[i], step) for i, step in zip(arrays, entries[given:])}
         targets = [self.address(kind, slot) for slot in entries[given + len(arrays) :]]
         one = self.stride(kind, self.zero.constant(1))
-        with self.each_lane(kind, 1) as (lane,):
-            first = {i: self.load(kinds[i], bases[i], lane) for i in range(given) if i not in steps}
-            carried = [Variable(self.builder, first[j]) for j in range(carries)]
+        with self.each_lane(kind, VECTORS if len(body.rows) <= MANY else 1) as lanes:
+            first = [[self.load(kinds[i], bases[i], v) for v in lanes] if i not in steps else [] for i in range(given)]
+            carried = [[Variable(self.builder, number) for number in numbers] for numbers in first[:carries]]
             with up_to(self.p) as t:
                 at = self.p - 1 - t if pattern.reverse else t
-                current = [variable.get() for variable in carried]
-                current += [self.load(kinds[i], (at * steps[i]).at(bases[i]), lane) for i in arrays]
-                numbers = evaluate(self.lanes, body, [*current, *[first[i] for i in range(arrays.stop, given)]])
-                for number, target in zip(numbers[carries:], targets[carries:]):
-                    self.store(kind, number, (at * one).at(target), lane)
-                for number, variable in zip(numbers, carried):
-                    variable.set(number)
-            for variable, target in zip(carried, targets):
-                self.store(kind, variable.get(), target, lane)
+                sources = [(at * steps[i]).at(bases[i]) for i in arrays]
+                made: list[list[Number]] = []
+                for k, lane in enumerate(lanes):
+                    current = [variables[k].get() for variables in carried]
+                    current += [self.load(kinds[i], source, lane) for i, source in zip(arrays, sources)]
+                    current += [numbers[k] for numbers in first[arrays.stop :]]
+                    made.append(evaluate(self.lanes, body, current))
+                for j, target in enumerate(targets[carries:], carries):
+                    address = (at * one).at(target)
+                    for numbers, lane in zip(made, lanes):
+                        self.store(kind, numbers[j], address, lane)
+                for j, variables in enumerate(carried):
+                    for variable, numbers in zip(variables, made):
+                        variable.set(numbers[j])
+            for variables, target in zip(carried, targets):
+                for variable, lane in zip(variables, lanes):
+                    self.store(kind, variable.get(), target, lane)
 
     def _write_dots(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
         kind = pattern.right
