@@ -279,7 +279,7 @@ log_ndtr = _row("log_ndtr(x)", "Logarithm of the standard normal distribution fu
 gamma = _row("gamma(x)", "Gamma function, (x - 1)! for a whole x.",
     ieee.gamma, lambda out, x: out * digamma(x),
     lowering="tgamma", example="gamma(5.0) -> 24.0")
-lgamma = _row("lgamma(x)", "Logarithm of the absolute value of the gamma function; inf at the poles 0, -1, -2 and so on.",
+lgamma = _row("lgamma(x)", "Logarithm of the size of the gamma function; inf at the poles 0, -1, -2 and so on.",
     ieee.lgamma, lambda out, x: digamma(x),
     aliases="gammaln", example="lgamma(1.0) -> 0.0")
 digamma = _row("digamma(x)", "Derivative of lgamma; nan at the poles -1, -2 and so on.",
