@@ -158,7 +158,7 @@ class Text:
             if self.strength(x) >= _POWER:
                 return False
             x = x.operands[0]
-        return not x.name and number(x.data).startswith("-")
+        return not x.name and number(x.data, self.digits).startswith("-")
 
     def strength(self, x: Operand) -> int:
         """Say how strongly a formula holds together."""
