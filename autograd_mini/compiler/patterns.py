@@ -260,7 +260,7 @@ class _Chooser:
         for node in self.part.nodes:
             if node not in elsewhere:
                 nodes.append(node)
-            elif node not in self.sums.inside:
+            elif nodes and node not in self.sums.inside:
                 yield from cut(self.graph, nodes)
                 nodes = []
         yield from cut(self.graph, nodes)
