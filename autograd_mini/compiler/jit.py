@@ -26,7 +26,7 @@ from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.progress import log, told
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
-from autograd_mini.engine.checks import check_count, describe
+from autograd_mini.engine.checks import check_count, check_places, describe
 from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.engine.operation import Operand
 from autograd_mini.engine.operations import sum as sum_of
@@ -234,9 +234,7 @@ class Jitted:
         check_axes(out_axes, "out_axes")
         if reduce and out_axes != 0:
             raise ValueError(f"reduce={reduce!r} folds the batch, so no result has an axis for out_axes to name")
-        self._static = static_argnums if isinstance(static_argnums, tuple) else (static_argnums,)
-        if not all(isinstance(place, int) and not isinstance(place, bool) for place in self._static):
-            raise TypeError(f"static_argnums must be an integer or a tuple of integers, not {describe(static_argnums)}")
+        self._static = check_places(static_argnums, "static_argnums")
         self.in_axes, self.reduce, self.out_axes, self.static_argnums = in_axes, reduce, out_axes, static_argnums
         if not isinstance(fuse, bool):
             raise TypeError(f"fuse must be True or False, not {describe(fuse)}")

@@ -75,6 +75,25 @@ def describe(thing: object) -> str:
     return f"{text} ({thing.__class__.__name__})"  # of a traced number Value
 
 
+def check_places(places: Any, role: str) -> tuple[int, ...]:
+    """Check one place, or a tuple of them, of positional arguments: list them.
+
+    Examples
+    --------
+    >>> check_places(0, "argnums"), check_places((0, 2), "argnums")
+    ((0,), (0, 2))
+    >>> check_places(True, "argnums")
+    Traceback (most recent call last):
+        ...
+    TypeError: argnums must be an integer or a tuple of integers, not True (bool)
+    """
+    listed: tuple[Any, ...] = places if isinstance(places, tuple) else (places,)
+    for place in listed:
+        if not isinstance(place, int) or isinstance(place, bool):
+            raise TypeError(f"{role} must be an integer or a tuple of integers, not {describe(places)}")
+    return listed
+
+
 def check_count(number: Any, role: str, least: int = 1) -> int:
     """Check a number of things: an integer, `least` or more.
 

@@ -16,7 +16,7 @@ import numpy as np
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.arrays import packed
-from autograd_mini.engine.checks import describe, is_real
+from autograd_mini.engine.checks import check_places, describe, is_real
 from autograd_mini.engine.derivatives import gradient, pullback, pushforward, slopes
 from autograd_mini.engine.operations import identity
 from autograd_mini.engine.value import Value, topological_order
@@ -370,10 +370,8 @@ def _is_computed(root: Any) -> bool:
 
 def _check_argnums(argnums: ArgNums, count: int) -> tuple[int, ...]:
     """List the positional arguments that `argnums` names, of as many as there are."""
-    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    places = check_places(argnums, "argnums")
     for place in places:
-        if not isinstance(place, int):
-            raise TypeError(f"argnums must be an integer or a tuple of integers, not {describe(argnums)}")
         if not -count <= place < count:
             raise TypeError(f"argnums={argnums} names positional argument {place}, but only {count} were given")
     if len({place % count for place in places}) < len(places):

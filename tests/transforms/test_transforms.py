@@ -192,6 +192,8 @@ def test_wrong_arguments_and_results_are_refused_by_name() -> None:
         grad(lambda d: d)(np.array(["x"]))
     with pytest.raises(TypeError, match=r"argnums must be an integer.*not 'x' \(str\)"):
         grad(lambda x: x, argnums="x")(1.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"argnums must be an integer.*not True \(bool\)"):
+        grad(lambda x: x, argnums=True)(1.0)
     with pytest.raises(TypeError, match="argument 1, but only 1"):
         grad(lambda x: x, argnums=1)(1.0)
     with pytest.raises(TypeError, match=r"one number, but got .*list.*jacobian"):
