@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
@@ -12,6 +13,15 @@ from numpy.typing import NDArray
 from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
 from nn.checks import check_sequence, finite_array, is_traced
+
+
+# The modules that are alive, in the order in which they were made; none is kept alive.
+_living: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
+
+
+def living_modules() -> list[Module]:
+    """List the modules that are alive, in the order in which they were made."""
+    return list(_living.values())
 
 
 class Module:
@@ -34,6 +44,12 @@ class Module:
     >>> [name for name, _ in line.named_parameters()]
     ['slope', 'intercept']
     """
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Make the module known to drawings, which look up there where a parameter belongs."""
+        module = super().__new__(cls)
+        _living[id(module)] = module
+        return module
 
     def __call__(self, x: Any) -> Any:
         """Compute the output for one example; a subclass says how."""

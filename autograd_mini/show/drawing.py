@@ -38,6 +38,7 @@ from autograd_mini.show.format import (
     shorten,
     sign,
 )
+from autograd_mini.show.names import suggested_names
 
 FORMATS = ("svg", "png", "pdf", "dot")
 
@@ -163,7 +164,8 @@ def draw(
     nodes, cut = _walk(root, depth, limit, titles)
     check_names(names, set(topological_order(root)) if cut else nodes)  # a name may belong beyond the cut
     grads = {node: node.grad for node in nodes if node.requires_grad}
-    faces = {node: Face(titles.get(node, node.label), node.data, grads.get(node)) for node in nodes}
+    shown = suggested_names(list(nodes)) | titles
+    faces = {node: Face(shown.get(node, node.label), node.data, grads.get(node)) for node in nodes}
     # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
     flowing = any(grad != 0.0 for node, grad in grads.items() if not node.is_leaf)
     picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand)

@@ -14,6 +14,7 @@ from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_names
 from autograd_mini.show.format import COLORS, sign
+from autograd_mini.show.names import suggested_names
 from autograd_mini.show.stepper import frame, page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, backward_steps, forward_steps, name_nodes
 
@@ -130,7 +131,8 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, **names: Value) -> Explan
     unique: dict[Value, str] = {}
     if len(order) <= 4 * limit:  # beyond this even the numbers, which are no steps, are too many to read
         check_names(names, set(order))
-        unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
+        given = {value: name for name, value in reversed(names.items())}
+        unique = name_nodes(order, suggested_names(order) | given)
     edges = sum(operand.requires_grad for node in unique for operand in node.operands)
     meetings = edges - sum(node.requires_grad for node in unique) + 1
     if not unique or (root.requires_grad and len(unique) + 1 + edges + meetings > limit):

@@ -218,8 +218,8 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
       layer 1, output deltas: δ_j = h'(z_j) · ∂E/∂y_j, h'(z) = y (1 - y), ∂E/∂y = y - t
         y: δ = 0.25 · (-0.5) = -0.125
       gradients: ∂E/∂w_ij = y_i · δ_j, ∂E/∂b_j = δ_j
-        x1 → y: ∂E/∂w = 2 · (-0.125) = -0.25
-        x2 → y: ∂E/∂w = 2 · (-0.125) = -0.25
+        x₁ → y: ∂E/∂w = 2 · (-0.125) = -0.25
+        x₂ → y: ∂E/∂w = 2 · (-0.125) = -0.25
         1 → y: ∂E/∂b = -0.125
     """
     layers, criterion = layers_of(model), loss_function(loss)

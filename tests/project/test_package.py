@@ -126,6 +126,7 @@ STAIRCASE = {
         "autograd_mini.engine.checks",
         "autograd_mini.engine.vectors",
         "autograd_mini.show.format",
+        "autograd_mini.show.names",
         "autograd_mini.engine.files",
     },
 }

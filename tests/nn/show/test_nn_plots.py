@@ -271,7 +271,7 @@ def test_there_is_a_unit_for_each_input_and_neuron_and_an_edge_for_each_paramete
     assert len(units(seen)) == 3 + 4 + 2
     assert {"c0bias", "c1bias"} <= seen.nodes.keys()
     assert len(seen.edges) == len(model.parameters())
-    assert [seen.nodes[key].texts for key in ("c0u1", "c1u4", "c2u2")] == [["x1"], ["h4"], ["y2"]]
+    assert [seen.nodes[key].texts for key in ("c0u1", "c1u4", "c2u2")] == [["x₁"], ["h₄⁽¹⁾"], ["y₂"]]
 
 
 def test_columns_stand_side_by_side_and_units_below_each_other():
@@ -299,7 +299,7 @@ def test_colour_is_the_sign_and_width_the_size_of_a_weight():
     assert [edge.colors for edge in edges] == [{BLUE}, {ORANGE}, {GREY}, {BLUE}, {PURPLE}]
     widths = [edge.widths for edge in edges]
     assert max(widths[2]) < max(widths[0]) < max(widths[3]) < max(widths[1])
-    assert edges[1].tooltip == "weight from x2 to y: -2.0"
+    assert edges[1].tooltip == "weight from x₂ to y: -2.0"
 
 
 def test_widths_are_in_the_order_of_the_weights_of_all_layers():
@@ -319,7 +319,7 @@ def test_an_example_shows_the_activations_in_the_units():
     model = MLP.from_layers([Layer.from_matrix([[3, 4, 2], [2, -3, -4]]), Layer.from_matrix([[5, 5, 2]])])
     seen = look_at(draw_network(model, x=[1, 0]))
     shown = [seen.nodes[key].texts for key in ("c0u1", "c1u1", "c1u2", "c2u1")]
-    assert shown == [["x1", "1"], ["h1", "5"], ["h2", "0"], ["y", "27"]]
+    assert shown == [["x₁", "1"], ["h₁⁽¹⁾", "5"], ["h₂⁽¹⁾", "0"], ["y", "27"]]
     assert "#ffffff" in seen.nodes["c1u2"].colors
     assert "#ffffff" not in seen.nodes["c1u1"].colors
 
@@ -337,7 +337,7 @@ def test_after_backward_tooltips_give_the_gradients():
     half_squared_error([layer([3.0, -1.0])], [0.0]).backward()  # y = 1, so the gradients are the inputs
     seen = look_at(draw_network(layer))
     assert seen.nodes["c0bias"].texts == ["1"]
-    assert seen.edge("c0u1", "c1u1").tooltip == "weight from x1 to y: 1.0\ngradient 3.0"
+    assert seen.edge("c0u1", "c1u1").tooltip == "weight from x₁ to y: 1.0\ngradient 3.0"
     assert seen.edge("c0bias", "c1u1").tooltip == "bias of y: 0.0\ngradient 1.0"
 
 
