@@ -14,7 +14,6 @@ from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
 from nn.checks import check_sequence, finite_array, is_traced
 
-
 # The modules that are alive, in the order in which they were made; none is kept alive.
 _living: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
 

@@ -7,6 +7,7 @@ import gc
 import weakref
 
 import pytest
+
 from autograd_mini import Value, draw, explain, topological_order
 from nn import MLP, Layer, Module, Neuron, half_squared_error
 from nn.show.unit_names import names_in_graph
@@ -16,6 +17,11 @@ def names(root: Value) -> dict[Value, str]:
     return names_in_graph(topological_order(root))
 
 
+def name_of(found: dict[Value, str], node: Value | None) -> str:
+    assert node is not None
+    return found[node]
+
+
 def test_weights_inputs_units_and_outputs_have_the_names_of_the_notes() -> None:
     model = MLP(2, [3, 1], activation="tanh", output_activation="sigmoid", seed=1)
     y = model([1.0, 2.0])
@@ -23,7 +29,7 @@ def test_weights_inputs_units_and_outputs_have_the_names_of_the_notes() -> None:
     # w_ij leads from the unit i to the unit j (From Logistic Regression to Neural Network, equation 7).
     assert found[model.layers[0].neurons[1].w[0]] == "w₁₂⁽¹⁾"
     assert found[model.layers[1].neurons[0].w[2]] == "w₃₁⁽²⁾"
-    assert found[model.layers[0].neurons[0].b] == "b₁⁽¹⁾"
+    assert name_of(found, model.layers[0].neurons[0].b) == "b₁⁽¹⁾"
     assert {"x₁", "x₂", "z₁⁽¹⁾", "h₁⁽¹⁾", "h₃⁽¹⁾", "z"} < set(found.values())
     assert found[y] == "y"
     assert len(set(found.values())) == len(found) == len(topological_order(y))
@@ -45,6 +51,7 @@ def test_drawings_and_explanations_show_the_names_and_labels_and_given_names_go_
     unit = Neuron(2, activation="sigmoid", seed=1)
     unit.w[1].label = "slope"
     y = unit([1.0, 2.0])
+    assert unit.b is not None
     text = str(explain(y, offset=unit.b))
     assert "z = w₁ · x₁ + slope · x₂ + offset" in text
     source = draw(y, offset=unit.b).source
@@ -75,7 +82,7 @@ def test_a_module_of_several_networks_says_which() -> None:
     model = Gated()
     found = names(model([1.0]))
     assert found[model.gate.w[0]] == "gate.w₁"
-    assert found[model.body.layers[1].neurons[0].b] == "body.b₁⁽²⁾"
+    assert name_of(found, model.body.layers[1].neurons[0].b) == "body.b₁⁽²⁾"
     assert found[model.scale] == "scale"
 
 
