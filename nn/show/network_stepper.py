@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from autograd_mini.show.format import number, sign
 from autograd_mini.show.formulas import MathML, Side, Text
 from autograd_mini.show.stepper import Item, Page, Shown
-
-if TYPE_CHECKING:
-    from nn.show.explanation import LayerExplanation, NetworkExplanation
+from nn.show.passes import LayerExplanation, Passes
 
 _Both = tuple[Side, Side]  # of an equation, as text and typeset
 
@@ -25,7 +23,7 @@ _CLEAR = 68  # from the middle of a unit to the middle of a number beside it  # 
 _MOST_TERMS = 4  # of a sum that is written out in full
 
 
-def network_page(network: NetworkExplanation) -> Page:
+def network_page(network: Passes) -> Page:
     """Compose the page for one example's pass through a network."""
     steps = _Steps(network)
     picture = _Picture(network)
@@ -61,7 +59,7 @@ def _key(column: int, place: int) -> str:
 class _Picture:
     """The network as an SVG, its units, weights and numbers marked as stepper.js says."""
 
-    def __init__(self, network: NetworkExplanation) -> None:
+    def __init__(self, network: Passes) -> None:
         self.network = network
         self.columns = [network.layers[0].input_names, *(layer.names for layer in network.layers)]
         # So far apart that the numbers of all edges stand beside the units, one below the other.
@@ -132,7 +130,7 @@ class _Steps:
 
     digits = 4
 
-    def __init__(self, network: NetworkExplanation) -> None:
+    def __init__(self, network: Passes) -> None:
         self.network, self.layers = network, network.layers
         self.text, self.math = Text(self.digits), MathML(self.digits)
 
@@ -180,7 +178,7 @@ class _Steps:
         places = [(i, j) for i, layer in enumerate(self.layers, start=1) for j in range(len(layer.names))]
         return item._replace(shows=[Shown(f"{_key(i, j)}-delta", "") for i, j in places])
 
-    def _weights(self, network: NetworkExplanation) -> Iterator[Shown]:
+    def _weights(self, network: Passes) -> Iterator[Shown]:
         for column, layer in enumerate(network.layers):
             for head in range(len(layer.names)):
                 for tail in range(len(layer.input_names)):
@@ -188,7 +186,7 @@ class _Steps:
                 if layer.bias is not None:
                     yield Shown(f"{_key(column + 1, head)}-b", f"b {self._n(layer.bias[head])}")
 
-    def forward(self, network: NetworkExplanation) -> list[Item]:
+    def forward(self, network: Passes) -> list[Item]:
         """Go through the units from left to right, then compute the loss."""
         items = []
         for column, layer in enumerate(network.layers):
@@ -214,7 +212,7 @@ class _Steps:
                 )
         return [*items, self._loss(network)]
 
-    def _loss(self, network: NetworkExplanation) -> Item:
+    def _loss(self, network: Passes) -> Item:
         last = len(network.layers)
         before = f", and was {self._n(self.network.error)} before the update" if network is not self.network else ""
         said = f"The loss of these outputs ({network.loss}) is {self._n(network.error)}{before}."

@@ -364,6 +364,45 @@ def test_large_layers_are_drawn_as_their_first_units_and_their_last():
     assert not any("bias" in key for key in seen.nodes)
 
 
+def test_small_networks_have_their_weights_beside_the_edges_and_large_ones_when_asked():
+    layer = Layer.from_matrix([[1.5, -2.0, 0.25]])
+    numbers = [
+        text for key, node in look_at(draw_network(layer)).nodes.items() if "number" in key for text in node.texts
+    ]
+    assert numbers == ["1.5", "-2", "0.25"]
+    assert not any("number" in key for key in look_at(draw_network(layer, labels=False)).nodes)
+    large = MLP(5, [5, 1])
+    assert not any("number" in key for key in look_at(draw_network(large)).nodes)
+    assert sum("number" in key for key in look_at(draw_network(large, labels=True)).nodes) == 36
+
+
+def test_numbers_of_a_small_network_do_not_cover_each_other():
+    source = draw_network(MLP(2, [3, 1], seed=1)).source
+    places = [tuple(map(float, pos)) for pos in re.findall(r'number.*?pos="(.*?),(.*?)!"', source)]
+    gaps = [abs(y - other) for i, (x, y) in enumerate(places) for x2, other in places[:i] if x == x2]
+    assert len(places) == 13
+    assert min(gaps) > 0.13  # inches, as high as a digit
+
+
+def test_of_many_edges_the_weak_ones_fade():
+    model = MLP(8, [8, 8], bias=False, init="normal", seed=1)
+    seen = look_at(draw_network(model))
+    strong = [edge for _, _, edge in seen.edges if edge.colors <= {BLUE, ORANGE}]
+    assert len(strong) == 60
+    assert len(seen.edges) == 128
+    assert min(min(edge.widths) for edge in strong) > 0.6
+    sizes = sorted((abs(w.data) for w in model.parameters()), reverse=True)
+    assert {edge.tooltip.rpartition(" ")[2].lstrip("-") for edge in strong} == {repr(size) for size in sizes[:60]}
+
+
+def test_a_unit_that_stands_alone_has_a_light_tint():
+    layer = Layer.from_matrix([[2.0, 0.0]])
+    two = Layer.from_matrix([[2.0, 0.0], [1.0, 0.0]])
+    alone, among = (look_at(draw_network(x, [1.0])).nodes["c1u1"].colors - {"#222222"} for x in (layer, two))
+    red_alone, red_among = (int(next(iter(colors))[1:3], 16) for colors in (alone, among))
+    assert red_alone > red_among
+
+
 @pytest.mark.parametrize("name", ["<lambda>", '"quoted" & \\n', "a\nb", "{x|y}"])
 def test_names_of_activations_are_shown_as_they_are(name):
     def activation(x):
