@@ -44,7 +44,7 @@ from nn.saving import load, load_into, save
 from nn.show.explanation import NetworkExplanation, explain_network
 from nn.show.network_drawing import draw_network
 from nn.show.passes import LayerExplanation
-from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
+from nn.show.plots import plot_activations, plot_curves, plot_decision_regions, plot_loss_landscape
 from nn.train.evaluation import METRICS, predict, predict_proba, score
 from nn.train.fit import OPTIMIZERS, fit
 from nn.train.history import History
@@ -64,6 +64,6 @@ __all__ = [
     "constant", "cosine_decay", "exponential_decay", "step_decay",
     # pictures and explanations
     "draw_network", "explain_network", "LayerExplanation", "NetworkExplanation",
-    "plot_activations", "plot_curves", "plot_decision_regions",
+    "plot_activations", "plot_curves", "plot_decision_regions", "plot_loss_landscape",
 ]
 # fmt: on

@@ -44,6 +44,8 @@ class Module:
     ['slope', 'intercept']
     """
 
+    _trained_with: str  # the name of the loss of the last `fit`, which says what the outputs are; absent before it
+
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
         """Make the module known to drawings, which look up there where a parameter belongs."""
         module = super().__new__(cls)
@@ -192,7 +194,7 @@ def _given_to(module: Module) -> frozenset[int]:
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
-        return [(name, part) for name, part in vars(thing).items() if name != "_given"]
+        return [(name, part) for name, part in vars(thing).items() if name not in ("_given", "_trained_with")]
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []

@@ -38,7 +38,7 @@ _DEEPEST_TINT = 0.5
 _LONE_TINT = 0.15  # of a unit that has no other to be compared with
 _DIGITS = 3  # fit into a unit
 _FEW, _MANY = 24, 60  # edges: so few have numbers, and of more than so many the weak ones fade
-_FADED = 0.2
+_FADED = "30"  # the opacity, in hexadecimal
 
 
 def draw_network(
@@ -92,14 +92,13 @@ def draw_network(
         labels = len(drawn) <= _FEW
     ranked = sorted(map(abs, numbers), reverse=True)
     weak = ranked[_MANY] if len(ranked) > _MANY else -1.0
-    in_order = sorted(zip(drawn, numbers), key=lambda edge: abs(edge[1]) > weak)  # the strong ones above the faded
-    for (tail, head, what, weight), strength in in_order:
+    for (tail, head, what, weight), strength in zip(drawn, numbers):
         tooltip = f"{what}: {weight.data!r}" + (f"\\ngradient {weight.grad!r}" if differentiated else "")
         width = _THINNEST + (_THICKEST - _THINNEST) * share(strength, most)
         color = COLORS[sign(strength)]
         look = {"color": color, "penwidth": f"{width:.3g}"}
         if abs(strength) <= weak:
-            look = {"color": tinted(color, _FADED), "penwidth": f"{_THINNEST:.3g}"}
+            look = {"color": color + _FADED, "penwidth": f"{_THINNEST:.3g}"}
         graph.edge(tail, head, tooltip=tooltip, **look)
     if labels:
         _add_numbers(graph, columns, drawn, numbers)
@@ -193,7 +192,7 @@ def _add_numbers(
     numbers: Sequence[float],
 ) -> None:
     """Add each edge's number on its edge, near the tail, where the numbers of a gap stand one below the other."""
-    places = {}
+    places: dict[str, tuple[int, float]] = {}
     for i, column in enumerate(columns):
         places |= {f"c{i}u{place + 1}": (i, row) for row, place in enumerate(column) if place is not None}
         places[f"c{i}bias"] = (i, len(column) - 0.15)
