@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,19 @@ from autograd_mini.show.browser import show_file
 from nn.module import Module
 from nn.show.plots import import_pyplot, plot_decision_regions
 
-_COLORS = 40
+_COLORS = 32
 
 
 class Animation:
     """A moving picture, shown by Jupyter and saved by `save`; `History.animate` makes it."""
 
-    def __init__(self, film: Any, seconds: float) -> None:
-        self._film, self._rate = film, 1.0 / seconds
+    def __init__(self, figure: Any, draw: Callable[[int], Any], pictures: int, seconds: float) -> None:
+        self._figure, self._draw, self._pictures, self._rate = figure, draw, pictures, 1.0 / seconds
+
+    def _film(self) -> Any:
+        from matplotlib.animation import FuncAnimation
+
+        return FuncAnimation(self._figure, self._draw, frames=self._pictures)
 
     def save(self, path: str | os.PathLike[str], *, dpi: float = 80) -> Path:
         """Write a .gif, or an .html page with buttons; an existing file is replaced only once it is complete."""
@@ -42,7 +47,7 @@ class Animation:
 
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / "film.gif"
-            self._film.save(made, writer=PillowWriter(fps=self._rate), dpi=dpi)  # type: ignore[arg-type]
+            self._film().save(made, writer=PillowWriter(fps=self._rate), dpi=dpi)  # type: ignore[arg-type]
             with Image.open(made) as film:
                 frames = [
                     frame.convert("RGB").quantize(_COLORS, dither=Image.Dither.NONE)
@@ -58,7 +63,7 @@ class Animation:
         show_file(self._repr_html_().encode(), ".html")
 
     def _repr_html_(self) -> str:
-        return str(self._film.to_jshtml(fps=self._rate))
+        return str(self._film().to_jshtml(fps=self._rate))
 
 
 def animate_training(
@@ -66,8 +71,6 @@ def animate_training(
 ) -> Animation:
     """Animate the loss curve, and beside it the decision regions if there is a model of two features."""
     pyplot = import_pyplot()
-    from matplotlib.animation import FuncAnimation
-
     columns = 1 if model is None else 2
     figure, grid = pyplot.subplots(1, columns, figsize=(4.2 * columns, 3.6), squeeze=False, layout="constrained")
     curve = grid[0, -1]
@@ -89,6 +92,5 @@ def animate_training(
         curve.spines[["top", "right"]].set_visible(False)
         return []
 
-    film = FuncAnimation(figure, draw, frames=len(snapshots), interval=1000 * seconds)
     pyplot.close(figure)  # a notebook shows the film, and not its first picture besides
-    return Animation(film, seconds)
+    return Animation(figure, draw, len(snapshots), seconds)

@@ -74,3 +74,11 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\.gif or \.html"):
         history.animate().save(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_readmes_picture_of_training_is_made_by_its_script(tmp_path: Path) -> None:
+    from make_training_gif import TARGET, make
+
+    assert make(tmp_path / "training.gif", epochs=2).read_bytes().startswith(b"GIF89a")
+    assert TARGET.read_bytes().startswith(b"GIF89a")
+    assert TARGET.stat().st_size < 300_000

@@ -435,9 +435,9 @@ def test_bad_arguments_of_networks_are_refused(arguments, kwargs, error, message
 def boundary_of(model, X, y, **options):
     """Find where the boundary crosses the line x2 = 0, by the regions' edges."""
     axes = plot_decision_regions(model, X, y, **options)
-    lines = [c for c in axes.collections if len(c.get_paths()) and "region" not in (c.get_gid() or "")]
-    vertices = np.concatenate([path.vertices for c in lines for path in c.get_paths() if len(path.vertices) > 2])
-    return float(vertices[np.abs(vertices[:, 1]).argmin(), 0])
+    [line] = [c for c in axes.collections if getattr(c, "filled", None) is False][:1]
+    points = np.concatenate([np.asarray(path.vertices, dtype=np.float64) for path in line.get_paths()])
+    return float(points[np.abs(points[:, 1]).argmin(), 0])
 
 
 LOSSES_AND_BOUNDARIES = [("binary_cross_entropy_from_logits", 1.0), ("hinge", 1.0), ("half_squared_error", 1.5)]
@@ -496,7 +496,7 @@ def test_the_loss_landscape_shows_the_losses_of_moved_parameters(pyplot):
     with pytest.raises(ValueError, match="span must be"):
         plot_loss_landscape(unit, [[1.0]], [1.0], "half_squared_error", span=0)
     with pytest.raises(TypeError, match="model must be a Module"):
-        plot_loss_landscape(abs, [[1.0]], [1.0], "half_squared_error")
+        plot_loss_landscape(abs, [[1.0]], [1.0], "half_squared_error")  # type: ignore[arg-type]
 
 
 def test_the_landscapes_lowest_point_is_a_trained_model(pyplot):

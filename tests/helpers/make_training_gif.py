@@ -1,6 +1,6 @@
 """Makes notebooks/pictures/training.gif, the picture of training in the README.
 
-Run it in the project's folder: `python tests/nn/show/make_training_gif.py [path]`.
+Run it in the project's folder: `python tests/helpers/make_training_gif.py [path]`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nn import MLP, fit
 
-TARGET = Path(__file__).parents[3] / "notebooks" / "pictures" / "training.gif"
+TARGET = Path(__file__).parents[2] / "notebooks" / "pictures" / "training.gif"
 
 
 def two_moons(n: int = 50, seed: int = 1) -> tuple[list[list[float]], list[int]]:
@@ -38,8 +38,8 @@ def make(path: Path = TARGET, epochs: int = 120) -> Path:
     model = MLP(2, [8, 8, 1], activation="tanh", seed=1)
     loss = "binary_cross_entropy_from_logits"
     history = fit(model, X, y, loss=loss, optimizer="adam", lr=0.05, epochs=epochs, progress=False)
-    return history.animate(model, X, y, seconds=0.2).save(path, dpi=60)
+    return history.animate(model, X, y, seconds=0.2).save(path, dpi=50)
 
 
 if __name__ == "__main__":
-    print(make(*map(Path, sys.argv[1:])))
+    print(make(Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET))
