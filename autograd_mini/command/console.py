@@ -15,7 +15,7 @@ ENGINE = "compiled" if COMPILED else "plain Python"
 _BANNER = (
     f"autograd_mini {__version__}, {ENGINE} engine. Leave with Ctrl-D.\n"
     "Try: x = Value(3); y = x * x + sin(x); y.backward(); x.grad\n"
-    "See it: draw(y).show() opens the graph in a browser, explain(y) takes it apart."
+    "See it: draw(y).show() and explain(y).show() open the graph, and the way through it, in a browser."
 )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_names
+from autograd_mini.show.browser import show_file
 from autograd_mini.show.format import COLORS, DIGITS, sign
 from autograd_mini.show.formulas import Text
 from autograd_mini.show.graph_stepper import graph_page
@@ -72,6 +73,10 @@ class Explanation:
             raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
         write_file(target, graph_page(self.forward, self.backward, self.digits).html().encode())
         return target
+
+    def show(self) -> None:
+        """Open that page in the web browser, from a temporary file; a RuntimeError says if there is none."""
+        show_file(graph_page(self.forward, self.backward, self.digits).html().encode(), ".html")
 
     def _repr_html_(self) -> str:
         return graph_page(self.forward, self.backward, self.digits).frame()

@@ -475,7 +475,7 @@ def test_probabilities_shade_the_regions(pyplot):
 
 def test_derivatives_that_jump_are_drawn_without_a_vertical_line(pyplot):
     for axes in plot_activations(["relu", "leaky_relu"]).axes:
-        xs, slopes = axes.lines[1].get_data()
+        xs, slopes = map(np.asarray, axes.lines[1].get_data())
         assert np.isnan(slopes).sum() == 1
         assert abs(xs[np.isnan(slopes).argmax() - 1]) <= 0.02
     [smooth] = plot_activations(["tanh"], xlim=(-400.0, 400.0)).axes
