@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autograd_mini import Value, identity, softmax
+from autograd_mini import Scalar, Value, identity, softmax
 from autograd_mini.show.format import superscript
 from autograd_mini.show.names import NAMERS
 from nn.activations import ACTIVATIONS, Activation
@@ -97,7 +97,14 @@ def _whole_models() -> list[Module]:
     """List the living modules that are no part of another one."""
     modules = living_modules()
     parts = {id(part) for module in modules for part in all_parts(module)[1:] if isinstance(part, Module)}
-    return [module for module in modules if id(module) not in parts and vars(module)]
+    return [module for module in modules if id(module) not in parts and all(map(_is_usable, all_parts(module)))]
+
+
+def _is_usable(part: Any) -> bool:
+    """Tell a part of a model from one that jit traces, or whose making an error ended: tracebacks keep them alive."""
+    wanted = {MLP: ("layers",), Layer: ("neurons", "activation"), Neuron: ("w", "b", "activation")}
+    attributes = next((names for kind, names in wanted.items() if isinstance(part, kind)), ())
+    return (isinstance(part, Value) or not isinstance(part, Scalar)) and all(name in vars(part) for name in attributes)
 
 
 def _networks_in(thing: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from autograd_mini import Value, draw, explain, topological_order
+from autograd_mini import Value, draw, explain, jit, topological_order
 from nn import MLP, Layer, Module, Neuron, half_squared_error
 from nn.show.unit_names import names_in_graph
 
@@ -117,3 +117,21 @@ def test_an_activation_of_ones_own_is_not_called_to_find_names() -> None:
     before = len(calls)
     assert "h₁⁽¹⁾" in names(y).values()
     assert len(calls) == before
+
+
+def test_models_under_a_trace_or_never_finished_stay_out_of_the_way() -> None:
+    kept: list[object] = []
+
+    def traced(numbers: list[float]) -> Value:
+        kept.append(Neuron(1).with_parameters(numbers))
+        return numbers[0] * 2.0  # type: ignore[return-value]
+
+    jit(traced)([1.0, 2.0])
+    with pytest.raises(ValueError, match="softmax needs"):
+        Neuron(2, activation="softmax")
+    kept += [MLP.__new__(MLP), Layer.__new__(Layer), Neuron.__new__(Neuron)]
+    vars(kept[-1])["activation"] = None
+    x = Value(1.0, "x")
+    assert names(x * 2.0) == {}
+    unit = Neuron(1)
+    assert names(unit([1.0]))[unit.w[0]] == "w₁"
