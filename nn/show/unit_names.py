@@ -104,7 +104,7 @@ def _is_usable(part: Any) -> bool:
     """Tell a part of a model from one that jit traces, or whose making an error ended: tracebacks keep them alive."""
     wanted = {MLP: ("layers",), Layer: ("neurons", "activation"), Neuron: ("w", "b", "activation")}
     attributes = next((names for kind, names in wanted.items() if isinstance(part, kind)), ())
-    return (isinstance(part, Value) or not isinstance(part, Scalar)) and all(name in vars(part) for name in attributes)
+    return (type(part) is Value or not isinstance(part, Scalar)) and all(name in vars(part) for name in attributes)
 
 
 def _networks_in(thing: Any, path: str) -> Iterator[tuple[str, Any]]:
