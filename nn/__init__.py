@@ -41,9 +41,10 @@ from nn.optim.optimizer import Optimizer
 from nn.optim.schedules import constant, cosine_decay, exponential_decay, step_decay
 from nn.optim.sgd import SGD
 from nn.saving import load, load_into, save
-from nn.show.explanation import LayerExplanation, NetworkExplanation, explain_network
+from nn.show.explanation import NetworkExplanation, explain_network
 from nn.show.network_drawing import draw_network
-from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
+from nn.show.passes import LayerExplanation
+from nn.show.plots import plot_activations, plot_curves, plot_decision_regions, plot_loss_landscape
 from nn.train.evaluation import METRICS, predict, predict_proba, score
 from nn.train.fit import OPTIMIZERS, fit
 from nn.train.history import History
@@ -63,6 +64,6 @@ __all__ = [
     "constant", "cosine_decay", "exponential_decay", "step_decay",
     # pictures and explanations
     "draw_network", "explain_network", "LayerExplanation", "NetworkExplanation",
-    "plot_activations", "plot_curves", "plot_decision_regions",
+    "plot_activations", "plot_curves", "plot_decision_regions", "plot_loss_landscape",
 ]
 # fmt: on

@@ -18,7 +18,7 @@ from typing import Any
 
 from autograd_mini import Value, dot, less, less_equal, log, log_softmax, logsumexp, relu, softplus, sum, where
 from autograd_mini.engine.checks import describe
-from nn.checks import check_batch, check_class, check_not_negative, find_function, is_row, is_traced
+from nn.checks import check_batch, check_class, check_not_negative, find_function, is_row, is_traced, name_in
 
 Loss = Callable[[Sequence[Any], Sequence[Any]], Any]
 
@@ -192,6 +192,18 @@ LOSSES: dict[str, Loss] = {
     "cross_entropy_from_logits": cross_entropy_from_logits,
     "hinge": hinge,
 }
+
+
+# A single output above this says class 1. Squared errors leave it open: it depends on how classes are coded.
+THRESHOLDS = {"hinge": 0.0, "binary_cross_entropy": 0.5, "binary_cross_entropy_from_logits": 0.0}
+
+
+def loss_name(loss: str | Loss | None) -> str:
+    """Name a loss, by its key in `LOSSES` if it is there; "None" if there is no loss."""
+    if loss is None:
+        return "None"
+    function = loss_function(loss)
+    return name_in(LOSSES, function) or str(getattr(function, "__name__", "a function"))
 
 
 def loss_function(loss: str | Loss) -> Loss:

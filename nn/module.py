@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
@@ -12,6 +13,14 @@ from numpy.typing import NDArray
 from autograd_mini import Scalar, Value
 from autograd_mini.engine.checks import describe
 from nn.checks import check_sequence, finite_array, is_traced
+
+# The modules that are alive, in the order in which they were made; none is kept alive.
+_living: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
+
+
+def living_modules() -> list[Module]:
+    """List the modules that are alive, in the order in which they were made."""
+    return list(_living.values())
 
 
 class Module:
@@ -34,6 +43,14 @@ class Module:
     >>> [name for name, _ in line.named_parameters()]
     ['slope', 'intercept']
     """
+
+    _trained_with: str  # the name of the loss of the last `fit`, which says what the outputs are; absent before it
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Make the module known to drawings, which look up there where a parameter belongs."""
+        module = super().__new__(cls)
+        _living[id(module)] = module
+        return module
 
     def __call__(self, x: Any) -> Any:
         """Compute the output for one example; a subclass says how."""
@@ -177,7 +194,7 @@ def _given_to(module: Module) -> frozenset[int]:
 def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     """List the parts of a module or a container, each with its attribute or place."""
     if isinstance(thing, Module):
-        return [(name, part) for name, part in vars(thing).items() if name != "_given"]
+        return [(name, part) for name, part in vars(thing).items() if name not in ("_given", "_trained_with")]
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []

@@ -14,7 +14,8 @@ ENGINE = "compiled" if COMPILED else "plain Python"
 
 _BANNER = (
     f"autograd_mini {__version__}, {ENGINE} engine. Leave with Ctrl-D.\n"
-    "Try: x = Value(3); y = x * x + sin(x); y.backward(); x.grad"
+    "Try: x = Value(3); y = x * x + sin(x); y.backward(); x.grad\n"
+    "See it: draw(y).show() and explain(y).show() open the graph, and the way through it, in a browser."
 )
 
 
@@ -26,7 +27,7 @@ def open_console() -> None:
             import IPython
             from traitlets.config import Config
 
-            # Without IPython's tip of the day the banner has two lines.
+            # Without IPython's tip of the day the banner has three lines.
             shell = {"banner1": f"{_BANNER}\n", "enable_tip": False, "confirm_exit": False}
             config = Config(TerminalInteractiveShell=shell)
             IPython.start_ipython(argv=[], user_ns=names, config=config)

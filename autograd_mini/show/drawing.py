@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from autograd_mini.engine.checks import describe
 from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_names
+from autograd_mini.show.browser import show_file
 from autograd_mini.show.format import (
     COLORS,
     DIGITS,
@@ -39,6 +40,7 @@ from autograd_mini.show.format import (
     shorten,
     sign,
 )
+from autograd_mini.show.names import suggested_names
 
 FORMATS = ("svg", "png", "pdf", "dot")
 
@@ -55,7 +57,11 @@ class Drawing:
         """Give the picture as the text of an SVG file; a RuntimeError says what to install if no renderer works."""
         return _render(self.source, "svg").decode()
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def show(self) -> None:
+        """Open the picture in the web browser, from a temporary file; a RuntimeError says if there is none."""
+        show_file(self.svg().encode(), ".svg")
+
+    def save(self, path: str | os.PathLike[str], *, dpi: float | None = None) -> Path:
         """Write the picture to a file, in the format that its suffix names.
 
         Parameters
@@ -63,6 +69,8 @@ class Drawing:
         path : str or path-like
             Ends with .svg, .png, .pdf or .dot; any other suffix is a ValueError. An existing file is replaced only
             once the picture is complete.
+        dpi : float, optional
+            How many pixels an inch of a .png has; 96 unless given. The other formats have none.
 
         Returns
         -------
@@ -71,14 +79,19 @@ class Drawing:
         Raises
         ------
         RuntimeError
-            For a .png or .pdf where Graphviz is not installed.
+            For a .png where neither the extra `autograd_mini[png]` nor Graphviz is installed, and for a .pdf where
+            Graphviz is not.
         """
         target = Path(path)
         format = target.suffix.removeprefix(".").lower()
         if format not in FORMATS:
             wanted = listed([f".{format}" for format in FORMATS], "or")
             raise ValueError(f"can't tell the format from {str(target)!r}: a drawing is saved as {wanted}")
-        write_file(target, _render(self.source, format))
+        if dpi is not None and format != "png":
+            raise ValueError(f"dpi= is for a .png, but a .{format} is drawn in lines, which any size keeps sharp")
+        if dpi is not None and not (isinstance(dpi, Real) and 10 <= dpi <= 2400):
+            raise ValueError(f"dpi must be a number from 10 to 2400, not {describe(dpi)}")
+        write_file(target, _pixels(self.source, dpi or _DPI) if format == "png" else _render(self.source, format))
         return target
 
     def render(self, filename: str | os.PathLike[str], format: str | None = None) -> str:
@@ -113,8 +126,8 @@ def draw(
     rounded, constants are bare numbers; the root has a heavy border. The number at an edge is the local derivative.
     The gradient that passes back through an edge is upstream gradient times local derivative. The edge is blue where
     this gradient is positive, orange where it is negative, purple where it is nan, and the thicker the larger it is.
-    Where no gradient passes, the edge is grey and thin. A constant exponent stands in the operation, `**2`, and a `dot`
-    without bias has no edge for it.
+    Where no gradient passes, the edge is grey and thin, and before `backward()` a gradient is `–`. A legend says so. A
+    constant exponent stands in the operation, `**2`, and a `dot` without bias has no edge for it.
 
     Parameters
     ----------
@@ -168,16 +181,18 @@ def draw(
     nodes, cut = _walk(root, depth, limit, titles)
     check_names(names, set(topological_order(root)) if cut else nodes)  # a name may belong beyond the cut
     grads = {node: node.grad for node in nodes if node.requires_grad}
-    faces = {node: Face(titles.get(node, node.label), node.data, grads.get(node)) for node in nodes}
+    shown = suggested_names(list(nodes)) | titles
     # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
     flowing = any(grad != 0.0 for node, grad in grads.items() if not node.is_leaf)
+    known = flowing or any(grad != 0.0 for grad in grads.values())
+    faces = {node: Face(shown.get(node, node.label), node.data, grads.get(node), known) for node in nodes}
     picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand, digits=digits)
     _check_size(len(picture.boxes), len(picture.arrows), limit, depth)
     seconds = layout_seconds(picture)
     if seconds > limit / 100:
         told = f"the layout would take about {seconds:.0f} seconds, as many edges pass over many other nodes"
         raise ValueError(f"{told}: {_remedy(depth)}")
-    return Drawing(picture.source(rankdir), len(picture.boxes))
+    return Drawing(picture.source(rankdir, _legend(picture, flowing, rankdir)), len(picture.boxes))
 
 
 def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Drawing:
@@ -255,6 +270,7 @@ class Face(NamedTuple):
     title: str
     data: float
     grad: float | None
+    is_known: bool = True  # the gradient; it is not before backward()
 
 
 def compose(
@@ -279,7 +295,9 @@ def compose(
             n = len(node.operands) // 2
             for i, (w, x) in enumerate(zip(node.operands[:n], node.operands[n:])):
                 product = f"{key}p{i}"  # a node of its own, with the gradient of the sum
-                picture.boxes.append(Box(product, Face("", w.data * x.data, grad), operations.mul.symbol))
+                picture.boxes.append(
+                    Box(product, Face("", w.data * x.data, grad, face.is_known), operations.mul.symbol)
+                )
                 picture.connect(product, grad, [edges[i], edges[n + i]])
                 picture.connect(key, grad, [(product, 1.0, flowing)])
             edges = edges[2 * n :]
@@ -323,6 +341,23 @@ _CONSTANT = {**_BARE, "fontsize": "10", "margin": "0.03", "height": "0.2"}
 _CUT_NODE = {**_BARE, "shape": "plaintext", "margin": "0.02", "height": "0", "tooltip": "the graph goes on"}
 _CUT_EDGE = {"style": "dashed", "color": COLORS["zero"], "arrowhead": "none", "tooltip": "the graph goes on"}
 _EDGES = {"fontname": FONT, "fontsize": "10", "arrowsize": "0.6"}
+_LEGEND = {"labelloc": "b", "labeljust": "l", "fontname": FONT, "fontsize": "9", "fontcolor": FAINT}
+
+
+def _legend(picture: Picture, flowing: bool, rankdir: str) -> str:
+    """Say what the picture's numbers, arrows and colours mean, as far as it has them."""
+    if not picture.arrows:
+        return ""
+    lines = [f"number {'above' if rankdir == 'LR' else 'beside'} an arrow: local derivative"]
+    if flowing:
+        hues = {"positive": "blue", "negative": "orange", "nan": "purple", "zero": "grey"}
+        signs = {sign(arrow.flow) for arrow in picture.arrows}
+        back = "from right to left" if rankdir == "LR" else "upwards"
+        lines.append(f"gradients go against the arrows, {back}")
+        lines.append(", ".join(f"{hue}: {name}" for name, hue in hues.items() if name in signs))
+    else:
+        lines.append("grad –: backward() has not run")
+    return "".join(rf"{line}\l" for line in lines)
 
 
 class Box(NamedTuple):
@@ -335,13 +370,14 @@ class Box(NamedTuple):
 
     def attributes(self, rankdir: str, digits: int) -> dict[str, str]:
         """Give the node's attributes in DOT."""
-        name, x, grad = self.face
+        name, x, grad, is_known = self.face
+        told = f"grad {grad!r}" if is_known else "no gradient yet: call backward()"
         title, data = dot_text(shorten(name)), number(x, digits)
         if grad is None:
             tooltip = dot_tooltip(name, f"constant {x!r}")
             shape = "box" if self.is_root else "plaintext"
             return {"label": f"{title} = {data}" if title else data, "tooltip": tooltip, "shape": shape, **_CONSTANT}
-        numbers = rf"data {data}\lgrad {number(grad, digits)}\l"
+        numbers = rf"data {data}\lgrad {number(grad, digits) if is_known else '–'}\l"
         column = f"{title}|{numbers}" if title else numbers
         label = f"{dot_text(self.symbol)}|{{{column}}}" if self.symbol else column
         # A record's fields follow one another across the direction of the ranks, and braces turn that:
@@ -350,7 +386,7 @@ class Box(NamedTuple):
             label = f"{{{label}}}"
         return {
             "label": label,
-            "tooltip": dot_tooltip(name, f"data {x!r}", f"grad {grad!r}"),
+            "tooltip": dot_tooltip(name, f"data {x!r}", told),
             "shape": "record" if self.symbol else "Mrecord",
             "fillcolor": RESULT if self.symbol else INPUT,
             "penwidth": "2.2" if self.is_root else "1",
@@ -374,7 +410,7 @@ class Arrow(NamedTuple):
         numbers = {"local derivative": self.local, "upstream gradient": self.upstream, "passes": self.flow}
         tooltip = dot_tooltip(*(f"{name} {x!r}" for name, x in numbers.items()))
         return {
-            "label": label if rankdir == "LR" else f"  {label}",  # beside the line, not on it
+            "label": rf"{label}\n " if rankdir == "LR" else f"  {label}",  # above or beside the line, not on it
             "color": color,
             "fontcolor": FAINT if self.flow == 0.0 else color,
             "penwidth": f"{0.8 if self.flow == 0.0 else width:.3g}",
@@ -396,11 +432,11 @@ class Picture(NamedTuple):
         for tail, local, flows in edges:
             self.arrows.append(Arrow(tail, head, local, upstream, upstream * local if flows else 0.0))
 
-    def source(self, rankdir: str = "LR") -> str:
-        """Give the picture in DOT."""
+    def source(self, rankdir: str = "LR", legend: str = "") -> str:
+        """Give the picture in DOT, with a legend below it."""
         import graphviz
 
-        layout = {"rankdir": rankdir, **_GRAPH}
+        layout = {"rankdir": rankdir, **_GRAPH} | ({"label": legend, **_LEGEND} if legend else {})
         graph = graphviz.Digraph("gradient_flow", graph_attr=layout, node_attr=_NODES, edge_attr=_EDGES)
         uses = Counter(arrow.tail for arrow in self.arrows)
         # Operands stand in their order where that twists no edges: where none of them goes anywhere else.
@@ -433,6 +469,21 @@ def _renderer() -> Any:
 
 # Left to the end of the process, wasmtime's objects complain that their module is gone.
 atexit.register(_renderer.cache_clear)
+
+
+_DPI = 96.0
+
+
+def _pixels(source: str, dpi: float) -> bytes:
+    """Make a PNG: of the SVG by resvg, which needs no program, or by the program dot."""
+    try:
+        import resvg_py
+    except ImportError:
+        extra = "pip install 'autograd_mini[png]' makes it without, or save as .svg"
+        return _render_by_program(source.replace("{", f"{{ graph [dpi={dpi:g}]", 1), "png", extra)
+    svg = _render(source, "svg").decode()
+    # Verdana may be missing; a family that has the letters stands in for it.
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg.replace(f'"{FONT}"', f'"{FONT},DejaVu Sans"'), dpi=float(dpi)))
 
 
 def _render(source: str, format: str) -> bytes:

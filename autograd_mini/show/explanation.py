@@ -15,9 +15,11 @@ from typing import Any
 from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_names
+from autograd_mini.show.browser import show_file
 from autograd_mini.show.format import COLORS, DIGITS, sign
 from autograd_mini.show.formulas import Text
 from autograd_mini.show.graph_stepper import graph_page
+from autograd_mini.show.names import suggested_names
 from autograd_mini.show.steps import BackwardStep, ForwardStep, Step, backward_steps, forward_steps, name_nodes
 
 MAX_STEPS = 300  # as many as a reader can follow
@@ -71,6 +73,10 @@ class Explanation:
             raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
         write_file(target, graph_page(self.forward, self.backward, self.digits).html().encode())
         return target
+
+    def show(self) -> None:
+        """Open that page in the web browser, from a temporary file; a RuntimeError says if there is none."""
+        show_file(graph_page(self.forward, self.backward, self.digits).html().encode(), ".html")
 
     def _repr_html_(self) -> str:
         return graph_page(self.forward, self.backward, self.digits).frame()
@@ -164,7 +170,8 @@ def explain(root: Value, /, *, limit: int = MAX_STEPS, digits: int = DIGITS, **n
     unique: dict[Value, str] = {}
     if len(order) <= 4 * limit:  # beyond this even the numbers, which are no steps, are too many to read
         check_names(names, set(order))
-        unique = name_nodes(order, {value: name for name, value in reversed(names.items())})
+        given = {value: name for name, value in reversed(names.items())}
+        unique = name_nodes(order, suggested_names(order) | given)
     uses = Counter(operand for node in unique for operand in node.operands if operand.requires_grad)
     edges, meetings = uses.total(), sum(times > 1 for times in uses.values())
     if not unique or (root.requires_grad and len(unique) + 1 + edges + meetings > limit):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from html import escape
 from typing import ClassVar, NamedTuple
@@ -293,6 +294,10 @@ class MathML(Text):
     def name(self, name: str) -> str:
         if indexed := re.fullmatch(r"([^\W\d_]+)_?(\d+)", name):
             return f"<msub><mi>{indexed[1]}</mi><mn>{indexed[2]}</mn></msub>"
+        if placed := re.fullmatch(r"([^\W\d_])([₀-₉,]+)?(⁽[⁰¹²³⁴-⁹]+⁾)?", name):  # a weight or a unit: w₁₂⁽¹⁾
+            letter, *indices = (unicodedata.normalize("NFKC", part or "") for part in placed.groups())
+            low, high = (f"<mn>{index}</mn>" if index else "<mrow></mrow>" for index in indices)
+            return f"<msubsup><mi>{letter}</mi>{low}{high}</msubsup>"
         tag = "mi" if in_formula(name) == name else "mtext"
         return f"<{tag}>{escape(in_formula(name))}</{tag}>"
 

@@ -8,26 +8,31 @@ network is built, and no `.grad` is read or changed.
 from __future__ import annotations
 
 import html
+import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from autograd_mini import dot, no_grad, softmax, value_and_grad
+from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
+from autograd_mini.engine.files import write_file
+from autograd_mini.show.browser import show_file
 from autograd_mini.show.format import columns, number
+from autograd_mini.show.stepper import Page
 from nn.activations import ACTIVATIONS, activation_title
-from nn.checks import as_array, as_inputs, as_numbers, is_row, name_in
+from nn.checks import as_array, as_inputs, as_numbers, check_not_negative, is_row, name_in
 from nn.layer import Layer
 from nn.losses import LOSSES, Loss, loss_function
 from nn.mlp import layers_of
-from nn.show.unit_names import unit_names
-
-Array = NDArray[np.float64]
+from nn.show.network_stepper import network_page
+from nn.show.passes import Array, LayerExplanation, Passes
+from nn.show.unit_names import unit_names, weight_name
 
 # h'(z) as the notes write it, by means of y = h(z) where that is possible.
 _SLOPES = {
@@ -65,61 +70,8 @@ _MOST_TERMS = 6  # of a sum that is written out in full
 _CELL = '<td style="text-align:left; white-space:nowrap">'
 
 
-@dataclass(frozen=True, eq=False)
-class LayerExplanation:
-    """One layer's part of a `NetworkExplanation`; arrays are read-only.
-
-    Equations are cited by their numbers in From Logistic Regression to Neural Network.
-
-    Attributes
-    ----------
-    activation : str
-        The title of the activation h, such as `"Sigmoid"`.
-    names, input_names : tuple of str
-        The names of the units, and of their inputs.
-    inputs : array of shape (inputs,)
-        The y_i of the layer before, or the example itself.
-    weight : array of shape (units, inputs)
-    bias : array of shape (units,) or None
-    z, y : array of shape (units,)
-        The weighted sums, and the outputs y = h(z).
-    slope : array of shape (units,), or (units, units) for softmax
-        h'(z); for softmax dy_k/dz_j at [k, j].
-    slope_formula : str
-    output_grad : array of shape (units,)
-        dE/dy: for the last layer the derivatives of the loss; for any other the sums of w * delta over the next
-        layer's units (equation 7).
-    delta : array of shape (units,)
-        dE/dz, which is h'(z) * dE/dy (equations 10 and 11).
-    weight_grad : array of shape (units, inputs)
-        dE/dw, which is y_i * delta_j (equation 8).
-    bias_grad : array of shape (units,) or None
-        dE/db, which is delta: a bias is the weight of an input 1 (Neural Networks, chapter 1, section 1.2).
-    """
-
-    activation: str
-    names: tuple[str, ...]
-    input_names: tuple[str, ...]
-    inputs: Array
-    weight: Array
-    bias: Array | None
-    z: Array
-    y: Array
-    slope: Array
-    slope_formula: str
-    output_grad: Array
-    delta: Array
-    weight_grad: Array
-    bias_grad: Array | None
-
-    def __post_init__(self) -> None:
-        for field in vars(self).values():
-            if isinstance(field, np.ndarray):
-                field.flags.writeable = False
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class NetworkExplanation:
+class NetworkExplanation(Passes):
     """The forward and the backward pass of one example through a network; `explain_network` makes it.
 
     `print` shows it as text, Jupyter as tables: how every number is computed if there are not too many, else shapes and
@@ -141,15 +93,35 @@ class NetworkExplanation:
         takes logits of linear units (Chapter 11: Neural Network, equation 11.6).
     limit : int
         The most parameters for which every number is shown.
+    lr : float or None
+        The learning rate of the step that follows; None if no step is shown.
+    after : NetworkExplanation or None
+        The same example after this step.
     """
 
-    layers: tuple[LayerExplanation, ...]
-    target: Any
-    loss: str
-    loss_slope_formula: str
-    error: float
-    canonical_delta: Array | None
-    limit: int
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a page that steps through the network: one file that needs no network and no other file.
+
+        The path ends with .html. An existing file is replaced only once the page is complete. A network with more
+        parameters than `limit` is a ValueError.
+        """
+        target = Path(path)
+        if target.suffix.lower() != ".html":
+            raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
+        write_file(target, self._page().html().encode())
+        return target
+
+    def show(self) -> None:
+        """Open that page in the web browser, from a temporary file; a RuntimeError says if there is none."""
+        show_file(self._page().html().encode(), ".html")
+
+    def _page(self) -> Page:
+        if _size(self) > self.limit:
+            raise ValueError(
+                f"too large to step through, with {_size(self)} parameters and limit={self.limit}: a higher limit= "
+                "allows more, and print shows it by layer"
+            )
+        return network_page(self)
 
     def __str__(self) -> str:
         paragraphs = []
@@ -180,7 +152,9 @@ class NetworkExplanation:
         return f"<div>{''.join(parts)}</div>"
 
 
-def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit: int = 100) -> NetworkExplanation:
+def explain_network(
+    model: Any, x: Any, target: Any, loss: str | Loss, *, lr: float | None = None, limit: int = 100
+) -> NetworkExplanation:
     """Explain the gradients of one example by the delta rule of the notes.
 
     Forward, every unit's weighted sum z and output y; backward, layer by layer from the output, its
@@ -200,6 +174,9 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         As the loss takes it for one example.
     loss : str or callable
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets.
+    lr : float, optional
+        A learning rate. With it the update of the weights is shown too, and the next step: the loss of the same
+        example after it. The model itself keeps its weights.
     limit : int, optional
         The most parameters for which every number is shown; a larger network is shown by layer.
 
@@ -218,8 +195,8 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
       layer 1, output deltas: δ_j = h'(z_j) · ∂E/∂y_j, h'(z) = y (1 - y), ∂E/∂y = y - t
         y: δ = 0.25 · (-0.5) = -0.125
       gradients: ∂E/∂w_ij = y_i · δ_j, ∂E/∂b_j = δ_j
-        x1 → y: ∂E/∂w = 2 · (-0.125) = -0.25
-        x2 → y: ∂E/∂w = 2 · (-0.125) = -0.25
+        x₁ → y: ∂E/∂w = 2 · (-0.125) = -0.25
+        x₂ → y: ∂E/∂w = 2 · (-0.125) = -0.25
         1 → y: ∂E/∂b = -0.125
     """
     layers, criterion = layers_of(model), loss_function(loss)
@@ -235,6 +212,11 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
     explained = _backward(layers, sums, signals, np.array(slopes))
     loss_name = name_in(LOSSES, criterion)
     link = (name_in(ACTIVATIONS, layers[-1].activation), loss_name)
+    after = None
+    if lr is not None:
+        if check_not_negative(lr, "lr") == 0.0:
+            raise ValueError("lr must be above 0: with 0 no weight moves")
+        after = explain_network(_moved(model, layers, explained, lr), x, target, loss, limit=limit)
     return NetworkExplanation(
         layers=explained,
         target=wanted,
@@ -243,7 +225,21 @@ def explain_network(model: Any, x: Any, target: Any, loss: str | Loss, *, limit:
         error=float(error),
         canonical_delta=explained[-1].delta if link in _CANONICAL else None,
         limit=limit,
+        lr=lr,
+        after=after,
     )
+
+
+def _moved(model: Any, layers: Sequence[Layer], explained: Sequence[LayerExplanation], lr: float) -> Any:
+    """Copy a model with its parameters after a step of gradient descent; gradients of shared ones add up."""
+    slopes: dict[Value, float] = defaultdict(float)
+    for layer, found in zip(layers, explained):
+        for j, unit in enumerate(layer.neurons):
+            for weight, slope in zip(unit.w, found.weight_grad[j]):
+                slopes[weight] += float(slope)
+            if unit.b is not None:
+                slopes[unit.b] += float(found.delta[j])
+    return model.with_parameters([parameter.data - lr * slopes[parameter] for parameter in model.parameters()])
 
 
 # The two passes.
@@ -294,6 +290,11 @@ def _backward(
                     activation=activation_title(layer.activation),
                     names=names[i + 1],
                     input_names=names[i],
+                    weight_names=tuple(
+                        tuple(weight_name(layers, i, j, k) for k in range(len(unit.w)))
+                        for j, unit in enumerate(layer.neurons)
+                    ),
+                    bias_names=tuple(weight_name(layers, i, j, None) for j in range(len(layer.neurons)) if bias.size),
                     inputs=inputs,
                     weight=weight,
                     bias=bias if bias.size else None,
@@ -330,8 +331,7 @@ def _contents(network: NetworkExplanation) -> list[tuple[str, list[Table]]]:
     layers, last = network.layers, len(network.layers)
     x, t = layers[0].inputs.tolist(), network.target
     title = f"E = {_number(network.error)} ({network.loss}) for x = {_row(x)}, t = {_row(t)}"
-    parameters = [array for layer in layers for array in (layer.weight, layer.bias) if array is not None]
-    if sum(array.size for array in parameters) > network.limit:
+    if _size(network) > network.limit:
         norms = [_norms(i, layer) for i, layer in reversed(list(enumerate(layers, start=1)))]
         head = ["layer", "h", "W", "‖z‖", "‖y‖", "‖δ‖", "‖∂E/∂W‖"]
         return [(title, []), (_BY_LAYER, [("", [head, *norms])]), *((note, []) for note in _canonical(network))]
@@ -348,7 +348,29 @@ def _contents(network: NetworkExplanation) -> list[tuple[str, list[Table]]]:
         (f"layer {i}, {layer.activation}", [[name, *_sums(layer, j)] for j, name in enumerate(layer.names)])
         for i, layer in enumerate(layers, start=1)
     ]
-    return [(title, []), (_FORWARD, forward), (_BACKWARD, backward)]
+    return [(title, []), (_FORWARD, forward), (_BACKWARD, backward), *_step(network)]
+
+
+def _size(network: NetworkExplanation) -> int:
+    """Count the parameters."""
+    return sum(layer.weight.size + (0 if layer.bias is None else layer.bias.size) for layer in network.layers)
+
+
+def _step(network: NetworkExplanation) -> list[tuple[str, list[Table]]]:
+    """Write the step that follows: each parameter moves against its gradient, by the learning rate."""
+    if network.after is None or network.lr is None:
+        return []
+    lr, rows = _factor(network.lr), []
+    for layer in network.layers:
+        names = [*sum(layer.weight_names, ()), *layer.bias_names]
+        weights = [*layer.weight.flat, *([] if layer.bias is None else layer.bias)]
+        slopes = [*layer.weight_grad.flat, *([] if layer.bias_grad is None else layer.bias_grad)]
+        rows += [
+            [name, f"{_number(w)} - {lr} · {_factor(slope)} = {_number(w - network.lr * slope)}"]
+            for name, w, slope in zip(names, weights, slopes)
+        ]
+    title = f"Update with the learning rate η = {_number(network.lr)}: w ← w - η · ∂E/∂w"
+    return [(title, [("every weight and bias", rows)]), (f"After it E = {_number(network.after.error)}", [])]
 
 
 def _norms(i: int, layer: LayerExplanation) -> Row:

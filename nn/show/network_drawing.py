@@ -7,6 +7,7 @@ The graph of the computation is another picture, `autograd_mini.draw`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from autograd_mini import Drawing, Value, no_grad
@@ -34,16 +35,22 @@ from nn.show.unit_names import unit_names
 _COLUMN, _ROW, _UNIT, _BIAS_UNIT = 2.3, 0.84, 0.68, 0.38  # distances and diameters in inches
 _THINNEST, _THICKEST = 0.6, 4.5
 _DEEPEST_TINT = 0.5
+_LONE_TINT = 0.15  # of a unit that has no other to be compared with
 _DIGITS = 3  # fit into a unit
+_FEW, _MANY = 24, 60  # edges: so few have numbers, and of more than so many the weak ones fade
+_FADED = "30"  # the opacity, in hexadecimal
 
 
-def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: int = 8) -> Drawing:
+def draw_network(
+    model: Any, x: Any = None, *, edges: str = "weights", labels: bool | None = None, limit: int = 8
+) -> Drawing:
     """Draw a network: a column of units for the inputs and for each layer, an edge for each weight.
 
     An edge is blue where the weight is positive, orange where it is negative, grey where it is 0,
     and the thicker the larger it is. A bias is the weight of a unit that is always 1. Given an
-    example, each unit shows its activation, tinted by sign and size within its column. Weights, and
-    after `backward()` their gradients, are the edges' tooltips.
+    example, each unit shows its activation, tinted by sign and size within its column; a unit that stands alone has the
+    lightest tint. Weights, and after `backward()` their gradients, are the edges' tooltips. Of more than sixty edges
+    the weak ones fade, so that the strong ones are seen.
 
     Parameters
     ----------
@@ -52,6 +59,8 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
         One example, to show the activations for.
     edges : {"weights", "gradients"}, optional
         What the edges' width and colour stand for.
+    labels : bool, optional
+        Whether each edge has its number beside it; where there are at most 24 edges, unless given.
     limit : int, optional
         How many rows a column has at most; a larger layer is drawn as its first units, an ellipsis,
         and its last.
@@ -79,10 +88,20 @@ def draw_network(model: Any, x: Any = None, *, edges: str = "weights", limit: in
     most = largest(numbers)
     graph.attr(label=f"edges: {edges}, up to {number(most, _DIGITS)}\\nblue positive, orange negative", labelloc="b")
     differentiated = any(weight.grad != 0.0 for *_, weight in drawn)
+    if labels is None:
+        labels = len(drawn) <= _FEW
+    ranked = sorted(map(abs, numbers), reverse=True)
+    weak = ranked[_MANY] if len(ranked) > _MANY else -1.0
     for (tail, head, what, weight), strength in zip(drawn, numbers):
         tooltip = f"{what}: {weight.data!r}" + (f"\\ngradient {weight.grad!r}" if differentiated else "")
         width = _THINNEST + (_THICKEST - _THINNEST) * share(strength, most)
-        graph.edge(tail, head, color=COLORS[sign(strength)], penwidth=f"{width:.3g}", tooltip=tooltip)
+        color = COLORS[sign(strength)]
+        look = {"color": color, "penwidth": f"{width:.3g}"}
+        if abs(strength) <= weak:
+            look = {"color": color + _FADED, "penwidth": f"{_THINNEST:.3g}"}
+        graph.edge(tail, head, tooltip=tooltip, **look)
+    if labels:
+        _add_numbers(graph, columns, drawn, numbers)
     units = sum(place is not None for column in columns for place in column)
     return Drawing(str(graph.source), units + sum(layer.bias is not None for layer in layers))
 
@@ -147,7 +166,8 @@ def _add_units(
             look = {"label": name, "tooltip": name, "fillcolor": fill}
             if activations is not None:
                 x = activations[i][place]
-                tint = share(x, largest(activations[i])) * _DEEPEST_TINT
+                alone = len(activations[i]) == 1
+                tint = share(x, largest(activations[i])) * (_LONE_TINT if alone else _DEEPEST_TINT)
                 look["label"] = f"{name}\\n{number(x, _DIGITS)}"
                 look |= {"tooltip": f"{name} = {x!r}", "fontsize": "10", "fillcolor": tinted(COLORS[sign(x)], tint)}
             graph.node(f"c{i}u{place + 1}", pos=pos, **look)
@@ -165,6 +185,42 @@ def _add_captions(graph: Any, columns: Sequence[Sequence[int | None]], layers: S
             graph.node(f"c{i}bias", "1", pos=_position(i, column, len(column) - 0.15), **look)
 
 
+def _add_numbers(
+    graph: Any,
+    columns: Sequence[Sequence[int | None]],
+    drawn: Sequence[tuple[str, str, str, Value]],
+    numbers: Sequence[float],
+) -> None:
+    """Add each edge's number on its edge, near the tail, where the numbers of a gap stand one below the other."""
+    places: dict[str, tuple[int, float]] = {}
+    for i, column in enumerate(columns):
+        places |= {f"c{i}u{place + 1}": (i, row) for row, place in enumerate(column) if place is not None}
+        places[f"c{i}bias"] = (i, len(column) - 0.15)
+    ends = [[_point(i, columns[i], row) for i, row in (places[tail], places[head])] for tail, head, _, _ in drawn]
+    parts = [_best_part([end for end in ends if end[0][0] == x]) for x in (i * _COLUMN for i in range(len(columns)))]
+    for k, (((x0, y0), (x1, y1)), strength) in enumerate(zip(ends, numbers)):
+        part = parts[round(x0 / _COLUMN)]
+        look = _TEXT | {"fontsize": "9", "fontcolor": COLORS[sign(strength)], "style": "filled", "fillcolor": "white"}
+        look |= {"color": "none", "height": "0", "width": "0", "margin": "0.01", "tooltip": repr(strength)}
+        pos = f"{x0 + part * (x1 - x0):.3f},{y0 + part * (y1 - y0):.3f}!"
+        graph.node(f"number{k}", number(strength, _DIGITS), pos=pos, **look)
+
+
+def _best_part(ends: Sequence[Sequence[tuple[float, float]]]) -> float:
+    """Find the part of the way on which the numbers of a gap's edges stand farthest apart."""
+
+    def least_gap(part: float) -> float:
+        heights = sorted(y0 + part * (y1 - y0) for (_, y0), (_, y1) in ends)
+        return min((b - a for a, b in pairwise(heights)), default=0.0)
+
+    return max((0.26 + 0.02 * k for k in range(24)), key=least_gap)
+
+
+def _point(i: int, column: Sequence[int | None], row: float) -> tuple[float, float]:
+    return i * _COLUMN, ((len(column) - 1) / 2 - row) * _ROW
+
+
 def _position(i: int, column: Sequence[int | None], row: float) -> str:
     """Place a row of a column, whose middle is at height 0."""
-    return f"{i * _COLUMN:.3f},{((len(column) - 1) / 2 - row) * _ROW:.3f}!"
+    x, y = _point(i, column, row)
+    return f"{x:.3f},{y:.3f}!"

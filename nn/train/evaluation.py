@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from autograd_mini import Value, sigmoid, softmax
 from autograd_mini.engine.checks import describe
-from nn.checks import find_function, is_row, name_in
-from nn.losses import LOSSES, Loss, loss_function
+from nn.checks import find_function, is_row
+from nn.losses import LOSSES, THRESHOLDS, Loss, loss_name
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
 from nn.train.contract import foreign_part
@@ -28,10 +28,7 @@ Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": classification_error, **LOSSES}
 
-# A single output above this says class 1. Squared errors leave it open: it depends on how classes are coded.
-_THRESHOLDS = {"hinge": 0.0, "binary_cross_entropy": 0.5, "binary_cross_entropy_from_logits": 0.0}
-
-_CLASSIFIERS = {*_THRESHOLDS, "cross_entropy", "cross_entropy_from_logits"}
+_CLASSIFIERS = {*THRESHOLDS, "cross_entropy", "cross_entropy_from_logits"}
 
 # With fewer parameters times examples, compiling a model takes longer than its outputs do.
 _WORTH_COMPILING = 1_000_000
@@ -66,11 +63,11 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     >>> predict(unit, [[0.0], [3.0]], loss="hinge")
     array([-1,  1])
     """
-    trained_with = _name_of(loss)
+    trained_with = loss_name(loss)
     outputs = _outputs(model, as_rows(X), jit, trained_with)
     if trained_with not in _CLASSIFIERS:
         return np.array(outputs)
-    threshold = _THRESHOLDS.get(trained_with, 0.5)
+    threshold = THRESHOLDS.get(trained_with, 0.5)
     classes = np.array([predicted_class(output, threshold) for output in outputs])
     return 2 * classes - 1 if trained_with == "hinge" and not is_row(outputs[0]) else classes
 
@@ -88,7 +85,7 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
     >>> predict_proba(unit, [[0.0]], loss="binary_cross_entropy_from_logits")
     array([0.5])
     """
-    trained_with = _name_of(loss)
+    trained_with = loss_name(loss)
     if trained_with not in _CLASSIFIERS - {"hinge"}:
         raise ValueError(f"a model trained with {trained_with} gives no probabilities; with a cross-entropy it would")
     outputs = _outputs(model, as_rows(X), jit, trained_with)
@@ -143,7 +140,7 @@ def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
     """Make the function that measures outputs, given the loss that says what they are."""
     function = find_function(METRICS, metric, "metric")
     if function in (accuracy, classification_error) and isinstance(metric, str):
-        return partial(_classify, function, _name_of(loss))
+        return partial(_classify, function, loss_name(loss))
     return partial(_measure, function)
 
 
@@ -160,12 +157,12 @@ def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None")
 def _classify(function: Callable[..., float], trained_with: str, outputs: Any, targets: Any) -> float:
     if is_row(outputs[0]):
         return function(outputs, targets)
-    if trained_with not in _THRESHOLDS:
+    if trained_with not in THRESHOLDS:
         raise ValueError(
             f"loss={trained_with} does not say which outputs mean class 1; say it with "
             f"metric=functools.partial({function.__name__}, threshold=0.5), or whatever lies between the classes"
         )
-    return function(outputs, targets, _THRESHOLDS[trained_with])
+    return function(outputs, targets, THRESHOLDS[trained_with])
 
 
 def _measure(function: Metric, outputs: Any, targets: Any) -> float:
@@ -174,11 +171,3 @@ def _measure(function: Metric, outputs: Any, targets: Any) -> float:
     if not isinstance(number, Real):
         raise TypeError(f"the metric must be a number, not {describe(result)}")
     return float(number)
-
-
-def _name_of(loss: str | Loss | None) -> str:
-    """Name a loss, by its key in `LOSSES` if it is there; "None" if there is no loss."""
-    if loss is None:
-        return "None"
-    function = loss_function(loss)
-    return name_in(LOSSES, function) or str(getattr(function, "__name__", "a function"))

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from autograd_mini.engine.checks import check_count, describe
 from nn.checks import check_not_negative, look_up
 from nn.initializers import random_generator
-from nn.losses import Loss, loss_function
+from nn.losses import Loss, loss_function, loss_name
 from nn.module import Module
 from nn.optim.adam import Adam
 from nn.optim.line_search import LineSearch
@@ -197,6 +197,7 @@ def fit(
         if steps_per_epoch is not None:
             raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")
         data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
+    model._trained_with = loss_name(loss)
     with progress_bar(progress, epochs) as tell:
         _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell).run()
     return history
@@ -225,6 +226,7 @@ class _Training:
         self.is_chosen = False
         self.start = self.latest = self.learner.numbers()
         self.best: Any = None
+        self.history.keep(self.start)
         self.began = perf_counter()
         # Whether a user's functions run between epochs or observations, and may look at the parameters.
         self.is_live = isinstance(self.data, Stream)
@@ -293,6 +295,7 @@ class _Training:
             if self.history.best_epoch == len(self.history):
                 is_of_before = self.data.is_one_batch and self.held_out is None
                 self.best = before if is_of_before else self.learner.numbers()
+        self.history.keep(self.learner.numbers())
         self.tell(self.history, 1)
         try:
             stopped = self.rules.reason_to_stop(self.history, perf_counter() - self.began)

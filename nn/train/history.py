@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
+from nn.module import Module
+from nn.show.animation import Animation, animate_training
 from nn.show.plots import plot_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_FRAMES, _LARGEST = 32, 10_000  # snapshots, and numbers in each
 _COLUMNS = ("loss", "metric", "validation_loss", "validation_metric", "lr", "seconds")
 
 
@@ -64,6 +69,7 @@ class History:
     why_plain: str = ""
     best_epoch: int = 0
     _lowest: float = math.inf
+    _snapshots: list[tuple[int, Any]] = field(default_factory=list)  # parameters after some epochs, 0 for the start
 
     def record(
         self,
@@ -83,6 +89,40 @@ class History:
         monitored = loss if validation_loss is None else validation_loss
         if monitored < self._lowest:
             self._lowest, self.best_epoch = monitored, len(self)
+
+    def keep(self, numbers: Sequence[float]) -> None:
+        """Keep the parameters after the latest epoch for `animate`: of all epochs at most 32, evenly spread."""
+        if len(numbers) > _LARGEST:
+            return
+        stride = 1 if len(self._snapshots) < 2 else self._snapshots[1][0] - self._snapshots[0][0]
+        if len(self) % stride == 0:
+            self._snapshots.append((len(self), numbers))
+        if len(self._snapshots) > _FRAMES:
+            del self._snapshots[1::2]
+
+    def animate(self, model: Module | None = None, X: Any = None, y: Any = None, *, seconds: float = 0.15) -> Animation:
+        """Animate the training: the loss curve, and beside it the regions of the classes as they come about.
+
+        `model` is the model that was trained, with two features; `X` and `y` are as for `plot_decision_regions`. The
+        animation has at most 32 pictures, each of which stands for so many `seconds`. Jupyter shows it; `save` writes
+        a .gif or an .html. Of models with more than 10,000 parameters nothing is kept to be animated.
+
+        Examples
+        --------
+        >>> from nn import Neuron, fit
+        >>> X, y, unit = [[0, 0], [1, 1]], [0, 1], Neuron(2, activation="sigmoid", seed=1)
+        >>> history = fit(unit, X, y, loss="binary_cross_entropy", epochs=3)
+        >>> film = history.animate(unit, X, y)
+        """
+        if not self._snapshots or not self:
+            raise ValueError("there is nothing to animate: fit keeps what it takes, for up to 10,000 parameters")
+        if (model is None) != (X is None) or (model is None) != (y is None):
+            raise ValueError("give model, X and y together, or none of them for the loss curve alone")
+        if model is not None and len(model.parameters()) != len(self._snapshots[0][1]):
+            raise ValueError("this model has another number of parameters than the model that was trained")
+        if not (isinstance(seconds, Real) and 0.01 <= seconds <= 60):
+            raise ValueError(f"seconds must be a number from 0.01 to 60, not {seconds!r}")
+        return animate_training(self.loss, self._snapshots, model, X, y, float(seconds))
 
     def as_dict(self) -> dict[str, list[float]]:
         """Copy what was recorded into a dict of lists of one length, as `pandas.DataFrame` takes it.

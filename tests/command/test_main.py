@@ -394,7 +394,7 @@ def test_the_console_knows_the_engine_and_leaves_at_the_end_of_input() -> None:
     assert done.returncode == 0
     assert "Value(data=6.0, grad=0.0)" in done.stdout
     assert "True" in done.stdout
-    assert len(done.stderr.strip().splitlines()) == 2
+    assert len(done.stderr.strip().splitlines()) == 3
     assert done.stderr.startswith(f"autograd_mini {autograd_mini.__version__}")
 
 

@@ -62,7 +62,7 @@ def shape_of(group: ElementTree.Element) -> Shape:
     strokes = [e for kind in ("path", "polygon", "polyline", "ellipse") for e in group.iterfind(".//{*}" + kind)]
     colors = {e.get(key, "none") for e in strokes for key in ("fill", "stroke")} - {"none"}
     return Shape(
-        texts=[(e.text or "").replace("\xa0", " ") for e in group.iterfind(".//{*}text")],
+        texts=[text for e in group.iterfind(".//{*}text") if (text := (e.text or "").replace("\xa0", " ")).strip()],
         tooltip=next((e.get("{http://www.w3.org/1999/xlink}title", "") for e in group.iterfind(".//{*}a")), ""),
         colors={color.lower() for color in colors},
         widths={float(e.get("stroke-width", "1")) for e in strokes},

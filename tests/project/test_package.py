@@ -126,6 +126,10 @@ STAIRCASE = {
         "autograd_mini.engine.checks",
         "autograd_mini.engine.vectors",
         "autograd_mini.show.format",
+        "autograd_mini.show.names",
+        "autograd_mini.show.browser",
+        "autograd_mini.show.formulas",
+        "autograd_mini.show.stepper",
         "autograd_mini.engine.files",
     },
 }

@@ -145,7 +145,7 @@ def test_numbers_have_about_four_digits(number: float, text: str) -> None:
     x = Value(number)
     x.grad = number
     [node] = look_at(draw(x)).nodes.values()
-    assert node.texts == [f"data {text}", f"grad {text}"]
+    assert node.texts == [f"data {text}", f"grad {text if number else '–'}"]
 
 
 def test_tooltips_hold_all_digits() -> None:
@@ -483,9 +483,9 @@ def test_any_label_shows_as_itself(text: str, rankdir: str) -> None:
     z = x * y
     z.label = text
     seen = look_at(draw(z, rankdir=rankdir))
-    assert seen.nodes["n0"].texts == [text, "data 1", "grad 0"]
+    assert seen.nodes["n0"].texts == [text, "data 1", "grad –"]
     assert seen.nodes["n1"].texts == [f"{text} = 2"]
-    assert seen.nodes["n2"].texts == ["*", text, "data 2", "grad 0"]
+    assert seen.nodes["n2"].texts == ["*", text, "data 2", "grad –"]
     assert all(node.tooltip.replace("\xa0", " ").split("\n")[0] == text for node in seen.nodes.values())
 
 
@@ -568,13 +568,112 @@ def test_without_dot_the_error_names_graphviz_and_the_old_file_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "resvg_py", None)  # what an import of a package that is not there comes to
     target = tmp_path / f"graph{suffix}"
     target.write_bytes(b"old")
     with pytest.raises(RuntimeError, match=r"install Graphviz") as caught:
         draw_lecture_example().save(target)
     assert "save as .svg" in str(caught.value)
+    assert ("autograd_mini[png]" in str(caught.value)) == (suffix == ".png")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == [target.name]
+
+
+def pixels(path: Path) -> tuple[int, int]:
+    """Read width and height from the head of a PNG."""
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
+
+
+def test_a_png_needs_no_program_and_has_as_many_pixels_as_dpi_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("resvg_py", reason="the extra png is not installed")
+    monkeypatch.setenv("PATH", "")
+    drawing = draw_lecture_example()
+    width_in_points = float(re.search(r'width="([\d.]+)pt"', drawing.svg())[1])  # type: ignore[index]
+    for dpi in (None, 192):
+        wide, _ = pixels(drawing.save(tmp_path / "graph.png", dpi=dpi))
+        assert wide == pytest.approx(width_in_points / 72 * (dpi or 96), abs=2)
+
+
+@needs_dot
+def test_without_the_extra_dot_makes_the_png_with_as_many_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    low, _ = pixels(draw_lecture_example().save(tmp_path / "low.png"))
+    high, _ = pixels(draw_lecture_example().save(tmp_path / "high.png", dpi=192))
+    assert high == pytest.approx(2 * low, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "dpi", "message"),
+    [("a.svg", 96, "dpi= is for a .png"), ("a.png", 0, "dpi must be"), ("a.png", "x", "dpi")],
+)
+def test_a_bad_resolution_is_refused(tmp_path: Path, name: str, dpi: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        draw_lecture_example().save(tmp_path / name, dpi=dpi)  # type: ignore[arg-type]
+    assert os.listdir(tmp_path) == []
+
+
+def test_show_opens_the_picture_in_a_browser_or_says_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    draw_lecture_example().show()
+    path = Path(opened[0].removeprefix("file://"))
+    assert path.read_text(encoding="utf-8") == draw_lecture_example().svg()
+    path.unlink()
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or False)
+    with pytest.raises(RuntimeError, match="no web browser"):
+        draw_lecture_example().show()
+    Path(opened[1].removeprefix("file://")).unlink()
+
+
+# The legend.
+
+
+@pytest.mark.parametrize(("rankdir", "way"), [("LR", "from right to left"), ("TB", "upwards")])
+def test_a_legend_says_how_numbers_arrows_and_colours_are_read(rankdir: str, way: str) -> None:
+    svg = draw_lecture_example(rankdir=rankdir).svg()
+    assert f"gradients go against the arrows, {way}" in svg
+    assert "local derivative<" in svg
+    assert "blue: positive, orange: negative<" in svg
+    assert "backward() has not run" not in svg
+
+
+def test_before_backward_gradients_are_unknown_and_the_legend_says_why() -> None:
+    x = Value(3.0, "x")
+    svg = draw(x * 2.0).svg()
+    assert "grad –" in svg
+    assert "grad 0" not in svg
+    assert "backward() has not run" in svg
+    y = x * 0.0
+    y.backward()
+    assert "grad 0" in draw(y).svg()
+
+
+def test_labels_are_clear_of_arrows() -> None:
+    """No label's box, as wide as its digits, comes nearer to a curve of its own or another edge than a thick pen."""
+    from xml.etree import ElementTree
+
+    root = ElementTree.fromstring(re.sub(r"<\?xml.*?<svg", "<svg", draw_lecture_example().svg(), flags=re.DOTALL))
+    edges = [group for group in root.iter() if group.get("class") == "edge"]
+    points = []
+    for path in (x for group in edges for x in group.iter() if x.tag.endswith("path")):
+        p = [tuple(map(float, pair.split(","))) for pair in re.findall(r"-?[\d.]+,-?[\d.]+", path.get("d", ""))]
+        for i in range(0, len(p) - 3, 3):
+            for t in (k / 20 for k in range(21)):
+                weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+                points.append([sum(w * q[axis] for w, q in zip(weights, p[i : i + 4], strict=True)) for axis in (0, 1)])
+    labels = [
+        text for group in edges for text in group.iter() if text.tag.endswith("text") and (text.text or "").strip()
+    ]
+    assert len(labels) == 4
+    for text in labels:
+        x, y, half = float(text.get("x", 0)), float(text.get("y", 0)), 3.2 * len(text.text or "")
+        assert not any(x - half < px < x + half and y - 10 < py < y + 3.5 for px, py in points)
 
 
 def test_svg_needs_no_program(monkeypatch: pytest.MonkeyPatch) -> None:

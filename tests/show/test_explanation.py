@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -597,3 +598,12 @@ def test_operands_are_told_apart_by_identity_not_by_their_data() -> None:
     assert "∂(x · y)/∂y = x = 2" in str(explain(x * y))
     assert "d(x + 2)/dx = 1" in str(explain(x + 2))
     assert "x⁽³⁾" not in str(explain(autograd_mini.sum([x, y, x])))
+
+
+def test_show_opens_the_page_in_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    explain(Value(3.0, "x") * 2.0).show()
+    path = Path(opened[0].removeprefix("file://"))
+    assert "∂f/∂x" in path.read_text(encoding="utf-8")
+    path.unlink()

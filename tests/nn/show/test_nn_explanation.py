@@ -256,10 +256,10 @@ def test_the_text_names_units_as_the_drawing_does():
     )
     lines = str(explain_network(model, (1, 0), 1, "half_squared_error")).splitlines()
     assert lines[0] == "E = 0.03314 (half_squared_error) for x = (1, 0), t = 1"
-    assert "    h1: z = 3 · 1 + 4 · 0 + (-2) = 1, y = h(1) = 0.7311" in lines
+    assert "    h₁⁽¹⁾: z = 3 · 1 + 4 · 0 + (-2) = 1, y = h(1) = 0.7311" in lines
     assert "    y: δ = 0.1912 · (-0.2574) = -0.04922" in lines
-    assert "    h2: δ = 0.105 · ((-5) · (-0.04922)) = 0.02584" in lines
-    assert "    x1 → h2: ∂E/∂w = 1 · 0.02584 = 0.02584" in lines
+    assert "    h₂⁽¹⁾: δ = 0.105 · ((-5) · (-0.04922)) = 0.02584" in lines
+    assert "    x₁ → h₂⁽¹⁾: ∂E/∂w = 1 · 0.02584 = 0.02584" in lines
     assert (
         lines.index("  layer 1, Sigmoid") < lines.index("  layer 2, Sigmoid") < lines.index("Backward: δ_j = ∂E/∂z_j")
     )
@@ -269,7 +269,7 @@ def test_units_of_several_hidden_layers_are_told_apart():
     model, x = random_model((1, 1, 2, 1))
     lines = str(explain_network(model, x, 1.0, "half_squared_error")).splitlines()
     tails = [line.split(":")[0].strip() for line in lines if "∂E/∂w =" in line]
-    assert tails == ["h1⁽²⁾ → y", "h2⁽²⁾ → y", "h1⁽¹⁾ → h1⁽²⁾", "h1⁽¹⁾ → h2⁽²⁾", "x1 → h1⁽¹⁾"]
+    assert tails == ["h₁⁽²⁾ → y", "h₂⁽²⁾ → y", "h₁⁽¹⁾ → h₁⁽²⁾", "h₁⁽¹⁾ → h₂⁽²⁾", "x₁ → h₁⁽¹⁾"]
 
 
 def test_long_sums_are_shortened():
@@ -288,15 +288,15 @@ def test_a_large_network_is_shown_by_layer():
         assert [float(number) for number in line.split()[-4:]] == pytest.approx(norms, rel=1e-3)
         for number in line.split()[-4:]:
             assert f">{number}</td>" in page
-    assert "h1" not in text + page
+    assert "h₁⁽¹⁾" not in text + page
     assert len(text) < 1000
     assert len(page) < 2000
 
 
 def test_limit_says_from_where_on_a_network_is_large():
     model, x = random_model((2, 3, 1))  # 13 parameters
-    assert "h3" in str(explain_network(model, x, 1.0, "half_squared_error", limit=13))
-    assert "h3" not in str(explain_network(model, x, 1.0, "half_squared_error", limit=12))
+    assert "h₃⁽¹⁾" in str(explain_network(model, x, 1.0, "half_squared_error", limit=13))
+    assert "h₃⁽¹⁾" not in str(explain_network(model, x, 1.0, "half_squared_error", limit=12))
     with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
         explain_network(model, x, 1.0, "half_squared_error", limit=0)
 

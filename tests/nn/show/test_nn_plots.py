@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import re
 from functools import partial
 from typing import Any
@@ -12,10 +14,10 @@ import pytest
 from pictures import look_at
 from processes import run
 
-from autograd_mini import Value, leaky_relu, topological_order, where
-from nn import MLP, Layer, Neuron, half_squared_error
+from autograd_mini import Value, leaky_relu, no_grad, topological_order, where
+from nn import MLP, Layer, Neuron, fit, half_squared_error, mean_squared_error
 from nn.show.network_drawing import draw_network
-from nn.show.plots import plot_activations, plot_curves, plot_decision_regions
+from nn.show.plots import plot_activations, plot_curves, plot_decision_regions, plot_loss_landscape
 
 BLUE, ORANGE, PURPLE, GREY = "#0072b2", "#c44e00", "#a0508a", "#999999"
 
@@ -271,7 +273,7 @@ def test_there_is_a_unit_for_each_input_and_neuron_and_an_edge_for_each_paramete
     assert len(units(seen)) == 3 + 4 + 2
     assert {"c0bias", "c1bias"} <= seen.nodes.keys()
     assert len(seen.edges) == len(model.parameters())
-    assert [seen.nodes[key].texts for key in ("c0u1", "c1u4", "c2u2")] == [["x1"], ["h4"], ["y2"]]
+    assert [seen.nodes[key].texts for key in ("c0u1", "c1u4", "c2u2")] == [["x₁"], ["h₄⁽¹⁾"], ["y₂"]]
 
 
 def test_columns_stand_side_by_side_and_units_below_each_other():
@@ -299,7 +301,7 @@ def test_colour_is_the_sign_and_width_the_size_of_a_weight():
     assert [edge.colors for edge in edges] == [{BLUE}, {ORANGE}, {GREY}, {BLUE}, {PURPLE}]
     widths = [edge.widths for edge in edges]
     assert max(widths[2]) < max(widths[0]) < max(widths[3]) < max(widths[1])
-    assert edges[1].tooltip == "weight from x2 to y: -2.0"
+    assert edges[1].tooltip == "weight from x₂ to y: -2.0"
 
 
 def test_widths_are_in_the_order_of_the_weights_of_all_layers():
@@ -319,7 +321,7 @@ def test_an_example_shows_the_activations_in_the_units():
     model = MLP.from_layers([Layer.from_matrix([[3, 4, 2], [2, -3, -4]]), Layer.from_matrix([[5, 5, 2]])])
     seen = look_at(draw_network(model, x=[1, 0]))
     shown = [seen.nodes[key].texts for key in ("c0u1", "c1u1", "c1u2", "c2u1")]
-    assert shown == [["x1", "1"], ["h1", "5"], ["h2", "0"], ["y", "27"]]
+    assert shown == [["x₁", "1"], ["h₁⁽¹⁾", "5"], ["h₂⁽¹⁾", "0"], ["y", "27"]]
     assert "#ffffff" in seen.nodes["c1u2"].colors
     assert "#ffffff" not in seen.nodes["c1u1"].colors
 
@@ -337,7 +339,7 @@ def test_after_backward_tooltips_give_the_gradients():
     half_squared_error([layer([3.0, -1.0])], [0.0]).backward()  # y = 1, so the gradients are the inputs
     seen = look_at(draw_network(layer))
     assert seen.nodes["c0bias"].texts == ["1"]
-    assert seen.edge("c0u1", "c1u1").tooltip == "weight from x1 to y: 1.0\ngradient 3.0"
+    assert seen.edge("c0u1", "c1u1").tooltip == "weight from x₁ to y: 1.0\ngradient 3.0"
     assert seen.edge("c0bias", "c1u1").tooltip == "bias of y: 0.0\ngradient 1.0"
 
 
@@ -364,6 +366,44 @@ def test_large_layers_are_drawn_as_their_first_units_and_their_last():
     assert not any("bias" in key for key in seen.nodes)
 
 
+def test_small_networks_have_their_weights_beside_the_edges_and_large_ones_when_asked():
+    layer = Layer.from_matrix([[1.5, -2.0, 0.25]])
+    numbers = [
+        text for key, node in look_at(draw_network(layer)).nodes.items() if "number" in key for text in node.texts
+    ]
+    assert numbers == ["1.5", "-2", "0.25"]
+    assert not any("number" in key for key in look_at(draw_network(layer, labels=False)).nodes)
+    large = MLP(5, [5, 1])
+    assert not any("number" in key for key in look_at(draw_network(large)).nodes)
+    assert sum("number" in key for key in look_at(draw_network(large, labels=True)).nodes) == 36
+
+
+def test_numbers_of_a_small_network_do_not_cover_each_other():
+    source = draw_network(MLP(2, [3, 1], seed=1)).source
+    places = [tuple(map(float, pos)) for pos in re.findall(r'number.*?pos="(.*?),(.*?)!"', source)]
+    gaps = [abs(y - other) for i, (x, y) in enumerate(places) for x2, other in places[:i] if x == x2]
+    assert len(places) == 13
+    assert min(gaps) > 0.13  # inches, as high as a digit
+
+
+def test_of_many_edges_the_weak_ones_fade():
+    model = MLP(8, [8, 8], bias=False, init="normal", seed=1)
+    seen = look_at(draw_network(model))
+    strong = [edge for _, _, edge in seen.edges if min(edge.widths) > 0.6]
+    assert len(strong) == 60
+    assert len(seen.edges) == 128
+    sizes = sorted((abs(w.data) for w in model.parameters()), reverse=True)
+    assert {edge.tooltip.rpartition(" ")[2].lstrip("-") for edge in strong} == {repr(size) for size in sizes[:60]}
+
+
+def test_a_unit_that_stands_alone_has_a_light_tint():
+    layer = Layer.from_matrix([[2.0, 0.0]])
+    two = Layer.from_matrix([[2.0, 0.0], [1.0, 0.0]])
+    alone, among = (look_at(draw_network(x, [1.0])).nodes["c1u1"].colors - {"#222222"} for x in (layer, two))
+    red_alone, red_among = (int(next(iter(colors))[1:3], 16) for colors in (alone, among))
+    assert red_alone > red_among
+
+
 @pytest.mark.parametrize("name", ["<lambda>", '"quoted" & \\n', "a\nb", "{x|y}"])
 def test_names_of_activations_are_shown_as_they_are(name):
     def activation(x):
@@ -387,3 +427,84 @@ def test_names_of_activations_are_shown_as_they_are(name):
 def test_bad_arguments_of_networks_are_refused(arguments, kwargs, error, message):
     with pytest.raises(error, match=message):
         draw_network(*arguments, **kwargs)
+
+
+# What the loss says, landscapes and animations.
+
+
+def boundary_of(model, X, y, **options):
+    """Find where the boundary crosses the line x2 = 0, by the regions' edges."""
+    axes = plot_decision_regions(model, X, y, **options)
+    [line] = [c for c in axes.collections if getattr(c, "filled", None) is False][:1]
+    points = np.concatenate([np.asarray(path.vertices, dtype=np.float64) for path in line.get_paths()])
+    return float(points[np.abs(points[:, 1]).argmin(), 0])
+
+
+LOSSES_AND_BOUNDARIES = [("binary_cross_entropy_from_logits", 1.0), ("hinge", 1.0), ("half_squared_error", 1.5)]
+
+
+@pytest.mark.parametrize(("loss", "boundary"), LOSSES_AND_BOUNDARIES)
+def test_the_boundary_lies_where_the_loss_says(pyplot, loss, boundary):
+    unit = Neuron(2, activation="identity").with_parameters([1.0, 0.0, -1.0])  # the output is x1 - 1
+    X, y = [[0.0, -1.0], [3.0, 1.0]], [-1, 1] if loss == "hinge" else [0, 1]
+    assert boundary_of(unit, X, y, loss=loss) == pytest.approx(boundary, abs=1e-6)
+    assert boundary_of(unit, X, y, threshold=0.25) == pytest.approx(1.25, abs=1e-6)
+
+
+def test_fit_leaves_the_loss_to_plots_and_copies_have_it_too(pyplot):
+    unit = Neuron(2, activation="identity").with_parameters([1.0, 0.0, -1.0])
+    X, y = [[0.0, -1.0], [3.0, 1.0]], [0, 1]
+    history = fit(unit, X, y, loss="binary_cross_entropy_from_logits", optimizer="sgd", lr=1e-12, epochs=1)
+    assert history.engine == "jit"  # the note makes the model no stranger
+    for model in (unit, copy.deepcopy(unit), pickle.loads(pickle.dumps(unit))):
+        assert boundary_of(model, X, y) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_probabilities_shade_the_regions(pyplot):
+    unit = Neuron(2, activation="sigmoid").with_parameters([4.0, 0.0, -4.0])
+    X, y = [[0.0, -1.0], [3.0, 1.0]], [0, 1]
+    axes = plot_decision_regions(unit, X, y, loss="binary_cross_entropy", resolution=50)
+    shades = {image.get_gid(): np.asarray(image.get_array())[0, :, 3] for image in axes.images}
+    one = shades["probability of class 1"]
+    assert one[0] == 0.0
+    assert (np.diff(one) >= 0.0).all()
+    # At x1 = 3.3, the right end, the probability is sigmoid(9.2).
+    assert one[-1] == pytest.approx(0.4 * (2.0 / (1.0 + math.exp(-9.2)) - 1.0), rel=1e-9)
+    assert not plot_decision_regions(unit, X, y).images
+
+
+def test_derivatives_that_jump_are_drawn_without_a_vertical_line(pyplot):
+    for axes in plot_activations(["relu", "leaky_relu"]).axes:
+        xs, slopes = map(np.asarray, axes.lines[1].get_data())
+        assert np.isnan(slopes).sum() == 1
+        assert abs(xs[np.isnan(slopes).argmax() - 1]) <= 0.02
+    [smooth] = plot_activations(["tanh"], xlim=(-400.0, 400.0)).axes
+    assert np.nanmax(smooth.lines[1].get_ydata()) == 1.0
+
+
+def test_the_loss_landscape_shows_the_losses_of_moved_parameters(pyplot):
+    unit = Neuron(1, nonlin=False, bias=False).with_parameters([2.0])
+    two = Neuron(2, nonlin=False, bias=False).with_parameters([3.0, 4.0])
+    axes = plot_loss_landscape(two, [[1.0, 1.0]], [7.0], "half_squared_error", resolution=3, span=0.5)
+    before = [p.data for p in two.parameters()]
+    # At right angles and as long as the weights, 5: half a step to each side has 2.5.
+    assert before == [3.0, 4.0]
+    assert axes.get_xlim() == (-0.5, 0.5)
+    assert axes.get_title() == "half_squared_error"
+    with pytest.raises(ValueError, match="which loss"):
+        plot_loss_landscape(unit, [[1.0]], [1.0])
+    with pytest.raises(ValueError, match="span must be"):
+        plot_loss_landscape(unit, [[1.0]], [1.0], "half_squared_error", span=0)
+    with pytest.raises(TypeError, match="model must be a Module"):
+        plot_loss_landscape(abs, [[1.0]], [1.0], "half_squared_error")  # type: ignore[arg-type]
+
+
+def test_the_landscapes_lowest_point_is_a_trained_model(pyplot):
+    unit = Neuron(2, nonlin=False, seed=1)
+    X = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, -1.0]]
+    fit(unit, X, [1.0, 2.0, 3.5, 3.0], loss="mean_squared_error", optimizer="newton", epochs=2)
+    axes = plot_loss_landscape(unit, X, [1.0, 2.0, 3.5, 3.0], resolution=11)
+    heights = axes.collections[0].get_clim()
+    with no_grad():
+        lowest = mean_squared_error([unit(x) for x in X], [1.0, 2.0, 3.5, 3.0]).data
+    assert heights[0] <= lowest <= heights[0] + 0.1 * (heights[1] - heights[0])

@@ -1,0 +1,20 @@
+"""Opens pictures and pages in the web browser, from a terminal as from a notebook."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import webbrowser
+from pathlib import Path
+
+
+def show_file(content: bytes, suffix: str) -> None:
+    """Write a temporary file and open it; a RuntimeError says what to do where there is no browser.
+
+    The file stays: a browser may read it after the process has ended.
+    """
+    handle, name = tempfile.mkstemp(suffix, "autograd_mini-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    if not webbrowser.open(Path(name).as_uri()):
+        raise RuntimeError(f"no web browser could be opened; it is saved as {name}")
