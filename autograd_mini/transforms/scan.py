@@ -302,7 +302,7 @@ def _flatten(f: Callable[..., Any], tree: Any, role: str) -> tuple[list[Any], St
 
 
 def _check_carry(f: Callable[..., Any], found: Structure, expected: Structure) -> None:
-    if found != expected:
+    if found is not expected and found != expected:
         raise TypeError(
             f"each round must give a carry that is nested as the one that it takes, {expected.nest(_Named)}, "
             f"not {found.nest(_Named)}{_line(f)}"
