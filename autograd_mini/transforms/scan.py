@@ -13,7 +13,7 @@ from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.lines import written
-from autograd_mini.transforms.trees import NoNumber, Structure, check_array, flatten, make_array, unflatten
+from autograd_mini.transforms.trees import NUMBER, NoNumber, Structure, check_array, flatten, make_array, unflatten
 
 
 def scan(
@@ -167,17 +167,19 @@ def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) ->
     structure = flatten(init, "init")[1]
     for i in reversed(rounds) if reverse else rounds:
         carry, y = _checked(f, f(carry, columns.nest([_element(column, i) for column in columns.sequences])))
-        _check_carry(f, _flatten(f, carry, "the carry")[1], structure)
+        if structure is not NUMBER or not (type(carry) is float or isinstance(carry, Scalar)):
+            _check_carry(f, _flatten(f, carry, "the carry")[1], structure)
         ys.append(y)
     if reverse:
         ys.reverse()
     if not ys or ys[0] is None:
         return carry, None
     flat = [_flatten(f, y, "a round's result") for y in ys]
+    structure = flat[0][1]
     for _, nested in flat:
-        if nested != flat[0][1]:
+        if nested is not structure and nested != structure:
             raise TypeError(f"the results of rounds of scan are nested in different ways{_line(f)}")
-    return carry, _stack(flat[0][1], [[numbers[k] for numbers, _ in flat] for k in range(flat[0][1].size)], len(flat))
+    return carry, _stack(structure, [[numbers[k] for numbers, _ in flat] for k in range(structure.size)], len(flat))
 
 
 def _element(column: Any, i: int) -> Any:
@@ -302,7 +304,7 @@ def _flatten(f: Callable[..., Any], tree: Any, role: str) -> tuple[list[Any], St
 
 
 def _check_carry(f: Callable[..., Any], found: Structure, expected: Structure) -> None:
-    if found != expected:
+    if found is not expected and found != expected:
         raise TypeError(
             f"each round must give a carry that is nested as the one that it takes, {expected.nest(_Named)}, "
             f"not {found.nest(_Named)}{_line(f)}"

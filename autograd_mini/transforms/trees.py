@@ -161,6 +161,8 @@ def flatten(
     >>> unflatten(structure, numbers)
     [1.0, (2.0, 3.0)]
     """
+    if type(tree) is float or isinstance(tree, Scalar):
+        return [tree], NUMBER
     return _flatten(tree, role, (), list_array)
 
 
