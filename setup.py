@@ -1,10 +1,12 @@
 """Build the optional extension: the engine's modules compiled by Cython, where a C compiler is."""
 
+import os
 import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 # No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
@@ -55,17 +57,24 @@ DIRECTIVES = {
     "wraparound": True,
     "initializedcheck": False,
     "auto_pickle": False,
+    "freethreading_compatible": True,
 }
 
 
 class OptionalBuild(build_ext):
-    """Compile all modules, or none: where one can't be, the plain Python files do the same, slower."""
+    """Compile all modules, or none: where one can't be, the plain Python files do the same, slower.
+
+    With AUTOGRAD_MINI_REQUIRE_EXTENSION=1 in the environment a module that can't be compiled is an error: releases.
+    """
 
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or True  # one module on each processor
 
     def run(self) -> None:
+        if os.environ.get("AUTOGRAD_MINI_REQUIRE_EXTENSION") == "1":
+            super().run()
+            return
         try:
             super().run()
         except Exception as error:  # whatever a missing or broken compiler makes of itself
@@ -73,6 +82,15 @@ class OptionalBuild(build_ext):
             for output in self.get_outputs():
                 Path(output).unlink(missing_ok=True)
             self.extensions = self.distribution.ext_modules = []
+
+
+class Wheel(bdist_wheel):
+    """Build the extension before the wheel is named: a wheel without one is for every platform."""
+
+    def run(self) -> None:
+        self.run_command("build_ext")
+        self.root_is_pure = not self.distribution.has_ext_modules()
+        super().run()
 
 
 def extension(name: str) -> Extension:
@@ -87,4 +105,7 @@ def extensions(names: list[str], checks: bool) -> list[Extension]:
 
 
 cold = [name for name in MODULES if name not in HOT]
-setup(cmdclass={"build_ext": OptionalBuild}, ext_modules=extensions(cold, True) + extensions(sorted(HOT), False))
+setup(
+    cmdclass={"build_ext": OptionalBuild, "bdist_wheel": Wheel},
+    ext_modules=extensions(cold, True) + extensions(sorted(HOT), False),
+)
