@@ -51,6 +51,6 @@ def test_chains_freed_by_several_threads_at_once_are_freed() -> None:
     unit = 1 if sys.platform == "darwin" else 1024
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     for _ in range(4):
-        in_threads(4, work)  # 16 chains of 100,000 nodes each: 256 MB if they stayed
+        in_threads(4, work)  # 64 chains of 50,000 nodes each: 256 MB and more if they stayed
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     assert after - before < 100e6
