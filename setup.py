@@ -1,10 +1,12 @@
 """Build the optional extension: the engine's modules compiled by Cython, where a C compiler is."""
 
+import os
 import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 # No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
@@ -59,13 +61,23 @@ DIRECTIVES = {
 
 
 class OptionalBuild(build_ext):
-    """Compile all modules, or none: where one can't be, the plain Python files do the same, slower."""
+    """Compile all modules, or none: where one can't be, the plain Python files do the same, slower.
+
+    With AUTOGRAD_MINI_REQUIRE_EXTENSION=1 in the environment a module that can't be compiled is an error: releases.
+    """
 
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or True  # one module on each processor
 
+    def build_extension(self, ext: Extension) -> None:
+        print(f"compiling {ext.name}", flush=True)  # with `pip install -v` the progress is seen
+        super().build_extension(ext)
+
     def run(self) -> None:
+        if os.environ.get("AUTOGRAD_MINI_REQUIRE_EXTENSION") == "1":
+            super().run()
+            return
         try:
             super().run()
         except Exception as error:  # whatever a missing or broken compiler makes of itself
@@ -75,16 +87,31 @@ class OptionalBuild(build_ext):
             self.extensions = self.distribution.ext_modules = []
 
 
+class Wheel(bdist_wheel):
+    """Build the extension before the wheel is named: a wheel without one is for every platform."""
+
+    def run(self) -> None:
+        self.run_command("build_ext")
+        self.root_is_pure = not self.distribution.has_ext_modules()
+        super().run()
+
+
 def extension(name: str) -> Extension:
-    optimisation = "/O2" if IS_WINDOWS else "-O3" if name in HOT else "-O1"
+    # The table is 40,000 lines of C, which run once: to optimise them takes longest, and gains nothing.
+    optimisation = "/O2" if IS_WINDOWS else "-O3" if name in HOT else "-Og" if name == "engine.operations" else "-O1"
     source = f"autograd_mini/{name.replace('.', '/')}.py"
     return Extension(f"autograd_mini.{name}", [source], extra_compile_args=[*OPTIONS, optimisation])
 
 
-def extensions(names: list[str], checks: bool) -> list[Extension]:
-    directives = DIRECTIVES | {"boundscheck": checks, "nonecheck": checks}
-    return cythonize([extension(name) for name in names], compiler_directives=directives)
+def cythonized(name: str) -> list[Extension]:
+    checks = name not in HOT
+    # Without the GIL the engine has been tested, and jit has not.
+    is_free = name.startswith("engine.")
+    own = {"boundscheck": checks, "nonecheck": checks, "freethreading_compatible": is_free}
+    return cythonize([extension(name)], compiler_directives=DIRECTIVES | own)
 
 
-cold = [name for name in MODULES if name not in HOT]
-setup(cmdclass={"build_ext": OptionalBuild}, ext_modules=extensions(cold, True) + extensions(sorted(HOT), False))
+setup(
+    cmdclass={"build_ext": OptionalBuild, "bdist_wheel": Wheel},
+    ext_modules=[module for name in MODULES for module in cythonized(name)],
+)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import is_real
+from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 
@@ -32,8 +33,9 @@ _STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_eq
 
 def formulas_of(operation: Operation) -> tuple[Any, ...]:
     """Give the formulas of an operation's result and of its rules, recorded at the first call; none of a user's."""
-    if operation.formulas is None:
-        operation.formulas = _recorded(operation) if TABLE.get(operation.name) is operation else ()
+    with compiling:  # threads that come first at the same time find one and the same
+        if operation.formulas is None:
+            operation.formulas = _recorded(operation) if TABLE.get(operation.name) is operation else ()
     return operation.formulas
 
 

@@ -3,6 +3,10 @@
 Knows what may be read of a node, and nothing of how nodes are made.
 """
 
+# What node.pxd declares, and the plain engine never comes to:
+# ruff: noqa: F821
+# mypy: disable-error-code="name-defined"
+
 from __future__ import annotations
 
 from collections import deque
@@ -26,10 +30,6 @@ _blocks = modes.BLOCKS
 
 # Stands in a leaf for the operation that made it, where no gradient is wanted of that leaf.
 CONSTANT = object()
-
-# How many nodes are being freed, each by the one before it; and those that wait, since there are too many for that.
-_depth = 0
-_condemned: list[Any] = []
 
 
 class _Labelled:
@@ -69,20 +69,17 @@ class Node(Scalar):
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
         """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
-        global _depth
         if self._left is None and self._right is None:
             return
-        if _depth >= 100:
-            _condemned.append(self._left)
-            _condemned.append(self._right)
+        if freeing.depth >= 100:
+            _keep_waiting(self._left, self._right)
             return
-        _depth += 1
+        freeing.depth += 1
         self._right = None  # the youngest first: memory freed backwards is reused forwards, which caches like
         self._left = None
-        if _depth == 1:
-            while _condemned:
-                _condemned.pop()
-        _depth -= 1
+        if freeing.depth == 1 and freeing.waiting:
+            _free_waiting()
+        freeing.depth -= 1
 
     @property
     def data(self) -> float:
@@ -206,6 +203,28 @@ class Node(Scalar):
 
     def __format__(self, specification: str) -> str:
         return format(self.data, specification) if specification else repr(self)
+
+
+def _keep_waiting(left: Any, right: Any) -> None:
+    """Put two nodes into the list of those that wait to be freed; the list is made where there is none."""
+    if cython.compiled:
+        if not freeing.waiting:
+            fresh: list[Any] = []
+            Py_INCREF(fresh)
+            freeing.waiting = cython.cast(cython.pointer(PyObject), fresh)
+        waiting: list[Any] = cython.cast(list, freeing.waiting)
+        waiting.append(left)
+        waiting.append(right)
+
+
+def _free_waiting() -> None:
+    """Free the nodes that wait, and those that come to wait meanwhile; then the list."""
+    if cython.compiled:
+        waiting: list[Any] = cython.cast(list, freeing.waiting)
+        while waiting:
+            waiting.pop()
+        freeing.waiting = cython.NULL
+        Py_DECREF(waiting)
 
 
 def set_gradient(node: Node, grad: float) -> None:
