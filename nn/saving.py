@@ -103,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 def load_into(model: Module, path: str | os.PathLike[str]) -> None:
     """Set the parameters of a model from a file; on any error none is changed.
 
-    The file may come from `save`, or from PyTorch: its `Linear`s are taken in their order, whatever
+    The file may come from `save`, or from PyTorch: its linear layers are taken in their order, whatever
     modules without parameters stand between them, and float32 and float16 become float64.
 
     Raises

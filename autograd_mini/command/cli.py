@@ -19,11 +19,11 @@ from textwrap import fill
 from autograd_mini import __version__
 from autograd_mini.command.console import ENGINE, open_console
 from autograd_mini.command.expression import CONSTANTS, FUNCTIONS, Expression, evaluate
-from autograd_mini.command.report import is_worth_a_line, report
+from autograd_mini.command.report import TABLE_DIGITS, is_worth_a_line, report
 from autograd_mini.command.syntax import ExpressionError
 from autograd_mini.show.drawing import FORMATS, draw
 from autograd_mini.show.explanation import Explanation, explain
-from autograd_mini.show.format import number, one_line, shorten
+from autograd_mini.show.format import DIGITS, MOST_DIGITS, number, one_line, shorten
 
 _DESCRIPTION = """\
 Compute an expression and its derivatives by backpropagation: the value of every
@@ -54,7 +54,8 @@ _SAVED_AS = (*FORMATS, "html")
 _EXAMPLE = 'a command reads python -m autograd_mini "x * y" x=2 y=3'
 
 # Written in place of characters that the output's encoding lacks.
-_PLAIN = {"∂": "d", "Σ": "sum", "·": "*", "…": "...", "⁽": "(", "⁾": ")"}
+_PLAIN = {"∂": "d", "Σ": "sum", "π": "pi", "·": "*", "…": "...", "≈": "~", "≤": "<=", "≥": ">=", "≠": "!="}
+_PLAIN |= dict(zip("⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹", "()0123456789"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,8 +124,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--version", action="version", version=version, help="say version and engine, and exit")
     add("--explain", action="store_true", help="show each step of both passes instead of the tables")
     help = f"write the drawing there, or the steps as a page; PATH ends in .{', .'.join(_SAVED_AS)}"
+    help = f"round to N significant digits; tables to {TABLE_DIGITS}, all else to {DIGITS} unless given"
+    add("--digits", metavar="N", type=_digits, help=help)
     add("--save", metavar="PATH", type=_path, help=help)
     return parser
+
+
+def _digits(text: str) -> int:
+    if not re.fullmatch(r"\d+", text, re.ASCII) or not 1 <= int(text) <= MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"takes a number from 1 to {MOST_DIGITS}, not {text!r}")
+    return int(text)
 
 
 def _path(text: str) -> Path:
@@ -139,7 +148,7 @@ def _guard_minus(words: Sequence[str]) -> list[str]:
     guarded: list[str] = []
     for word in words:
         is_option = re.fullmatch(r"-h|--([A-Za-z][A-Za-z-]*(=.*)?)?", word, re.DOTALL) and "--" not in guarded
-        is_path = guarded[-1:] == ["--save"]
+        is_path = guarded[-1:] in (["--save"], ["--digits"])
         guarded.append(f" {word}" if word.startswith("-") and not is_option and not is_path else word)
     return guarded
 
@@ -158,9 +167,10 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     _label(expression)
     is_page = options.save is not None and options.save.suffix.lower() == ".html"
     try:
-        steps = explain(expression.root) if options.explain or is_page else None
+        digits = options.digits or DIGITS
+        steps = explain(expression.root, digits=digits) if options.explain or is_page else None
         if options.save is not None:
-            picture = steps if is_page and steps else draw(expression.root)
+            picture = steps if is_page and steps else draw(expression.root, digits=digits)
             picture.save(options.save)
     except (ValueError, RuntimeError) as error:  # the graph is too large, or Graphviz is missing
         remedy = "(as arguments of draw and explain, in Python)"
@@ -171,7 +181,7 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         print(f"{shorten(one_line(expression.text), 100)}\n")
         _print(steps)
     else:
-        print(report(expression))
+        print(report(expression, options.digits or TABLE_DIGITS))
     if options.save is not None:
         print(f"\n{'Steps' if is_page else 'Drawing'} written to {options.save}")
 

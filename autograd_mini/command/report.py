@@ -28,11 +28,14 @@ float; --explain shows the step that makes it so.""",
 _NO_DIFFERENCES = "The result is {}: there are no differences to compare with."
 
 
-def report(expression: Expression) -> str:
+TABLE_DIGITS = 6  # significant ones, unless a reader asks for others: beyond them central differences are noise
+
+
+def report(expression: Expression, digits: int = TABLE_DIGITS) -> str:
     """Tabulate an expression's values, and its gradients beside central differences."""
     root, names = expression.root, name_nodes(list(expression.names), expression.names)
     values = [
-        [step.name, number(step.data, 10)]
+        [step.name, number(step.data, digits)]
         for step in forward_steps(names)
         if step.node is root or is_worth_a_line(step.node, expression.names[step.node])
     ]
@@ -47,8 +50,8 @@ def report(expression: Expression) -> str:
     rows = []
     for node, grad in grads.items():
         estimate = estimates.get(node)
-        written = "" if estimate is None else number(estimate, 8)
-        rows.append([names[node], number(grad, 10), written, _mark(grad, estimate, root.data)])
+        written = "" if estimate is None else number(estimate, digits)
+        rows.append([names[node], number(grad, digits), written, _mark(grad, estimate, root.data)])
     lines += ["", "Gradients of the result, in the order backpropagation finds them"]
     lines += _table(["node", "gradient", "central differences", ""], rows)
     if not math.isfinite(root.data):

@@ -148,9 +148,10 @@ def jit(
         y * y` may differ from 0 where x and y are equal. NumPy, where it takes the place of llvmlite, never fuses.
     cache : bool, optional
         Whether to keep machine code on disk, for the first calls of later processes: in the folder `autograd_mini` of
-        the user's cache folder, which may be deleted at any time. Code is found again by what was generated, the
-        processor and the versions; to trace and to plan are done in each process. Unless given, the environment
-        variable AUTOGRAD_MINI_CACHE decides: `1` is True, and the path of a folder is True with another folder.
+        the user's cache folder, which may be deleted at any time; above 512 MiB what was not used for longest goes.
+        Code is found again by what was generated, the processor and the versions; to trace and to plan are done in each
+        process. Unless given, the environment variable AUTOGRAD_MINI_CACHE decides: `1` is True, and the path of a
+        folder is True with another folder.
 
     Returns
     -------

@@ -5,11 +5,12 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, STACK, Graph, Loop, Node
 from autograd_mini.compiler.parts import Part
+from autograd_mini.compiler.pieces import cut
 from autograd_mini.compiler.program import (
     Body,
     Dot,
@@ -20,7 +21,6 @@ from autograd_mini.compiler.program import (
     Pattern,
     Rounds,
     Scan,
-    Shape,
     Store,
 )
 from autograd_mini.compiler.sums import Sums
@@ -31,10 +31,16 @@ from autograd_mini.engine.operations import identity, mul
 LARGEST = (24, 12, 6, 3, 1)
 ENOUGH = 400
 
+# Straight-line code, of which the operations of equal pieces count once, has at most so many.
+STRAIGHT = 2000
+
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
 
 _NOTHING: Mapping[Any, Any] = {}
+
+# A number as it is.
+_SAME = Body(((None, ()), (identity, (0,))), (1,))
 
 
 class Step(NamedTuple):
@@ -45,7 +51,7 @@ class Step(NamedTuple):
     """
 
     pattern: Pattern
-    result: Node | None
+    results: Sequence[Node]
     operands: Sequence[Node]
     right: Sequence[Node] = ()
     places: Sequence[int] = ()
@@ -58,14 +64,13 @@ class Step(NamedTuple):
 
     def nodes(self) -> Iterator[Node]:
         """List the nodes that it computes."""
-        if self.result is not None:
-            yield self.result
+        yield from self.results
         yield from self.views
 
     def __str__(self) -> str:
-        result = list(self.places) if self.result is None else _names([self.result])
         right = f" . {_names(self.right)}" if self.right else ""
-        return f"{result} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
+        results = _names(self.results) or list(self.places)
+        return f"{results} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
 
 
 def _names(nodes: Sequence[Node]) -> str:
@@ -106,25 +111,25 @@ class _Chooser:
                 elsewhere.add(node)
             elif operation.lowering == "fsum":
                 elsewhere.add(node)
-                self.steps.append(Step(exact, node, [self._of_kind(term) for term in graph.operands[node]]))
+                self.steps.append(Step(exact, [node], [self._of_kind(term) for term in graph.operands[node]]))
         self._add_loops()
-        self._add_expressions([node for node in part.nodes if node not in elsewhere])
+        self._add_expressions(elsewhere)
         store, fold = Store(), Fold()
-        self.steps += [Step(store, None, (node,), places=(i,)) for i, node in enumerate(stored)]
-        self.steps += [Step(fold, None, (node,), places=(i,)) for i, node in folds]
+        self.steps += [Step(store, (), (node,), places=(i,)) for i, node in enumerate(stored)]
+        self.steps += [Step(fold, (), (node,), places=(i,)) for i, node in folds]
         return self.steps + _rectangles(products)
 
     def _add_loops(self) -> None:
         """Add loops, and arrays of single numbers, each with the nodes whose numbers are among what it makes."""
         graph = self.graph
-        stack = Expression((identity, (0,)), self.part.kind)
+        stack = Expression(_SAME, self.part.kind)
         for node, views in self._views().items():
             operands = graph.operands[node]
             if graph.operations[node] is LOOP:
                 self._add_loop(node, views)
             else:
                 numbers = [self._of_kind(x) for x in operands]
-                self.steps.append(Step(stack, None, numbers, outputs={node: len(operands)}, views=views))
+                self.steps.append(Step(stack, (), numbers, outputs={node: len(operands)}, views=views))
 
     def _add_loop(self, node: Node, views: dict[Node, tuple[Any, int]]) -> None:
         operands = self.graph.operands[node]
@@ -139,7 +144,7 @@ class _Chooser:
         else:
             pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
         rounds = self.rounds.get(node, ())
-        self.steps.append(Step(pattern, None, operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
+        self.steps.append(Step(pattern, (), operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
 
     def _views(self) -> dict[Node, dict[Node, tuple[Any, int]]]:
         """List for each loop and each array of single numbers the nodes whose numbers are among what it makes.
@@ -173,7 +178,7 @@ class _Chooser:
             return node
         if node not in self.copies:
             self.copies.add(node)
-            self.steps.append(Step(self._one_of(Expression((identity, (0,)), "u")), ~node, (node,)))
+            self.steps.append(Step(self._one_of(Expression(_SAME, "u")), [~node], (node,)))
         return ~node
 
     def _divide_totals(self) -> tuple[list[tuple[int, Node, Node]], list[tuple[int, Node]]]:
@@ -207,32 +212,58 @@ class _Chooser:
         else:
             begin, operands = self._kind(start), [start, *left]
         left_kind = kind if left[0] < 0 else self._kind(left[0])
-        self.steps.append(Step(self._one_of(Dot(begin, left_kind, kind)), node, operands, right))
+        self.steps.append(Step(self._one_of(Dot(begin, left_kind, kind)), [node], operands, right))
 
     def _one_of(self, pattern: Pattern) -> Pattern:
         """Give the one object for all equal patterns."""
         return self.patterns.setdefault(pattern, pattern)
 
-    def _add_expressions(self, nodes: Sequence[Node]) -> None:
-        """Cut what is not in sums into expressions as large as the number of different ones allows."""
+    def _add_expressions(self, elsewhere: set[Node]) -> None:
+        """Cut what is not elsewhere into expressions as large as the number of different ones allows.
+
+        Of numbers of all lanes an expression is straight-line code with as many results as are needed, which keeps the
+        others in registers.
+        """
+        if self.part.kind == "u" and self._add_alike(self._pieces(elsewhere), 0, STRAIGHT):
+            return
+        nodes = [node for node in self.part.nodes if node not in elsewhere]
         for largest in LARGEST:
             inner = self._inner(nodes, largest)
-            steps: list[Step] = []
-            patterns: dict[Any, Pattern] = {}
-            for node in nodes:
-                if node not in inner:
-                    leaves: dict[Node, int] = {}
-                    shape = self._shape(node, inner, leaves)
-                    kinds = "".join(map(self._kind, leaves))
-                    pattern = patterns.get((shape, kinds))
-                    if pattern is None:
-                        pattern = patterns[shape, kinds] = self._one_of(Expression(shape, kinds))
-                        if largest > 1 and len(patterns) * largest > ENOUGH:
-                            break
-                    steps.append(Step(pattern, node, list(leaves)))
-            else:
-                break
+            trees = [self._tree(node, inner) for node in nodes if node not in inner]
+            if self._add_alike(trees, largest, ENOUGH if largest > 1 else 0):
+                return
+
+    def _add_alike(self, pieces: Iterable[Sequence[Node]], size: int, limit: int) -> bool:
+        """Add steps for pieces, unless those that differ have too many operations; counted are as many as the size.
+
+        If it is 0, those that there are.
+        """
+        steps: list[Step] = []
+        patterns: dict[Any, Pattern] = {}
+        operations = 0
+        for piece in pieces:
+            body, leaves, results = self._straight(piece)
+            kinds = "".join(map(self._kind, leaves))
+            pattern = patterns.get((body, kinds))
+            if pattern is None:
+                pattern = patterns[body, kinds] = self._one_of(Expression(body, kinds))
+                operations += size or len(piece)
+                if limit and operations > limit:
+                    return False
+            steps.append(Step(pattern, results, leaves))
         self.steps += steps
+        return True
+
+    def _pieces(self, elsewhere: set[Node]) -> Iterator[Sequence[Node]]:
+        """Cut the nodes that are not elsewhere into pieces; none begins before a sum or loop and ends after it."""
+        nodes: list[Node] = []
+        for node in self.part.nodes:
+            if node not in elsewhere:
+                nodes.append(node)
+            elif nodes and node not in self.sums.inside:
+                yield from cut(self.graph, nodes)
+                nodes = []
+        yield from cut(self.graph, nodes)
 
     def _inner(self, nodes: Sequence[Node], largest: int) -> set[Node]:
         """Choose the nodes that are computed within the expression of the one node that needs them."""
@@ -248,17 +279,37 @@ class _Chooser:
             sizes[node] = size
         return inner
 
-    def _shape(self, node: Node, inner: set[Node], leaves: dict[Node, int]) -> Shape:
-        """Say how a node is computed from leaves, which are numbered as they are met."""
-        operands: list[Shape | int | str] = []
+    def _tree(self, node: Node, inner: set[Node]) -> list[Node]:
+        """List a node behind the inner ones that it is computed from."""
+        nodes: list[Node] = []
         for operand in self.graph.operands[node]:
             if operand in inner:
-                operands.append(self._shape(operand, inner, leaves))
-            elif self.graph.constants.get(operand) in _LITERALS:
-                operands.append(self.graph.constants[operand].hex())
-            else:
-                operands.append(leaves.setdefault(operand, len(leaves)))
-        return self.graph.operations[node], tuple(operands)  # type: ignore[return-value]
+                nodes += self._tree(operand, inner)
+        nodes.append(node)
+        return nodes
+
+    def _straight(self, piece: Sequence[Node]) -> tuple[Body, list[Node], list[Node]]:
+        """Write a piece as straight-line code; list its leaves, and the nodes that are needed elsewhere."""
+        graph, uses = self.graph, self.part.uses
+        remaining = {node: uses[node] for node in piece}
+        places: dict[Node, int] = {}
+        for node in piece:
+            for operand in graph.operands[node]:
+                if operand in remaining:
+                    remaining[operand] -= 1
+                elif graph.constants.get(operand) not in _LITERALS:
+                    places.setdefault(operand, len(places))
+        leaves = list(places)
+        rows: list[tuple[Any, Any]] = [(None, ())] * len(leaves)
+        for node in piece:
+            for operand in graph.operands[node]:
+                if operand not in places:
+                    places[operand] = len(rows)
+                    rows.append((None, graph.constants[operand].hex()))
+            rows.append((graph.operations[node], tuple([places[operand] for operand in graph.operands[node]])))
+            places[node] = len(rows) - 1
+        results = [node for node in piece if remaining[node]]
+        return Body(tuple(rows), tuple([places[node] for node in results])), leaves, results
 
 
 def _body(graph: Graph) -> Body:
@@ -285,6 +336,6 @@ def _rectangles(products: Sequence[tuple[int, Node, Node]]) -> list[Step]:
         rectangles.setdefault(tuple([right for right, _ in pairs]), []).append(left)
     outer = Outer()
     return [
-        Step(outer, None, lefts, rights, [total for left in lefts for _, total in rows[left]])
+        Step(outer, (), lefts, rights, [total for left in lefts for _, total in rows[left]])
         for rights, lefts in rectangles.items()
     ]

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from autograd_mini.engine.operation import Operation
 
 Table = NDArray[np.int32]
-# An operation and its operands, each another such pair, the number of a leaf, or a literal.
-Shape = tuple[Operation, tuple["Shape | int | str", ...]]
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,51 @@ class Load:
     columns: ClassVar = {"result": "r", "array": "r", "place": "r"}
 
 
+class Body(NamedTuple):
+    """Some operations, written without branches: first a row for each number that is given, then the others.
+
+    A row is an operation and the rows of its operands; of a number that is known there is no operation, but a literal.
+    """
+
+    rows: tuple[tuple[Operation | None, tuple[int, ...] | str], ...]
+    results: tuple[int, ...]
+
+    def __str__(self) -> str:
+        names: list[str] = []
+        lines: list[str] = []
+        for row, (operation, _) in enumerate(self.rows):
+            names.append(self._written(row, names))
+            if operation is not None:
+                lines.append(f"v{len(lines) + 1} = {names[row]}")
+                names[row] = f"v{len(lines)}"
+        return "\n".join([*lines, f"give {', '.join([names[x] for x in self.results])}"])
+
+    def is_tree(self) -> bool:
+        """Say whether it has one result, and no operation serves more than one other."""
+        used = [x for operation, operands in self.rows if operation is not None for x in operands]
+        computed = [x for x in used if self.rows[int(x)][0] is not None]
+        return len(self.results) == 1 and len(set(computed)) == len(computed)
+
+    def formula(self, given: Sequence[str]) -> str:
+        """Write a tree as one formula of the names of what is given."""
+        names = list(given)
+        for row in range(len(given), len(self.rows)):
+            names.append(self._written(row, names))
+        return names[self.results[0]]
+
+    def _written(self, row: int, names: Sequence[str]) -> str:
+        operation, operands = self.rows[row]
+        if operation is not None:
+            return f"{operation.name}({', '.join([names[int(x)] for x in operands])})"
+        return repr(float.fromhex(operands)) if isinstance(operands, str) else f"x{row}"
+
+
 @dataclass(frozen=True)
 class Expression:
     """Some operations on leaves. A row may read what a row before it wrote."""
 
-    columns: ClassVar = {"result": "r", "operands": "rl"}
-    shape: Shape
+    columns: ClassVar = {"results": "ro", "operands": "rl"}
+    body: Body
     leaves: str  # the kind of each: "u" or "s"
 
 
@@ -91,24 +128,6 @@ class Store:
     columns: ClassVar = {"operand": "r", "before": "r", "width": "r", "place": "r"}
 
 
-class Body(NamedTuple):
-    """What a round computes: rows of an operation and the rows of its operands, of a literal, or of what is given."""
-
-    rows: tuple[tuple[Operation | None, tuple[int, ...] | str], ...]
-    results: tuple[int, ...]
-
-    def __str__(self) -> str:
-        names: list[str] = []
-        lines: list[str] = []
-        for operation, operands in self.rows:
-            if operation is None:
-                names.append(f"x{len(names)}" if not operands else repr(float.fromhex(operands)))  # type: ignore[arg-type]
-            else:
-                names.append(f"v{len(lines) + 1}")
-                lines.append(f"{names[-1]} = {operation.name}({', '.join([names[int(x)] for x in operands])})")
-        return "\n".join([*lines, f"next {', '.join([names[x] for x in self.results])}"])
-
-
 @dataclass(frozen=True)
 class Scan:
     """Rounds of a small computation, whose carries stay in registers.
@@ -143,8 +162,8 @@ class Rounds:
 
 
 # The `columns` of a pattern are the names of its runs' columns, each with a letter or digit for each axis: r for rows,
-# l for leaves, t for terms, x and y for left and right factors; in a Scan o, a and k for operands, arrays among these,
-# and results; in Rounds b, e, l and a for copies, each of 2 or 5 numbers.
+# l for leaves, o for results, t for terms, x and y for left and right factors; in a Scan o, a and k for operands,
+# arrays among these, and results; in Rounds b, e, l and a for copies, each of 2 or 5 numbers.
 Pattern = Load | Expression | Dot | ExactSum | Outer | Fold | Store | Scan | Rounds
 
 
@@ -201,6 +220,8 @@ class Run(NamedTuple):
         if isinstance(pattern, Rounds):
             leaving = [self._span(target, move, 1, size)[0] for _, move, _, target, size in columns["leave"]]
             return np.concatenate([columns["before"][:, 1], *leaving])
+        if isinstance(pattern, Expression):
+            return columns["results"].ravel()
         if not isinstance(pattern, Scan):
             return columns.get("result", np.empty(0, np.int32))
         last, arrays = np.split(columns["results"], [pattern.carries])
@@ -240,11 +261,13 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
     match pattern:
         case Load():
             rows = [f"s{slot} = array{i}[{j}]" for slot, i, j in zip(*columns.values())]
-        case Expression(shape, leaves):
-            rows = [
-                f"{kind}{result} = {_written(shape, [f'{k}{slot}' for k, slot in zip(leaves, row)])}"
-                for result, row in zip(columns["result"], columns["operands"])
-            ]
+        case Expression(body, leaves):
+            given = [[f"{k}{slot}" for k, slot in zip(leaves, row)] for row in columns["operands"]]
+            if body.is_tree():
+                rows = [f"{kind}{result} = {body.formula(row)}" for (result,), row in zip(columns["results"], given)]
+            else:
+                made = [_slots(kind, row) for row in columns["results"]]
+                rows = [*str(body).splitlines(), *[f"given {', '.join(x)}; into {y}" for x, y in zip(given, made)]]
         case Dot():
             *_, (_, left), (_, right) = run.reads()
             starts = [f"{pattern.start}{slot} + " for slot in columns.get("start", ())]
@@ -268,10 +291,10 @@ def _listing(run: Run, kind: str) -> Iterator[str]:
         case Store():
             rows = [f"result{before + place} = s{slot}" for slot, before, _, place in zip(*columns.values())]
         case Scan():
-            given = [_slots(k, slots) for k, slots in zip(pattern.kinds, run.operands())]
+            sources = [_slots(k, slots) for k, slots in zip(pattern.kinds, run.operands())]
             made = [f"{kind}{slot}" for slot in columns["results"]]
             way = "backwards" if pattern.reverse else "forwards"
-            rows = [f"{columns['length']} rounds {way}, given {', '.join(given)}; into {', '.join(made)}"]
+            rows = [f"{columns['length']} rounds {way}, given {', '.join(sources)}; into {', '.join(made)}"]
             rows += str(pattern.body).splitlines()
         case Rounds():
             rows = _listed_rounds(run, kind)
@@ -296,16 +319,6 @@ def _listed_rounds(run: Run, kind: str) -> list[str]:
         array = _slots(kind, range(target, target + size))
         rows.append(f"    {array}, {move} further in each round = {inside}")
     return rows + [f"    next {kind}{target} = {next(kinds)}{source}" for source, target in columns["after"]]
-
-
-def _written(shape: Shape | int | str, leaves: Sequence[str]) -> str:
-    """Write an expression down."""
-    if isinstance(shape, int):
-        return leaves[shape]
-    if isinstance(shape, str):
-        return repr(float.fromhex(shape))
-    operation, operands = shape
-    return f"{operation.name}({', '.join([_written(operand, leaves) for operand in operands])})"
 
 
 def _slots(kind: str, slots: Sequence[int] | Table) -> str:
@@ -365,7 +378,7 @@ def _check_columns(run: Run) -> None:
     expected = pattern.columns
     if list(columns) != list(expected):
         raise ValueError(f"the columns are {', '.join(columns)}, not {', '.join(expected)}")
-    lengths = {"l": len(pattern.leaves)} if isinstance(pattern, Expression) else {}
+    lengths = {"l": len(pattern.leaves), "o": len(pattern.body.results)} if isinstance(pattern, Expression) else {}
     for name, axes in expected.items():
         shape = columns[name].shape
         if len(shape) != len(axes) or any(lengths.setdefault(axis, n) != n for axis, n in zip(axes, shape)):
@@ -378,12 +391,13 @@ def _check_slots(run: Run, kind: str, written: dict[str, NDArray[np.bool_]]) -> 
     _check_exists(kind, results, written)
     first = np.full(len(written[kind]), len(results))  # the row that writes each slot
     if isinstance(pattern, Expression):
-        first[results[::-1]] = np.arange(len(results))[::-1]
+        writers = np.repeat(np.arange(len(columns["results"])), columns["results"].shape[1])
+        first[results[::-1]] = writers[::-1]
     for of, slots in run.reads():
         _check_exists(of, slots, written)
         known = written[of][slots]
         if of == kind and isinstance(pattern, Expression):
-            known |= first[slots] < np.arange(len(results))[:, None]
+            known |= first[slots] < np.arange(len(slots))[:, None]
         if not known.all():
             raise ValueError(f"{of}{slots[~known][0]} is read before it is written")
     if "total" in columns:

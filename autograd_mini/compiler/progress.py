@@ -23,6 +23,8 @@ VARIABLE = "AUTOGRAD_MINI_PROGRESS"
 
 # In seconds: how long nothing is shown, and how often what is shown is renewed.
 SILENCE, PERIOD = 1.0, 0.25
+# For how long to wait, at most, until the line is erased.
+PATIENCE = 1.0
 
 _here = threading.local()
 
@@ -44,7 +46,7 @@ def told(name: str) -> Iterator[None]:
     finally:
         _here.line = None
         ended.release()
-        erased.acquire(timeout=PERIOD)
+        erased.acquire(timeout=PATIENCE)
 
 
 def begin(stage: str) -> None:

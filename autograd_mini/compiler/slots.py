@@ -103,7 +103,7 @@ class _Slots:
         """Give the results of steps their slots, and make runs; after each batch the slots of its endings are free."""
         runs: list[Run] = []
         for batch, ending in zip(batches, endings):
-            self.take([step.result for step in batch if step.result is not None])
+            self.take([node for step in batch for node in step.results])
             if batch[0].views:
                 for step in batch:
                     runs += self._array_runs(step)
@@ -121,7 +121,10 @@ class _Slots:
             evenly = distance(operands)
             if evenly is None or count == 1:
                 begin = self.take_array(name, count)
-                columns = {"result": _table(range(begin, begin + count)), "operands": _table(operands)[:, None]}
+                columns = {
+                    "results": _table(range(begin, begin + count))[:, None],
+                    "operands": _table(operands)[:, None],
+                }
                 runs.append(Run(step.pattern, columns))
             else:
                 self.places[name], self.steps[name] = operands[0], evenly
@@ -218,7 +221,7 @@ def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]], kept: Ite
     behind: dict[Node, list[Any]] = {}  # for each view the nodes that own its slots: to read it is to read these
     for i, batch in enumerate(batches):
         for step in batch:
-            own.add(step.result)
+            own.update(step.results)
             own.update(step.outputs)
             for node, (name, _) in step.views.items():
                 stacked = step.operands if step.loop is None else ()
@@ -290,7 +293,8 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             lengths: dict[int, list[Step]] = {}
             for step in batch:
                 lengths.setdefault(len(step.operands), []).append(step)
-            return [_operands_run(steps, "terms", places) for steps in lengths.values()]
+            columns = [(_results(steps, places), _operands(steps, places)) for steps in lengths.values()]
+            return [Run(pattern, {"result": result, "terms": terms}) for result, terms in columns]
         case Fold():
             return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
         case Store():
@@ -298,13 +302,8 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]
-    return [_operands_run(batch, "operands", places)]
-
-
-def _operands_run(batch: Sequence[Step], name: str, places: Mapping[Node, int]) -> Run:
-    """Write the columns of steps that have as many operands each."""
-    operands = [[places[operand] for operand in step.operands] for step in batch]
-    return Run(batch[0].pattern, {"result": _results(batch, places), name: _table(operands)})
+    results = _table([[places[node] for node in step.results] for step in batch])
+    return [Run(pattern, {"results": results, "operands": _operands(batch, places)})]
 
 
 def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
@@ -348,7 +347,11 @@ def _run(pattern: Load | Store | Fold, rows: Sequence[Sequence[int]]) -> Run:
 
 
 def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
-    return _table([places[step.result] for step in batch])  # type: ignore[index]
+    return _table([places[step.results[0]] for step in batch])
+
+
+def _operands(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
+    return _table([[places[node] for node in step.operands] for step in batch])
 
 
 def _table(slots: Sequence[Any]) -> Table:

@@ -15,8 +15,8 @@ from autograd_mini.compiler.parts import Part
 from autograd_mini.engine.operations import add, dot, mul
 from autograd_mini.engine.operations import sum as sum_of
 
-# Fewer terms than this are as quick one by one.
-SHORTEST = 4
+# Fewer terms than this are as quick one by one: of numbers of each lane, and of those of all lanes.
+SHORTEST = {"s": 4, "u": 8}
 
 # What makes partial sums.
 CHAINS = {add, dot, sum_of}
@@ -57,7 +57,7 @@ def find_sums(graph: Graph, part: Part) -> Sums:
     for node in reversed(part.nodes):
         if graph.operations[node] in CHAINS and node not in inside:
             total, parts = _follow_chain(graph, node, alone, one)
-            if len(total.left) >= SHORTEST:
+            if len(total.left) >= SHORTEST[part.kind]:
                 found[node] = total
                 inside.update(parts)
     return Sums(found, inside, one)

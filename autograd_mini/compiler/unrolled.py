@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autograd_mini.compiler.graph import Graph
 from autograd_mini.engine.lines import here, line_of
+from autograd_mini.engine.operations import add
 
 # So many rounds are worth a loop.
 ROUNDS = 300
@@ -62,10 +63,16 @@ def _rounds_at(graph: Graph, rows: NDArray[np.int32], middle: int) -> int:
 
 
 def _is_recurrence(graph: Graph, first: int, period: int) -> bool:
-    """Say whether the last of some rounds is computed from the first of them, by way of those in between."""
+    """Say whether the last of some rounds is computed from the first of them, by more than adding to it.
+
+    A long sum is no loop worth a scan: the compiler finds sums by itself.
+    """
     last = min(first + 8 * period, len(graph.operands) - period)
-    needed = set(range(last, last + period))
+    added = set(range(last, last + period))  # what the last round needs, be it for sums alone
+    needed: set[int] = set()  # what it needs for more than sums; terms of the first rounds themselves don't count
     for node in range(last + period - 1, first + period - 1, -1):
-        if node in needed:
+        if node in needed or (node in added and graph.operations[node] is not add and node > first + 4 * period):
             needed.update(graph.operands[node])
+        elif node in added:
+            added.update(graph.operands[node])
     return any(first <= node < first + period for node in needed)

@@ -87,6 +87,8 @@ class Operation:
         Lists the operands, given the arguments of a call, where these are sequences.
     chooses : bool
         Whether an operand whose local derivative is 0 was not chosen: see choices.py.
+    textbook : tuple of callables
+        The rules in the form that readers know, where the rules themselves are written for accuracy; else empty.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Operation:
         bound: FloatFunction | float | None = None,
         gather: Callable[..., list[Any]] | None = None,
         chooses: bool = False,
+        textbook: tuple[Rule, ...] = (),
     ) -> None:
         self.name, parsed = _parse_signature(signature)
         names = tuple(parsed.parameters)
@@ -124,6 +127,7 @@ class Operation:
         self.bound = bound
         self.gather = gather
         self.chooses = chooses
+        self.textbook = textbook
         self.formulas: tuple[Any, ...] | None = None  # see formula.py
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)

@@ -66,6 +66,7 @@ def _row(
     aliases: str = "",
     gather: Callable[..., list[Any]] | None = None,
     chooses: bool = False,
+    textbook: Rule | tuple[Rule, ...] = (),
     parameters: str = "",
     raises: str = "",
 ) -> Operation:
@@ -79,6 +80,9 @@ def _row(
         Other names of the method, separated by spaces.
     gather : callable, optional
         Lists the operands, given the arguments of a call; `parameters` and `raises` then document these.
+    textbook : callable or tuple of callables, optional
+        The derivative rules as textbooks write them, which `explain` shows. The engine computes with the others, which
+        keep all digits where these lose some.
     """
     name, _, rest = signature.partition("(")
     operands = ", ".join(operand.split("=")[0].strip() for operand in rest.removesuffix(")").split(","))
@@ -100,7 +104,7 @@ Raises
 
 Examples
 --------
->>> from autograd_mini.engine.operations import {name}
+>>> from autograd_mini import {name}
 >>> {call}
 {result}
 """
@@ -115,6 +119,7 @@ Examples
         bound=bound,
         gather=gather,
         chooses=chooses,
+        textbook=textbook if isinstance(textbook, tuple) else (textbook,),
     )
     row.__module__ = __name__
     ALIASES.update(dict.fromkeys(aliases.split(), name))
@@ -142,6 +147,7 @@ mul = _row("mul(x, y)", "Product, x * y.",
     symbol="*", lowering=mul_, bound=lambda x, y: x * y, example="mul(3.0, 2.0) -> 6.0")
 div = _row("div(x, y)", "Quotient, x / y; 1 / 0 is inf.",
     div_, div_dx, div_dy,
+    textbook=(lambda out, x, y: 1.0 / y, lambda out, x, y: -x / (y * y)),
     symbol="/", notation="fraction", lowering=div_, example="div(1.0, 0.0) -> inf")
 neg = _row("neg(x)", "Negative, -x.",
     neg_, neg_dx,
@@ -180,10 +186,12 @@ log10 = _row("log10(x)", "Logarithm to base 10.",
     example="log10(1000.0) -> 3.0")
 logaddexp = _row("logaddexp(x, y)", "log(e**x + e**y), without overflow.",
     lambda x, y: _logaddexp(x, y), lambda out, x, y: _share(x, y), lambda out, x, y: _share(y, x),
+    textbook=(lambda out, x, y: exp(x - out), lambda out, x, y: exp(y - out)),
     lowering=ITSELF, example="logaddexp(1000.0, 1000.0) -> 1000.6931471805599")
 logaddexp2 = _row("logaddexp2(x, y)", "log2(2**x + 2**y), without overflow.",
     lambda x, y: _logaddexp2(x, y), lambda out, x, y: _share(x, y, math.log(2.0)),
     lambda out, x, y: _share(y, x, math.log(2.0)),
+    textbook=(lambda out, x, y: exp2(x - out), lambda out, x, y: exp2(y - out)),
     lowering=ITSELF, example="logaddexp2(3.0, 3.0) -> 4.0")
 xlogy = _row("xlogy(x, y)", "x * log(y), and 0 where x is 0, whatever y.",
     lambda x, y: _xlogy(x, y), lambda out, x, y: where((x == 0.0) * (y <= 0.0), 0.0, log(y)),
@@ -191,7 +199,7 @@ xlogy = _row("xlogy(x, y)", "x * log(y), and 0 where x is 0, whatever y.",
     lowering=ITSELF, example="xlogy(0.0, 0.0) -> 0.0")
 sqrt = _row("sqrt(x)", "Square root; nan for a negative x, and sqrt'(0) = inf.",
     ieee.ieee(math.sqrt, np.sqrt), lambda out, x: 0.5 / out,
-    notation="root", example="sqrt(9.0) -> 3.0")
+    textbook=lambda out, x: 1.0 / (2.0 * out), notation="root", example="sqrt(9.0) -> 3.0")
 cbrt = _row("cbrt(x)", "Cube root, of negative numbers too.",
     math.cbrt, lambda out, x: 1.0 / (3.0 * out * out),
     example="cbrt(-8.0) -> -2.0")
@@ -212,19 +220,21 @@ tan = _row("tan(x)", "Tangent of x radians.",
     example="tan(0.0) -> 0.0")
 sinc = _row("sinc(x)", "sin(pi x) / (pi x), and 1 at 0, as NumPy's.",
     lambda x: _sinc(x), lambda out, x: _sinc_slope(out, x),
+    textbook=lambda out, x: (cos(math.pi * x) - out) / x,
     lowering=ITSELF, example="sinc(0.5) -> 0.6366197723675814")
 asin = _row("asin(x)", "Arc sine, in radians.",
     ieee.ieee(math.asin, np.arcsin), lambda out, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),
-    aliases="arcsin", example="asin(1.0) -> 1.5707963267948966")
+    textbook=lambda out, x: 1.0 / sqrt(1.0 - x * x), aliases="arcsin", example="asin(1.0) -> 1.5707963267948966")
 acos = _row("acos(x)", "Arc cosine, in radians.",
     ieee.ieee(math.acos, np.arccos), lambda out, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),
-    aliases="arccos", example="acos(1.0) -> 0.0")
+    textbook=lambda out, x: -1.0 / sqrt(1.0 - x * x), aliases="arccos", example="acos(1.0) -> 0.0")
 atan = _row("atan(x)", "Arc tangent, in radians.",
     math.atan, lambda out, x: 1.0 / (1.0 + x * x),
     aliases="arctan", example="atan(0.0) -> 0.0")
 atan2 = _row("atan2(y, x)", "Angle of the point (x, y), in radians, from -pi to pi; the gradient at the origin is 0.",
     math.atan2, lambda out, y, x: x / _radius(y, x) / _radius(y, x),
     lambda out, y, x: -y / _radius(y, x) / _radius(y, x),
+    textbook=(lambda out, y, x: x / (x * x + y * y), lambda out, y, x: -y / (x * x + y * y)),
     aliases="arctan2", example="atan2(0.0, -1.0) -> 3.141592653589793")
 sinh = _row("sinh(x)", "Hyperbolic sine.",
     ieee.ieee(math.sinh, np.sinh), lambda out, x: cosh(x),
@@ -233,17 +243,17 @@ cosh = _row("cosh(x)", "Hyperbolic cosine.",
     ieee.ieee(math.cosh, np.cosh), lambda out, x: sinh(x),
     example="cosh(0.0) -> 1.0")
 tanh = _row("tanh(x)", "Hyperbolic tangent (From Logistic Regression to Neural Network, eq. 1), 2 sigmoid(2x) - 1.",
-    math.tanh, lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),  # = 1 - out**2
-    example="tanh(0.0) -> 0.0")
+    math.tanh, lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
+    textbook=lambda out, x: 1.0 - out * out, example="tanh(0.0) -> 0.0")
 asinh = _row("asinh(x)", "Inverse hyperbolic sine.",
     math.asinh, lambda out, x: 1.0 / hypot(1.0, x),
-    aliases="arcsinh", example="asinh(0.0) -> 0.0")
+    textbook=lambda out, x: 1.0 / sqrt(x * x + 1.0), aliases="arcsinh", example="asinh(0.0) -> 0.0")
 acosh = _row("acosh(x)", "Inverse hyperbolic cosine; nan below 1.",
     ieee.ieee(math.acosh, np.arccosh), lambda out, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
-    aliases="arccosh", example="acosh(1.0) -> 0.0")
+    textbook=lambda out, x: 1.0 / sqrt(x * x - 1.0), aliases="arccosh", example="acosh(1.0) -> 0.0")
 atanh = _row("atanh(x)", "Inverse hyperbolic tangent; inf at 1, nan beyond.",
     ieee.ieee(math.atanh, np.arctanh), lambda out, x: 1.0 / ((1.0 - x) * (1.0 + x)),
-    aliases="arctanh", example="atanh(0.0) -> 0.0")
+    textbook=lambda out, x: 1.0 / (1.0 - x * x), aliases="arctanh", example="atanh(0.0) -> 0.0")
 degrees = _row("degrees(x)", "Angle x from radians to degrees.",
     math.degrees, lambda out, x: 180.0 / math.pi,
     lowering=lambda x: x * (180.0 / math.pi), aliases="rad2deg", example="degrees(0.0) -> 0.0")
@@ -264,11 +274,12 @@ erfinv = _row("erfinv(x)", "Inverse of the error function; inf at 1, nan beyond.
     lowering=ITSELF, example="erfinv(0.5) -> 0.4769362762044699")
 log_ndtr = _row("log_ndtr(x)", "Logarithm of the standard normal distribution function, exact also in the tails.",
     lambda x: _log_ndtr(x), lambda out, x: _log_ndtr_slope(out, x),
+    textbook=lambda out, x: exp(-0.5 * x * x - out) / math.sqrt(2.0 * math.pi),
     lowering=ITSELF, example="log_ndtr(0.0) -> -0.6931471805599453")
 gamma = _row("gamma(x)", "Gamma function, (x - 1)! for a whole x.",
     ieee.gamma, lambda out, x: out * digamma(x),
     lowering="tgamma", example="gamma(5.0) -> 24.0")
-lgamma = _row("lgamma(x)", "Logarithm of |gamma(x)|; inf at the poles 0, -1, -2 and so on.",
+lgamma = _row("lgamma(x)", "Logarithm of the size of the gamma function; inf at the poles 0, -1, -2 and so on.",
     ieee.lgamma, lambda out, x: digamma(x),
     aliases="gammaln", example="lgamma(1.0) -> 0.0")
 digamma = _row("digamma(x)", "Derivative of lgamma; nan at the poles -1, -2 and so on.",
@@ -283,7 +294,8 @@ log_sigmoid = _row("log_sigmoid(x)", "log(sigmoid(x)), exact also for large nega
     lowering=lambda x: -softplus(-x), example="log_sigmoid(-1000.0) -> -1000.0")
 sigmoid = _row("sigmoid(x)",
     "Logistic function, 1 / (1 + e**-x) (From Logistic Regression to Neural Network, section 1).",
-    ieee.sigmoid, lambda out, x: out * sigmoid(-x),  # = out * (1 - out)
+    ieee.sigmoid, lambda out, x: out * sigmoid(-x),
+    textbook=lambda out, x: out * (1.0 - out),
     lowering=lambda x: _sigmoid(x, exp(-abs(x))), example="sigmoid(0.0) -> 0.5")
 softplus = _row("softplus(x)", "Smooth ReLU, log(1 + e**x) (From Logistic Regression to Neural Network, eq. 4).",
     ieee.softplus, lambda out, x: sigmoid(x),
@@ -333,7 +345,7 @@ where = _row("where(condition, x, y)",
     lambda condition, x, y: x if condition else y, lambda out, condition, x, y: 0.0,
     lambda out, condition, x, y: 1.0 * (condition != 0.0), lambda out, condition, x, y: 1.0 * (condition == 0.0),
     chooses=True, example="where(True, 1.0, 2.0) -> 1.0")
-copysign = _row("copysign(x, y)", "|x| with the sign of y.",
+copysign = _row("copysign(x, y)", "The absolute value of x with the sign of y.",
     math.copysign, lambda out, x, y: sign(x) * copysign(1.0, y), lambda out, x, y: 0.0,
     example="copysign(2.0, -0.0) -> -2.0")
 
@@ -471,6 +483,7 @@ dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; 
     raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
 logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
     ieee.logsumexp, lambda out, *terms: _shares(out, terms),
+    textbook=lambda out, *terms: [exp(term - out) for term in terms],
     lowering=lambda *terms: _logsumexp(terms), gather=_gather_some, parameters=_TERMS + ", not empty",
     raises="ValueError\n    If there is no term.\n", example="logsumexp([1000.0, 1000.0]) -> 1000.6931471805599")
 

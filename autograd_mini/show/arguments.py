@@ -10,6 +10,7 @@ from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.modes import is_tracing
 from autograd_mini.engine.refusals import refuse
 from autograd_mini.engine.value import Value
+from autograd_mini.show.format import MOST_DIGITS
 
 
 def check_arguments(function: str, root: Any, limit: Any, names: Mapping[str, Any]) -> None:
@@ -33,3 +34,11 @@ def check_names(names: Mapping[str, Value], nodes: Container[Value]) -> None:
     for name, value in names.items():
         if value not in nodes:
             raise ValueError(f"{name!r} names a Value that is not in the graph of the root: {value!r}")
+
+
+def check_digits(digits: Any) -> None:
+    """Refuse a number of significant digits that no float has."""
+    if type(digits) is Value:
+        raise TypeError(f"digits is a number of digits, not a node: give {describe(digits)} the label 'digits'")
+    if check_count(digits, "digits") > MOST_DIGITS:
+        raise ValueError(f"digits must be at most {MOST_DIGITS}, which tell any two floats apart, not {digits}")

@@ -21,9 +21,10 @@ from autograd_mini.engine import operations
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.arguments import check_arguments, check_names
+from autograd_mini.show.arguments import check_arguments, check_digits, check_names
 from autograd_mini.show.format import (
     COLORS,
+    DIGITS,
     FAINT,
     FONT,
     INK,
@@ -103,6 +104,7 @@ def draw(
     expand: bool = False,
     rankdir: str = "LR",
     limit: int = 300,
+    digits: int = DIGITS,
     **names: Value,
 ) -> Drawing:
     """Draw the graph that `root` was computed from, and how the gradient flows back through it.
@@ -126,6 +128,8 @@ def draw(
     limit : int, optional
         The largest number of nodes to draw, and a quarter of the largest number of edges. Each hundred of it allows a
         layout of about a second: a node that is used again and again, in every step of a long recursion, takes time.
+    digits : int, optional
+        How many significant digits numbers are rounded to, 17 at most; tooltips have all.
     **names : Value
         Names for nodes in this picture, instead of their labels.
 
@@ -136,10 +140,10 @@ def draw(
     Raises
     ------
     TypeError
-        If `root` or a name's value is no Value, or `depth` or `limit` no integer.
+        If `root` or a name's value is no Value, or `depth`, `limit` or `digits` no integer.
     ValueError
         If the picture or its layout would exceed `limit`, a name's value is not in the graph, or `rankdir`,
-        `depth` or `limit` is out of range.
+        `depth`, `limit` or `digits` is out of range.
 
     Examples
     --------
@@ -151,6 +155,7 @@ def draw(
     <Drawing of 5 nodes>
     """
     check_arguments("draw", root, limit, names)
+    check_digits(digits)
     if rankdir not in ("LR", "TB"):
         raise ValueError(f"rankdir must be 'LR' (left to right) or 'TB' (top to bottom), not {describe(rankdir)}")
     if depth is not None and not isinstance(depth, Integral):
@@ -166,7 +171,7 @@ def draw(
     faces = {node: Face(titles.get(node, node.label), node.data, grads.get(node)) for node in nodes}
     # Before backward() nothing flows, even where a local derivative is inf and 0 * inf would be nan.
     flowing = any(grad != 0.0 for node, grad in grads.items() if not node.is_leaf)
-    picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand)
+    picture = compose(root, faces, titles, flowing=flowing, cut=cut, expand=expand, digits=digits)
     _check_size(len(picture.boxes), len(picture.arrows), limit, depth)
     seconds = layout_seconds(picture)
     if seconds > limit / 100:
@@ -260,10 +265,11 @@ def compose(
     flowing: bool = True,
     cut: Container[Value] = (),
     expand: bool = False,
+    digits: int = DIGITS,
 ) -> Picture:
     """Make boxes of nodes, in the order of `faces`, and arrows; `flowing` where gradients pass back through them."""
     keys = {node: f"n{i}" for i, node in enumerate(faces)}
-    picture = Picture([], [], [key for node, key in keys.items() if node in cut])
+    picture = Picture([], [], [key for node, key in keys.items() if node in cut], digits)
     for node, key in keys.items():
         face, op = faces[node], node.op
         grad = face.grad or 0.0
@@ -306,7 +312,6 @@ def layout_seconds(picture: Picture) -> float:
 
 # Boxes and arrows, and the picture in DOT.
 
-DIGITS = 4
 SECONDS = 2e-5  # measured on chains, recursions and dense layers of many sizes; times the square of the nodes by rank
 _THINNEST, _THICKEST = 1.0, 3.6
 
@@ -328,15 +333,15 @@ class Box(NamedTuple):
     symbol: str  # empty for a leaf
     is_root: bool = False
 
-    def attributes(self, rankdir: str) -> dict[str, str]:
+    def attributes(self, rankdir: str, digits: int) -> dict[str, str]:
         """Give the node's attributes in DOT."""
         name, x, grad = self.face
-        title, data = dot_text(shorten(name)), number(x, DIGITS)
+        title, data = dot_text(shorten(name)), number(x, digits)
         if grad is None:
             tooltip = dot_tooltip(name, f"constant {x!r}")
             shape = "box" if self.is_root else "plaintext"
             return {"label": f"{title} = {data}" if title else data, "tooltip": tooltip, "shape": shape, **_CONSTANT}
-        numbers = rf"data {data}\lgrad {number(grad, DIGITS)}\l"
+        numbers = rf"data {data}\lgrad {number(grad, digits)}\l"
         column = f"{title}|{numbers}" if title else numbers
         label = f"{dot_text(self.symbol)}|{{{column}}}" if self.symbol else column
         # A record's fields follow one another across the direction of the ranks, and braces turn that:
@@ -361,9 +366,9 @@ class Arrow(NamedTuple):
     upstream: float
     flow: float
 
-    def attributes(self, rankdir: str, most: float) -> dict[str, str]:
+    def attributes(self, rankdir: str, digits: int, most: float) -> dict[str, str]:
         """Give the edge's attributes in DOT; `most` is the largest flow in the picture."""
-        label, color = number(self.local, DIGITS), COLORS[sign(self.flow)]
+        label, color = number(self.local, digits), COLORS[sign(self.flow)]
         # The pen grows with the root of the flow, so that flows a hundred times smaller still differ.
         width = _THINNEST + (_THICKEST - _THINNEST) * math.sqrt(share(self.flow, most))
         numbers = {"local derivative": self.local, "upstream gradient": self.upstream, "passes": self.flow}
@@ -384,6 +389,7 @@ class Picture(NamedTuple):
     boxes: list[Box]
     arrows: list[Arrow]
     cut: list[str]
+    digits: int
 
     def connect(self, head: str, upstream: float, edges: Iterable[tuple[str, float, bool]]) -> None:
         """Add arrows to a result; an edge is an operand's key, its local derivative and whether a gradient passes."""
@@ -402,10 +408,10 @@ class Picture(NamedTuple):
         in_order = {arrow.head for arrow in self.arrows} - twisting
         for box in self.boxes:
             ordering = {"ordering": "in"} if box.key in in_order else {}
-            graph.node(box.key, **box.attributes(rankdir), **ordering)
+            graph.node(box.key, **box.attributes(rankdir, self.digits), **ordering)
         most = largest(arrow.flow for arrow in self.arrows)
         for arrow in self.arrows:
-            graph.edge(arrow.tail, arrow.head, **arrow.attributes(rankdir, most))
+            graph.edge(arrow.tail, arrow.head, **arrow.attributes(rankdir, self.digits, most))
         for key in self.cut:
             graph.node(f"{key}cut", label="…", **_CUT_NODE)
             graph.edge(f"{key}cut", key, **_CUT_EDGE)

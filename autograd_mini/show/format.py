@@ -17,6 +17,9 @@ FONT = "Verdana"  # legible when small, and as wide as any that may stand in for
 
 # Numbers.
 
+DIGITS = 4  # significant ones, unless a reader asks for others
+MOST_DIGITS = 17  # tell any two floats apart
+
 
 def number(x: float, digits: int | None = None) -> str:
     """Write a float in the shortest way that reads back as the same float, or rounded to some significant digits.
@@ -29,7 +32,7 @@ def number(x: float, digits: int | None = None) -> str:
     ('0.3333333333333333', '0.3333', '123457')
     """
     exact = repr(float(x)).removesuffix(".0")
-    if digits is None or (x and len(exact.lstrip("-")) <= digits + 1):
+    if digits is None or digits >= MOST_DIGITS or (x and len(exact.lstrip("-")) <= digits + 1):
         return exact
     return f"{x:z.0f}" if 10 ** (digits - 1) <= abs(x) < 1e6 else f"{x:z.{digits}g}"
 

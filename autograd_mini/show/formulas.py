@@ -12,7 +12,7 @@ from html import escape
 from typing import ClassVar, NamedTuple
 
 from autograd_mini.engine.operation import Operation
-from autograd_mini.show.format import isolated, number, superscript
+from autograd_mini.show.format import DIGITS, isolated, number, superscript
 
 
 def in_formula(name: str) -> str:
@@ -28,10 +28,42 @@ def in_formula(name: str) -> str:
 
 
 class Term(NamedTuple):
-    """An operand in a formula: its name, or its number where `name` is empty."""
+    """An operand in a formula: its name, or its number where `name` is empty.
+
+    `place` tells operands apart where one node is several operands of an operation: counted from 1, else 0.
+    """
 
     name: str
     data: float
+    place: int = 0
+
+
+class Formula(NamedTuple):
+    """An operation on terms, or on formulas."""
+
+    operation: Operation
+    operands: tuple[Operand, ...]
+
+    def inserted(self) -> Formula:
+        """Put numbers in the place of names."""
+        numbers = [x.inserted() if isinstance(x, Formula) else Term("", x.data) for x in self.operands]
+        return Formula(self.operation, tuple(numbers))
+
+    def numbers(self) -> list[float]:
+        """List the numbers that stand in the formula."""
+        listed: list[float] = []
+        for x in self.operands:
+            listed += x.numbers() if isinstance(x, Formula) else [] if x.name else [x.data]
+        return listed
+
+
+Operand = Term | Formula
+
+# How strongly parts of a formula hold together: those that hold less strongly get brackets.
+_SUM, _PRODUCT, _SIGN, _POWER, _WHOLE = range(5)
+_STRENGTHS = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT}
+
+_MANY = 4  # summands or operands: of more, only the one that matters is written
 
 
 class Side(NamedTuple):
@@ -45,7 +77,7 @@ class Side(NamedTuple):
 class Text:
     """Formulas as text for a terminal; with * for each · they are Python.
 
-    Numbers have as many significant digits as `digits` says, all unless given.
+    Numbers have as many significant digits as `digits` says; ≈ stands before a side whose numbers are rounded.
 
     Examples
     --------
@@ -58,13 +90,19 @@ class Text:
 
     signs: ClassVar = {"*": "·"}
 
-    def __init__(self, digits: int | None = None) -> None:
-        self._digits = digits
+    def __init__(self, digits: int | None = DIGITS) -> None:
+        self.digits = digits
 
     def equation(self, sides: Sequence[Side]) -> str:
-        return " ".join(f"{side.relation} {side.written}".lstrip() for side in sides)
+        return " ".join(f"{self.relation(side)} {side.written}".lstrip() for side in sides)
 
-    def compose(self, operation: Operation, terms: Sequence[Term]) -> str:
+    def relation(self, side: Side) -> str:
+        """Give the relation before a side: ≈ for = where numbers are rounded. The last bits of a float do not count."""
+        shown = [(x, float(number(x, self.digits))) for x in side.numbers if not math.isnan(x)]
+        is_exact = all(math.isclose(x, rounded, rel_tol=1e-15) for x, rounded in shown)
+        return "≈" if side.relation == "=" and not is_exact else side.relation
+
+    def compose(self, operation: Operation, terms: Sequence[Operand]) -> str:
         """Write what an operation computes. The bias of a scalar product, the last term, may be left out."""
         half = len(terms) // 2
         match operation.notation:
@@ -74,31 +112,80 @@ class Text:
                 return self.infix(operation.symbol, *terms)
             case "fraction" | "power" | "root" as notation:
                 return str(getattr(self, notation)(*terms))
-            case "sum":
-                return self.total([[term] for term in terms])
-            case "dot":
-                return self.total([*zip(terms[:half], terms[half:]), *([term] for term in terms[2 * half :])])
+            case "sum" | "dot":
+                return self.total(_summands(operation, terms))
             case "points":
                 return self.call(operation.name, terms[:half], terms[half:])
         return self.call(operation.name, terms)
 
-    def term(self, term: Term) -> str:
-        """Write an operand where no sign can be misread."""
-        return self.name(term.name) if term.name else self.number(term.data)
+    def abridged(self, operation: Operation, terms: Sequence[Operand], position: int) -> str:
+        """Write what an operation computes; of many operands, only what stands with the one at `position`.
 
-    def guarded(self, term: Term) -> str:
+        Examples
+        --------
+        >>> from autograd_mini.engine import operations
+        >>> TEXT.abridged(operations.sum, [Term(name, 0.0) for name in "abcde"], 1)
+        '… + b + …'
+        """
+        if operation.notation in ("sum", "dot"):
+            summands = _summands(operation, terms)
+            groups = _around(summands, next(i for i, s in enumerate(summands) if any(x is terms[position] for x in s)))
+            return self.total([group or [_DOTS] for group in groups])
+        if operation.is_variadic:
+            groups = _around([[term] for term in terms], position)
+            if [] in groups:
+                return self.call(operation.name, [group[0] if group else _DOTS for group in groups])
+        return self.compose(operation, terms)
+
+    def term(self, x: Operand, least: int = _SUM) -> str:
+        """Write an operand where no sign can be misread, in brackets if its parts hold together less than `least`."""
+        if isinstance(x, Formula):
+            written = self.compose(x.operation, x.operands)
+            return self.brackets(written) if self.strength(x) < least else written
+        return self.placed(self.name(x.name), x.place) if x.name else self.number(x.data)
+
+    def guarded(self, x: Operand, least: int = _SUM) -> str:
         """Write an operand that follows another, in brackets if it starts with a sign."""
-        is_signed = not term.name and number(term.data).startswith("-")
-        return self.brackets(self.term(term)) if is_signed else self.term(term)
+        if not self.is_signed(x):
+            return self.term(x, least)
+        return self.brackets(self.term(x))
 
-    def infix(self, symbol: str, *terms: Term, is_first: bool = True) -> str:
+    def is_signed(self, x: Operand) -> bool:
+        """Say whether an operand starts with a sign."""
+        while isinstance(x, Formula):
+            if x.operation.notation == "prefix":
+                return True
+            if self.strength(x) >= _POWER:
+                return False
+            x = x.operands[0]
+        return not x.name and number(x.data, self.digits).startswith("-")
+
+    def strength(self, x: Operand) -> int:
+        """Say how strongly a formula holds together."""
+        if isinstance(x, Term):
+            return _WHOLE
+        match x.operation.notation:
+            case "infix" if not _is_comparison(x.operation):
+                is_quotient = x.operation.symbol in ("//", "%")  # -(x // y) is not -x // y
+                return _SUM if is_quotient else _STRENGTHS.get(x.operation.symbol, _SUM)
+            case "sum" | "dot":
+                return _SUM
+            case "prefix":
+                return _SIGN
+            case "fraction" | "power" as notation:
+                return _POWER if notation == "power" else _PRODUCT
+        return _WHOLE
+
+    def infix(self, symbol: str, *terms: Operand, is_first: bool = True) -> str:
         """Write an operator between its operands; `is_first` where nothing stands before them."""
         x, y = terms
-        left = self.term(x) if is_first else self.guarded(x)
-        written = f"{left}{self.operator(self.signs.get(symbol, symbol))}{self.guarded(y)}"
+        own = _STRENGTHS.get(symbol, _SIGN)
+        left = self.term(x, own) if is_first else self.guarded(x, own)
+        right = self.guarded(y, own if symbol in "+*" else own + 1)
+        written = f"{left}{self.operator(self.signs.get(symbol, symbol))}{right}"
         return self.brackets(written) if re.search("[<>=]", symbol) else written
 
-    def total(self, summands: Sequence[Sequence[Term]]) -> str:
+    def total(self, summands: Sequence[Sequence[Operand]]) -> str:
         """Write a sum of terms and of products of two."""
         written: list[str] = []
         for x, *more in summands:
@@ -109,7 +196,7 @@ class Text:
     # What MathML writes in another way.
 
     def number(self, x: float) -> str:
-        return number(x, self._digits)
+        return number(x, self.digits)
 
     def label(self, name: str) -> str:
         """Write a node's name where it stands alone."""
@@ -124,38 +211,61 @@ class Text:
     def operator(self, symbol: str) -> str:
         return f" {symbol} "
 
-    def prefix(self, symbol: str, *terms: Term) -> str:
-        return f"{symbol}{self.guarded(*terms)}"
+    def placed(self, name: str, place: int) -> str:
+        """Mark a name with its place among operands that are all one node."""
+        return f"{name}{superscript(place)}" if place else name
 
-    def fraction(self, x: Term, y: Term) -> str:
+    def prefix(self, symbol: str, x: Operand) -> str:
+        return f"{symbol}{self.guarded(x, _PRODUCT)}"
+
+    def fraction(self, x: Operand, y: Operand) -> str:
         return self.infix("/", x, y)
 
-    def power(self, x: Term, y: Term) -> str:
-        return self.infix("**", x, y, is_first=False)
+    def power(self, x: Operand, y: Operand) -> str:
+        return f"{self.guarded(x, _WHOLE)} ** {self.guarded(y, _WHOLE)}"
 
-    def root(self, x: Term) -> str:
+    def root(self, x: Operand) -> str:
         return self.call("sqrt", [x])
 
-    def call(self, name: str, *groups: Sequence[Term]) -> str:
+    def call(self, name: str, *groups: Sequence[Operand]) -> str:
         """Write a function of operands, or of groups of operands."""
         lists = [", ".join(map(self._argument, group)) for group in groups]
         return f"{name}({lists[0] if len(lists) == 1 else ', '.join(f'[{terms}]' for terms in lists)})"
 
-    def _argument(self, term: Term) -> str:
+    def _argument(self, x: Operand) -> str:
         """Write an operand between brackets and commas, which need no other ones."""
-        return self.term(term) if "," in term.name or not term.name else isolated(term.name)
+        if isinstance(x, Formula) and _is_comparison(x.operation):
+            left, right = x.operands
+            return self.comparison(left, x.operation.symbol, right)
+        if isinstance(x, Formula) or "," in x.name or not x.name:
+            return self.term(x)
+        return self.placed(self.label(x.name), x.place)
 
-    def derivative(self, of: str, by: str, place: int = 0) -> str:
-        """Write a derivative; `place` tells operands apart where one node is several operands."""
-        return f"∂{self.name(of)}/∂{self.name(by)}{superscript(place) if place else ''}"
+    def derivative(self, of: str, by: str) -> str:
+        """Write the derivative of a node for another."""
+        return f"∂{self.name(of)}/∂{self.name(by)}"
+
+    def local_derivative(self, operation: Operation, terms: Sequence[Term], position: int) -> str:
+        """Write the derivative of an operation, alone, for one of its operands: with d where there is no other."""
+        d = "d" if sum(term.name != "" for term in terms) == 1 else "∂"
+        formula = self.abridged(operation, terms, position)
+        if self.strength(Formula(operation, tuple(terms))) < _WHOLE:
+            formula = self.brackets(formula)
+        elif d == "d" and not formula.startswith("("):
+            formula = f" {formula}"
+        return f"{d}{formula}/{d}{self.term(terms[position])}"
 
     def chain(self, upstream: float, local: float) -> str:
         """Write the product of upstream gradient and local derivative."""
         return self.infix("*", Term("", upstream), Term("", local))
 
+    def comparison(self, left: Operand, symbol: str, right: Operand) -> str:
+        """Write how two operands compare."""
+        return f"{self.term(left)} {symbol} {self.term(right)}"
+
 
 class MathML(Text):
-    """Formulas in MathML; ≈ stands before a side whose numbers are rounded.
+    """Formulas in MathML.
 
     Each side of an equation is a `math` element, so that a line can break between them.
     """
@@ -164,15 +274,17 @@ class MathML(Text):
 
     def equation(self, sides: Sequence[Side]) -> str:
         written = []
-        for relation, side, numbers in sides:
-            is_exact = all(float(number(x, self._digits)) == x or math.isnan(x) for x in numbers)
-            shown = "≈" if relation == "=" and not is_exact else relation
-            operator = f'<mo form="infix">{shown}</mo>' if shown else ""  # with the space that it has between sides
-            written.append(f'<math displaystyle="true">{operator}{side}</math>')
+        for side in sides:
+            shown = self.relation(side)
+            if shown.isalpha():
+                operator = f"<mtext>\u2002{shown}\u2002</mtext>"
+            else:  # with the space that it has between sides
+                operator = f'<mo form="infix">{shown}</mo>' if shown else ""
+            written.append(f'<math displaystyle="true">{operator}{side.written}</math>')
         return "\n".join(written)
 
     def number(self, x: float) -> str:
-        mantissa, e, exponent = number(x, self._digits).replace("inf", "∞").partition("e")
+        mantissa, e, exponent = number(x, self.digits).replace("inf", "∞").partition("e")
         minus, digits = ('<mo form="prefix">−</mo>', mantissa[1:]) if mantissa[0] == "-" else ("", mantissa)
         power = f"<mo>×</mo><msup><mn>10</mn><mn>{str(int(exponent)).replace('-', '−')}</mn></msup>" if e else ""
         written = f"{minus}<mn>{digits}</mn>{power}"
@@ -186,42 +298,86 @@ class MathML(Text):
 
     label = name
 
+    def placed(self, name: str, place: int) -> str:
+        mark = f"<mrow><mo>(</mo><mn>{place}</mn><mo>)</mo></mrow>"
+        return f"<msup>{name}{mark}</msup>" if place else name
+
+    def strength(self, x: Operand) -> int:
+        is_fraction = isinstance(x, Formula) and x.operation.notation == "fraction"
+        return _SIGN if is_fraction else super().strength(x)  # the line holds it together, but not under an exponent
+
+    def is_signed(self, x: Operand) -> bool:
+        return not (isinstance(x, Formula) and x.operation.notation == "fraction") and super().is_signed(x)
+
     def brackets(self, formula: str) -> str:
-        return f"<mrow><mo>(</mo>{formula}<mo>)</mo></mrow>"
+        stretchy = "" if "<mfrac" in formula else ' stretchy="false"'  # else some fonts take a larger one for one line
+        return f"<mrow><mo{stretchy}>(</mo>{formula}<mo{stretchy}>)</mo></mrow>"
 
     def operator(self, symbol: str) -> str:
         return f"<mo>{escape(symbol)}</mo>"
 
-    def prefix(self, symbol: str, *terms: Term) -> str:
-        return f'<mo form="prefix">{escape(self.signs.get(symbol, symbol))}</mo>{self.guarded(*terms)}'
+    def prefix(self, symbol: str, x: Operand) -> str:
+        return f'<mo form="prefix">{escape(self.signs.get(symbol, symbol))}</mo>{self.guarded(x, _PRODUCT)}'
 
-    def fraction(self, x: Term, y: Term) -> str:
-        return f"<mfrac>{self.term(x)}{self.term(y)}</mfrac>"
+    def fraction(self, x: Operand, y: Operand) -> str:
+        return f"<mfrac>{self._whole(x)}{self._whole(y)}</mfrac>"
 
-    def power(self, x: Term, y: Term) -> str:
-        base = self.guarded(x)
-        is_power = not x.name and base.startswith("<mrow><mn>")  # of ten
-        return f"<msup>{self.brackets(base) if is_power else base}{self.term(y)}</msup>"
+    def power(self, x: Operand, y: Operand) -> str:
+        base = self.guarded(x, _WHOLE)
+        is_power = isinstance(x, Term) and not x.name and base.startswith("<mrow><mn>")  # of ten
+        if is_power or not isinstance(x, Term):
+            base = self.brackets(base) if is_power else f"<mrow>{base}</mrow>"
+        return f"<msup>{base}{self._whole(y)}</msup>"
 
-    def root(self, x: Term) -> str:
+    def _whole(self, x: Operand) -> str:
+        """Write an operand as a single element."""
+        return self.term(x) if isinstance(x, Term) else f"<mrow>{self.term(x)}</mrow>"
+
+    def root(self, x: Operand) -> str:
         return f"<msqrt>{self.term(x)}</msqrt>"
 
-    def call(self, name: str, *groups: Sequence[Term]) -> str:
-        lists = [self.operator(",").join(map(self.term, group)) for group in groups]
+    def call(self, name: str, *groups: Sequence[Operand]) -> str:
+        lists = [self.operator(",").join(map(self._argument, group)) for group in groups]
         inside = lists[0] if len(lists) == 1 else self.operator(",").join(f"<mo>[</mo>{x}<mo>]</mo>" for x in lists)
-        return f"<mi>{escape(name)}</mi><mo>(</mo>{inside}<mo>)</mo>"
+        return f"<mi>{escape(name)}</mi>{self.brackets(inside)}"
 
-    def derivative(self, of: str, by: str, place: int = 0) -> str:
-        below = self.name(by)
-        if place:
-            below = f"<msup>{below}<mrow><mo>(</mo><mn>{place}</mn><mo>)</mo></mrow></msup>"
-        return f"<mfrac><mrow><mo>∂</mo>{self.name(of)}</mrow><mrow><mo>∂</mo>{below}</mrow></mfrac>"
+    def derivative(self, of: str, by: str) -> str:
+        return f"<mfrac><mrow><mo>∂</mo>{self.name(of)}</mrow><mrow><mo>∂</mo>{self.name(by)}</mrow></mfrac>"
+
+    def local_derivative(self, operation: Operation, terms: Sequence[Term], position: int) -> str:
+        d = '<mi mathvariant="normal">d</mi>' if sum(term.name != "" for term in terms) == 1 else "<mo>∂</mo>"
+        formula = self.abridged(operation, terms, position)
+        if self.strength(Formula(operation, tuple(terms))) < _WHOLE:
+            formula = self.brackets(formula)
+        space = "" if formula.startswith("<mrow>") else '<mspace width="0.15em"></mspace>'
+        return f"<mfrac><mrow>{d}{space}{formula}</mrow><mrow>{d}{self.term(terms[position])}</mrow></mfrac>"
 
     def chain(self, upstream: float, local: float) -> str:
         factors = {"upstream": self.number(upstream), "local": self.guarded(Term("", local))}
         captioned = '<munder><mrow class="captioned">{1}</mrow><mtext>{0}</mtext></munder>'
         return self.operator("·").join(captioned.format(*factor) for factor in factors.items())
 
+    def comparison(self, left: Operand, symbol: str, right: Operand) -> str:
+        return f"{self.term(left)}{self.operator(self.signs.get(symbol, symbol))}{self.term(right)}"
+
+
+def _is_comparison(operation: Operation) -> bool:
+    return operation.notation == "infix" and re.search("[<>=]", operation.symbol) is not None
+
+
+def _summands(operation: Operation, terms: Sequence[Operand]) -> list[Sequence[Operand]]:
+    """List the summands of a sum, or of a scalar product, whose bias may be left out."""
+    half = len(terms) // 2 if operation.notation == "dot" else 0
+    return [*zip(terms[:half], terms[half:]), *([term] for term in terms[2 * half :])]
+
+
+def _around(groups: Sequence[Sequence[Operand]], i: int) -> list[Sequence[Operand]]:
+    """Keep one of many groups, with nothing in the place of those before it and of those after it."""
+    if len(groups) <= _MANY:
+        return list(groups)
+    return [*[[]] * (i > 0), groups[i], *[[]] * (i < len(groups) - 1)]
+
+
+_DOTS = Term("…", math.nan)
 
 TEXT = Text()
-MATHML = MathML(digits=6)

@@ -6,16 +6,18 @@ Reads graphs and never changes them. Knows how a step's equation is written, and
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 from autograd_mini.engine.choices import flows
 from autograd_mini.engine.value import Value
 from autograd_mini.show.format import number, one_line, shorten
-from autograd_mini.show.formulas import TEXT, Side, Term, Text
+from autograd_mini.show.formulas import TEXT, Formula, Side, Term, Text
+from autograd_mini.show.rules import Reason, reasons
 
 # Names.
 
@@ -62,12 +64,17 @@ class Step:
     node: Value
     name: str
 
-    def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation."""
+    def equations(self, notation: Text) -> list[list[Side]]:
+        """Write the step's equations, the last of which gives what the step finds; an equation is a list of sides."""
         raise NotImplementedError
 
+    def lines(self, notation: Text = TEXT) -> list[str]:
+        """Write a line for each equation; those after the first are indented."""
+        first, *others = [notation.equation(sides) for sides in self.equations(notation)]
+        return [first, *(f"    {other}" for other in others)]
+
     def __str__(self) -> str:
-        return TEXT.equation(self.sides(TEXT))
+        return "\n".join(self.lines())
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,22 @@ class ForwardStep(Step):
     operands: tuple[Term, ...]  # name and number of each; a number that stood in an expression has no name
     data: float
 
-    def sides(self, notation: Text) -> list[Side]:
+    def equations(self, notation: Text) -> list[list[Side]]:
         """Write the name, the formula, the formula with numbers, and the result; a leaf has no formula."""
-        op, operands = self.node.op, self.operands
+        op, operands = self.node.op, without_bias(self.node, self.operands)
         if op is None:
-            return [Side("", notation.label(self.name)), Side("=", notation.number(self.data), [self.data])]
-        if op.notation == "dot" and len(operands) > 1 and operands[-1] == ("", 0.0):
-            operands = operands[:-1]  # the bias of a scalar product that was given none
+            return [[Side("", notation.label(self.name)), Side("=", notation.number(self.data), [self.data])]]
         formula, inserted = (notation.compose(op, x) for x in (operands, [Term("", x.data) for x in operands]))
         numbers = [x.data for x in self.operands if formula != inserted or not x.name]
         sides = [Side("", notation.label(self.name)), Side("=", formula), Side("=", inserted, numbers)]
         result = Side("=", notation.number(self.data), [*numbers, self.data])
-        return [*(sides if formula != inserted else sides[:2]), result]
+        return [[*(sides if formula != inserted else sides[:2]), result]]
+
+
+def without_bias(node: Value, operands: tuple[Term, ...]) -> tuple[Term, ...]:
+    """Leave out the bias of a scalar product that was given none."""
+    is_product = node.op is not None and node.op.notation == "dot" and len(operands) > 1
+    return operands[:-1] if is_product and operands[-1] == ("", 0.0, 0) else operands
 
 
 @dataclass(frozen=True)
@@ -98,25 +109,26 @@ class BackwardStep(Step):
     root_name: str
     grad: float
 
-    def sides(self, notation: Text) -> list[Side]:
-        """Write the sides of the step's equation; the first is the derivative that it finds."""
-        return [Side("", notation.derivative(self.root_name, self.name))]
+    def equations(self, notation: Text) -> list[list[Side]]:
+        """Write the step's equations; the last begins with the derivative that the step finds."""
+        return [[Side("", notation.derivative(self.root_name, self.name))]]
 
 
 @dataclass(frozen=True)
 class SeedStep(BackwardStep):
     """Where the backward pass starts: the root's derivative for itself, `∂f/∂f = 1`."""
 
-    def sides(self, notation: Text) -> list[Side]:
-        return [*super().sides(notation), Side("=", notation.number(self.grad))]
+    def equations(self, notation: Text) -> list[list[Side]]:
+        return [[*super().equations(notation)[0], Side("=", notation.number(self.grad))]]
 
 
 @dataclass(frozen=True)
 class ChainRuleStep(BackwardStep):
-    """One application of the chain rule: `∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4`, where ∂q/∂y is the local derivative.
+    """One application of the chain rule, in two equations.
 
-    A node with several such steps has `+=` in each, and an `AccumulationStep` after each but the first. There only
-    the `AccumulationStep` changes `grad`.
+    The first gives the local derivative, of the operation alone, by the operation's rule: `∂(q · z)/∂z = q = 3`. The
+    second multiplies it with the upstream gradient: `∂f/∂z = ∂f/∂f · ∂(q · z)/∂z = 1 · 3 = 3`. A node with several
+    such steps has `+=` in each, and an `AccumulationStep` after the last.
 
     Attributes
     ----------
@@ -132,6 +144,10 @@ class ChainRuleStep(BackwardStep):
         Upstream gradient times local derivative; 0 where that is nan, but nothing flows to what was not chosen.
     is_whole : bool
         Whether this is the only path to the node: the contribution is the node's gradient.
+    operands : tuple of Term
+        Names and numbers of the operands of `result`.
+    reason : Reason or None
+        The formula of the local derivative; None where it is too long to be one.
     """
 
     result: Value
@@ -141,37 +157,58 @@ class ChainRuleStep(BackwardStep):
     local_derivative: float
     contribution: float
     is_whole: bool
+    operands: tuple[Term, ...]
+    reason: Reason | None
 
-    def sides(self, notation: Text) -> list[Side]:
-        inputs = self.result.operands  # which of several operands that are all this node, counted from 1; else 0
-        same = [x is self.node for x in inputs]
-        place = sum(same[: self.position + 1]) if sum(same) > 1 else 0
+    def equations(self, notation: Text) -> list[list[Side]]:
+        [[derivative]] = super().equations(notation)
+        operation = self.result.op
+        assert operation is not None  # a node that has operands
+        local = notation.local_derivative(operation, without_bias(self.result, self.operands), self.position)
         upstream = notation.derivative(self.root_name, self.result_name)
-        local = notation.derivative(self.result_name, self.name, place)
         factors = (self.upstream, self.local_derivative)
+        relation = "=" if self.is_whole else "+="
         if math.isnan(self.upstream * self.local_derivative) and self.contribution == 0.0:
-            nothing = f"{notation.number(0.0)} (not chosen)"
-            return [*super().sides(notation), Side("=" if self.is_whole else "+=", nothing, (0.0,))]
-        return [
-            *super().sides(notation),
-            Side("=" if self.is_whole else "+=", f"{upstream}{notation.operator('·')}{local}"),
-            Side("=", notation.chain(*factors), factors),
-            Side("=", notation.number(self.contribution), (*factors, self.contribution)),
-        ]
+            product = [Side(relation, f"{notation.number(0.0)} (not chosen)", (0.0,))]
+        else:
+            product = [
+                Side(relation, f"{upstream}{notation.operator('·')}{local}"),
+                Side("=", notation.chain(*factors), factors),
+                Side(
+                    "=", notation.number(self.contribution), (*factors, self.contribution) if self.contribution else ()
+                ),
+            ]
+        return [[Side("", local), *self._rule(notation)], [derivative, *product]]
+
+    def _rule(self, notation: Text) -> list[Side]:
+        """Write the sides that say why the local derivative is what it is."""
+        reason, formula = self.reason, self.reason.formula if self.reason else None
+        numbers: list[float] = []
+        sides = []
+        if isinstance(formula, Formula):
+            written, inserted = notation.term(formula), notation.term(formula.inserted())
+            sides.append(Side("=", written, formula.numbers()))
+            if inserted != written:
+                numbers = formula.inserted().numbers()
+                sides.append(Side("=", inserted, numbers))
+        elif formula is not None and formula.name:
+            sides.append(Side("=", notation.term(formula)))
+        sides.append(Side("=", notation.number(self.local_derivative), [*numbers, self.local_derivative]))
+        for i, (left, symbol, right) in enumerate(reason.conditions if reason else ()):
+            sides.append(Side("and" if i else "because", notation.comparison(left, symbol, right)))
+        return sides
 
 
 @dataclass(frozen=True)
 class AccumulationStep(BackwardStep):
-    """Where paths meet, the next contribution is added to the gradient before it: `∂f/∂x = 3 + (-4) = -1`."""
+    """Where paths meet, the contributions along them are added up: `∂f/∂x = 1 + 3 + (-4) = 0`."""
 
-    before: float
-    contribution: float
+    contributions: tuple[float, ...]
 
-    def sides(self, notation: Text) -> list[Side]:
-        terms = (self.before, self.contribution)
-        total = notation.total([[Term("", term)] for term in terms])
-        result = Side("=", notation.number(self.grad), (*terms, self.grad))
-        return [*super().sides(notation), Side("=", total, terms), result]
+    def equations(self, notation: Text) -> list[list[Side]]:
+        total = notation.total([[Term("", term)] for term in self.contributions])
+        result = Side("=", notation.number(self.grad), (*self.contributions, self.grad))
+        return [[*super().equations(notation)[0], Side("=", total, self.contributions), result]]
 
 
 # Taking the steps.
@@ -218,19 +255,64 @@ def backward_steps(names: Mapping[Value, str]) -> list[BackwardStep]:
     root, root_name = order[-1], names[order[-1]]
     steps: list[BackwardStep] = [SeedStep(root, root_name, root_name, 1.0)]
     grads = {root: 1.0}
-    uses: dict[Value, list[tuple[Value, int, float, bool]]] = {node: [] for node in names}
+    uses: dict[Value, list[_Use]] = {node: [] for node in names}
     for node, flowing in zip(reversed(order), reversed(flows(order))):
-        for i, (result, position, local, flow) in enumerate(uses[node]):
-            before, upstream = grads.get(node, 0.0), grads[result]
-            contribution = upstream * local
-            if not flow and math.isnan(contribution):
+        contributions = []
+        for use in uses[node]:
+            upstream = grads[use.result]
+            contribution = upstream * use.local
+            if not use.flows and math.isnan(contribution):
                 contribution = 0.0
-            grads[node] = total = before + contribution
-            facts = (result, names[result], position, upstream, local, contribution, len(uses[node]) == 1)
-            steps.append(ChainRuleStep(node, names[node], root_name, before if i else total, *facts))
-            if i:
-                steps.append(AccumulationStep(node, names[node], root_name, total, before, contribution))
-        for position, (operand, local) in enumerate(zip(node.operands, node.local_derivatives)):
-            if operand.requires_grad:
-                uses[operand].append((node, position, local, flowing[position]))
+            contributions.append(contribution)
+            grads[node] = grads.get(node, 0.0) + contribution
+            step = ChainRuleStep(
+                node,
+                names[node],
+                root_name,
+                grads[node],
+                result=use.result,
+                result_name=names[use.result],
+                position=use.position,
+                upstream=upstream,
+                local_derivative=use.local,
+                contribution=contribution,
+                is_whole=len(uses[node]) == 1,
+                operands=use.operands,
+                reason=use.reason,
+            )
+            steps.append(step)
+        if len(contributions) > 1:
+            steps.append(AccumulationStep(node, names[node], root_name, grads[node], tuple(contributions)))
+        for use in _uses(node, names, flowing):
+            uses[node.operands[use.position]].append(use)
     return steps
+
+
+class _Use(NamedTuple):
+    """A node as an operand of a result."""
+
+    result: Value
+    position: int
+    local: float
+    flows: bool  # whether gradient does, back to the operand
+    operands: tuple[Term, ...]  # of the result
+    reason: Reason | None
+
+
+def _uses(result: Value, names: Mapping[Value, str], flowing: Sequence[bool]) -> list[_Use]:
+    """List the operands of a node that have a gradient, each as a use."""
+    if result.op is None:
+        return []
+    repeated = Counter(result.operands)
+    places: Counter[Value] = Counter()
+    operands = []
+    for operand in result.operands:
+        places[operand] += 1
+        place = places[operand] if repeated[operand] > 1 else 0
+        operands.append(Term(names.get(operand, ""), operand.data, place if operand in names else 0))
+    why = reasons(result.op, operands, Term(names[result], result.data), result.local_derivatives)
+    return [
+        _Use(result, position, local, flowing[position], tuple(operands), why[position])
+        for position, (operand, local) in enumerate(zip(result.operands, result.local_derivatives))
+        if operand.requires_grad
+    ]

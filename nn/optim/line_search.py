@@ -16,7 +16,7 @@ class LineSearch(Optimizer):
     """Gradient descent whose learning rate is found anew in each step (Chapter 11: Neural Network, section 11.2).
 
     The search backtracks (Armijo 1966): starting with `lr` it shrinks the rate until the loss falls
-    by at least `decrease` * rate * |gradient|**2. Where no rate does, the parameters stay.
+    by at least ``decrease * rate * |gradient|**2``. Where no rate does, the parameters stay.
 
     Parameters
     ----------

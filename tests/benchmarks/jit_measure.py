@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from side_by_side import print_table
+from side_by_side import format_ratio, print_table
 from threadpoolctl import threadpool_limits
 
 Array = NDArray[np.float64]
@@ -171,7 +171,7 @@ def compare(case: Case, seconds: float, rotate: bool = True) -> None:
     rows = [["engine", "per step", "times ours", "to compile", "steps"]]
     for name, (contender, timing) in timings.items():
         compiling = format_seconds(timing.first - timing.best) if contender.compiles else ""
-        rows.append([name, format_seconds(timing.best), f"{timing.best / ours:.2f}", compiling, str(timing.steps)])
+        rows.append([name, format_seconds(timing.best), format_ratio(timing.best / ours), compiling, str(timing.steps)])
     print_table(rows)
     print(flush=True)
 

@@ -65,7 +65,7 @@ from loop_models import (
     two_compartments,
 )
 from scipy_fit import START, simulate
-from side_by_side import print_table
+from side_by_side import format_ratio, print_table
 
 
 def contenders(
@@ -206,7 +206,7 @@ def compare_case(make_case: Callable[[], Case], seconds: float, processes: int, 
         if contender.compiles and processes and first < LONG:
             first = min(first, first_call(make_case, name, processes))
         shown = format_seconds(first) if contender.compiles else ""
-        rows.append([name, format_seconds(timing.best), f"{timing.best / ours:.2f}", shown])
+        rows.append([name, format_seconds(timing.best), format_ratio(timing.best / ours), shown])
     print(title, end="\n\n")
     print_table(rows)
     print(flush=True)

@@ -106,9 +106,14 @@ def compare(title: str, contenders: Sequence[Contender], peers: Sequence[str]) -
     peers = [peer for peer in peers if peer in best]
     rows = [["engine", "ms per step", *(f"times {peer}" for peer in peers)]]
     for name, seconds in best.items():
-        rows.append([name, f"{seconds * 1e3:.2f}", *(f"{best[peer] / seconds:.1f}" for peer in peers)])
+        rows.append([name, f"{seconds * 1e3:.2f}", *(format_ratio(best[peer] / seconds) for peer in peers)])
     print(title, end="\n\n")
     print_table(rows)
+
+
+def format_ratio(ratio: float) -> str:
+    """Write how many times: 291, 8.2, 0.064."""
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -155,6 +155,19 @@ def test_a_read_only_folder_is_read_alone(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
+def test_what_was_not_used_for_longest_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "MOST", 3 * 1032)  # a digest of 32 bytes stands before the code
+    keys = [f"{i:064x}" for i in range(4)]
+    (tmp_path / "somebody's").write_bytes(b"x" * 10_000)
+    for age, key in enumerate(keys[:3]):
+        disk.keep_code(tmp_path, key, bytes(1000))
+        os.utime(tmp_path / key, (age, age))
+    assert disk.read_code(tmp_path, keys[0]) == bytes(1000)  # now it is the youngest
+    disk.keep_code(tmp_path, keys[3], bytes(1000))
+    assert [disk.read_code(tmp_path, key) is not None for key in keys] == [True, False, True, True]
+    assert (tmp_path / "somebody's").exists()
+
+
 def test_two_processes_may_write_at_once(folder: Path) -> None:
     found: list[tuple[str, int]] = []
     threads = [threading.Thread(target=lambda: found.append(call())) for _ in range(3)]

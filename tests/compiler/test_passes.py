@@ -115,9 +115,41 @@ def test_what_is_the_same_for_all_examples_is_computed_once() -> None:
 
 def test_nodes_that_one_node_needs_are_computed_within_its_expression() -> None:
     graph = graph_of(2, ("mul", 0, 1), ("sin", 2), ("cos", 3), ("sub", 4, 3), results=[5])
+    (_, steps), _, program = forms(graph, 2)
+    assert steps.splitlines()[:2] == ["3 <- expression 0 1", "5 <- expression 3"]
+    assert "    s0 = sub(cos(s2), s2)" in program.splitlines()
+
+
+def test_numbers_of_all_lanes_are_straight_line_code_with_the_results_that_are_needed() -> None:
+    graph = graph_of(2, ("mul", 0, 1), ("sin", 2), ("cos", 3), ("sub", 4, 3), results=[3, 5])
     (steps,), _, program = forms(graph)
-    assert steps == "3 <- expression 0 1\n5 <- expression 3"
-    assert "    u4 = sub(cos(u3), u3)" in program.splitlines()
+    assert steps == "3 5 <- expression 0 1"
+    straight = ["v1 = mul(x0, x1)", "v2 = sin(v1)", "v3 = cos(v2)", "v4 = sub(v3, v2)", "give v2, v4"]
+    assert [line.strip() for line in program.splitlines()][-7:-1] == [*straight, "given u0, u1; into u3 u4"]
+
+
+def unrolled(rounds: int, begin: int = 0) -> Graph:
+    """Do some additions, then x -> sin(x) * y + exp(z) again and again."""
+    nodes: list[Any] = [("add", i + 2, 1) for i in range(begin)]
+    for _ in range(rounds):
+        last = len(nodes) + 2
+        nodes += [("sin", last), ("mul", last + 1, 1), ("exp", 0), ("add", last + 2, last + 3), ("neg", last + 4)]
+    return graph_of(3, *nodes, results=[len(nodes) + 2])
+
+
+@pytest.mark.parametrize("begin", [0, 7])
+def test_rounds_of_an_unrolled_loop_are_rows_of_one_pattern(begin: int) -> None:
+    few, many = (forms(unrolled(rounds, begin))[1][0].split("\n\n") for rounds in (40, 4000))
+    assert len(few) == len(many) <= 5
+    assert max(batch.count("\n") for batch in many) > 350
+
+
+def test_no_piece_of_straight_line_code_goes_around_a_sum() -> None:
+    terms = [("mul", i, 0) for i in range(20)]
+    graph = graph_of(20, *terms, ("exp", 20), ("sum", *range(20, 40)), ("mul", 41, 40), results=[42])
+    (steps,), _, _ = forms(graph)
+    exp, total, product = steps.splitlines()[1], steps.splitlines()[0], steps.splitlines()[2]
+    assert (total.split()[0], exp.split()[:2], product.split()[0]) == ("41", ["20", "40"], "42")
 
 
 def test_numbers_that_are_common_stand_in_the_expression_and_others_are_loaded() -> None:
@@ -127,8 +159,11 @@ def test_numbers_that_are_common_stand_in_the_expression_and_others_are_loaded()
 
 def test_steps_of_one_pattern_follow_one_another_and_may_need_each_other() -> None:
     graph = graph_of(2, ("sin", 0), ("cos", 0), ("sin", 3), ("cos", 1), ("sin", 5), results=[2, 3, 4, 5, 6])
-    _, (ordered,), _ = forms(graph)
-    assert ordered == "3 <- expression 0\n5 <- expression 1\n\n2 <- expression 0\n4 <- expression 3\n6 <- expression 5"
+    _, (_, ordered), _ = forms(graph, 2)
+    assert ordered.split("\n\n")[:2] == [
+        "3 <- expression 0\n5 <- expression 1",
+        "2 <- expression 0\n4 <- expression 3\n6 <- expression 5",
+    ]
 
 
 def layer(rows: int, inputs: int) -> Graph:

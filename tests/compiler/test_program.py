@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.pipeline import compile_graph
-from autograd_mini.compiler.program import ExactSum, Expression, Fold, Load, Outer, Program, Run, check
+from autograd_mini.compiler.program import Body, ExactSum, Expression, Fold, Load, Outer, Program, Run, check
 from autograd_mini.engine.operations import TABLE
 from autograd_mini.transforms.trees import NUMBER, Structure
 
@@ -25,8 +25,9 @@ def table(*rows: Any) -> Any:
 
 
 LOAD = Run(Load(), {"result": table(0, 1), "array": table(0, 0), "place": table(0, 1)})
-PRODUCT = Expression((TABLE["mul"], (0, (TABLE["sin"], (1,)))), "us")
-EXPRESSION = Run(PRODUCT, {"result": table(2, 3), "operands": table([0, 1], [1, 2])})
+BODY = Body(((None, ()), (None, ()), (TABLE["sin"], (1,)), (TABLE["mul"], (0, 2))), (3,))
+PRODUCT = Expression(BODY, "us")
+EXPRESSION = Run(PRODUCT, {"results": table([2], [3]), "operands": table([0, 1], [1, 2])})
 EXACT = Run(ExactSum("s"), {"result": table(4), "terms": table([0, 1, 3, 3])})
 FOLD = Run(Fold(), {"total": table(0), "operand": table(4)})
 OUTER = Run(Outer(), {"left": table(2), "right": table(0, 1), "total": table([1, 2])})
@@ -58,13 +59,13 @@ def test_a_program_reads_like_a_listing() -> None:
     ("each", "told"),
     [
         ([EXPRESSION], r"each\[0\], Expression: s1 is read before it is written"),
-        ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([0, 2])})], "s2 is read before"),
-        ([LOAD, Run(PRODUCT, {"result": table(5), "operands": table([0, 1])})], "there is no s5: there are 5"),
+        ([LOAD, Run(PRODUCT, {"results": table([2]), "operands": table([0, 2])})], "s2 is read before"),
+        ([LOAD, Run(PRODUCT, {"results": table([5]), "operands": table([0, 1])})], "there is no s5: there are 5"),
         ([LOAD, Run(ExactSum("s"), {"result": table(2), "terms": table([0, 3])})], "s3 is read before"),
-        ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([2, 1])})], "there is no u2: there are 2"),
-        ([LOAD, Run(PRODUCT, {"result": table(2), "operands": table([0])})], r"'operands' has the shape \(1, 1\)"),
-        ([LOAD, Run(PRODUCT, {"result": table(2, 3), "operands": table([0, 1])})], "'operands' has the shape"),
-        ([LOAD, Run(PRODUCT, {"result": table(2)})], "the columns are result, not result, operands"),
+        ([LOAD, Run(PRODUCT, {"results": table([2]), "operands": table([2, 1])})], "there is no u2: there are 2"),
+        ([LOAD, Run(PRODUCT, {"results": table([2]), "operands": table([0])})], r"'operands' has the shape \(1, 1\)"),
+        ([LOAD, Run(PRODUCT, {"results": table([2], [3]), "operands": table([0, 1])})], "'operands' has the shape"),
+        ([LOAD, Run(PRODUCT, {"results": table([2])})], "the columns are results, not results, operands"),
         ([LOAD, Run(Fold(), {"total": table(3), "operand": table(0)})], "there is no total3"),
     ],
 )

@@ -207,7 +207,7 @@ def sums_of(*nodes: Any, results: Sequence[int]) -> str:
     """Find the sums among nodes that follow six arguments."""
     graph = graph_of(6, *nodes, results=results)
     before = str(graph)
-    (part,) = split(graph, [Block((6,), False)], folded=False).computed
+    _, part = split(graph, [Block((6,), True)], folded=False).computed
     found = str(find_sums(graph, part))
     assert str(graph) == before, "a pass changes nothing"
     return found

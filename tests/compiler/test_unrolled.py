@@ -1,4 +1,4 @@
-"""A Python loop that jit unrolls is pointed out, once for each compilation; layers and short loops are not."""
+"""A Python loop that jit unrolls is pointed out, once for each compilation; layers, sums and short loops are not."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def looped(p: Any) -> Any:
     return scan(day, (p[0], 0.0), DATA)[0][1]
 
 
+def penalty(p: Any) -> Any:
+    total = p[0]
+    for x in DATA.tolist():
+        total += (p[1] * x) ** 2 * p[2]
+    return total
+
+
 def layers(p: Any) -> Any:
     xs = p
     for _ in range(2):
@@ -49,9 +56,11 @@ def test_a_long_loop_is_pointed_out_once(derived: Callable[[Any], Any]) -> None:
         compiled([0.1, 0.2, 0.6])
 
 
-@pytest.mark.parametrize("f", [lambda p: likelihood(p, 100), looped, layers], ids=["short", "scan", "layers"])
+@pytest.mark.parametrize(
+    "f", [lambda p: likelihood(p, 100), looped, penalty, layers], ids=["short", "scan", "sum", "layers"]
+)
 @pytest.mark.parametrize("derived", [lambda f: f, grad], ids=["value", "gradient"])
-def test_short_loops_scans_and_layers_are_not(derived: Callable[[Any], Any], f: Callable[[Any], Any]) -> None:
+def test_short_loops_scans_sums_and_layers_are_not(derived: Callable[[Any], Any], f: Callable[[Any], Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnrolledLoopWarning)
         jit(derived(f))([0.1, 0.2, 0.7])

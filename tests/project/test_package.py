@@ -167,9 +167,3 @@ def test_there_is_no_circle_of_imports() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
-
-
-def test_examples_in_the_readme_run() -> None:
-    outcome = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0

@@ -6,15 +6,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from autograd_mini import Value, explain, less, operation, sqrt
+from autograd_mini import Value, clip, explain, less, operation, sqrt, tanh
 from autograd_mini.engine.operations import TABLE
-from autograd_mini.show.formulas import MATHML
+from autograd_mini.show.formulas import MathML
+
+MATHML = MathML()
 
 
 def sides(value: Value, step: int = -1, backward: bool = False) -> list[ElementTree.Element]:
-    """Typeset one step of an explanation, and parse each of its sides."""
+    """Typeset the last equation of one step of an explanation, and parse each of its sides."""
     explanation = explain(value)
-    written = MATHML.equation((explanation.backward if backward else explanation.forward)[step].sides(MATHML))
+    step_taken = (explanation.backward if backward else explanation.forward)[step]
+    written = MATHML.equation(step_taken.equations(MATHML)[-1])
     return [ElementTree.fromstring(side) for side in written.split("\n")]
 
 
@@ -58,15 +61,33 @@ def test_fractions_powers_roots_and_indices_are_set_as_such() -> None:
 
 
 def test_rounded_numbers_are_marked_as_such() -> None:
-    assert read(Value(1 / 3, "x") * 3.0) == "f=x·3≈0.333333·3≈1"
-    assert read(Value(2.0, "x") / 3.0) == "f=x3=23≈0.666667"
-    assert read(Value(0.1, "x") * 3.0, backward=True) == "∂f∂x=∂f∂f·∂f∂x=1upstream·3local=3"
+    assert read(Value(1 / 3, "x") * 3.0) == "f=x·3≈0.3333·3≈1"
+    assert read(Value(2.0, "x") / 3.0) == "f=x3=23≈0.6667"
+    assert read(Value(0.1, "x") * 3.0, backward=True) == "∂f∂x=∂f∂f·d(x·3)dx=1upstream·3local=3"
 
 
 def test_the_place_of_an_operand_used_twice_is_its_superscript() -> None:
     x = Value(3.0, "x")
-    assert read(x * x, 1, backward=True) == "∂f∂x+=∂f∂f·∂f∂x(1)=1upstream·3local=3"
+    assert read(x * x, 1, backward=True) == "∂f∂x+=∂f∂f·∂(x(1)·x(2))∂x(1)=1upstream·3local=3"
     assert read(x * x, 3, backward=True) == "∂f∂x=3+3=6"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (tanh(Value(2.0, "x")), "dtanh(x)dx=1−tanh(x)2=1−tanh(2)2≈0.07065"),
+        (Value(2.0, "x") / 4.0, "d(x4)dx=14=0.25"),
+        (1.0 / Value(-2.0, "x"), "d(1x)dx=−1x2=−1(−2)2=−0.25"),
+        (Value(2.0, "x") ** 3, "d(x3)dx=3·x2=3·22=12"),
+        (Value(-2.0, "x").relu(), "drelu(x)dx=0\u2002because\u2002x≤0"),
+        (clip(Value(2.0, "x"), 0.0, 3.0), "dclip(x,0,3)dx=1\u2002because\u2002x≥0\u2002and\u2002x≤3"),
+        (Value(1.0, "x") % 3.0, "d(xmod3)dx=1"),
+    ],
+)
+def test_the_rule_of_a_local_derivative_is_typeset(value: Value, text: str) -> None:
+    rule, _ = explain(value).backward[-1].equations(MATHML)
+    written = MATHML.equation(rule).split("\n")
+    assert "".join("".join(ElementTree.fromstring(side).itertext()) for side in written) == text
 
 
 def test_names_stay_text() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import pytest
 
 from autograd_mini import Explanation, Value, dot, exp, explain, log, softmax, tanh
 from autograd_mini import sum as sum_of
+from autograd_mini.show.stepper import Item, Page, Shown
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -42,10 +44,10 @@ LINES = [
     "z = -4",
     "f = q · z = 3 · (-4) = -12",
     "∂f/∂f = 1",
-    "∂f/∂z = ∂f/∂f · ∂f/∂z = 1 · 3 = 3",
-    "∂f/∂q = ∂f/∂f · ∂f/∂q = 1 · (-4) = -4",
-    "∂f/∂y = ∂f/∂q · ∂q/∂y = -4 · 1 = -4",
-    "∂f/∂x = ∂f/∂q · ∂q/∂x = -4 · 1 = -4",
+    "∂(q · z)/∂z = q = 3\n    ∂f/∂z = ∂f/∂f · ∂(q · z)/∂z = 1 · 3 = 3",
+    "∂(q · z)/∂q = z = -4\n    ∂f/∂q = ∂f/∂f · ∂(q · z)/∂q = 1 · (-4) = -4",
+    "∂(x + y)/∂y = 1\n    ∂f/∂y = ∂f/∂q · ∂(x + y)/∂y = -4 · 1 = -4",
+    "∂(x + y)/∂x = 1\n    ∂f/∂x = ∂f/∂q · ∂(x + y)/∂x = -4 · 1 = -4",
 ]
 DATA = {"x": "data -2", "y": "data 5", "q": "data 3", "z": "data -4", "f": "data -12"}
 GRADS = {"f": "grad 1", "z": "grad 3", "q": "grad -4", "y": "grad -4", "x": "grad -4"}
@@ -166,7 +168,7 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, path: Path, theme: str = "light", width: int = 1200, height: int = 800) -> None:
+    def open(self, path: Path, theme: str = "light", width: int = 1200, height: int = 800, anchor: str = "") -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         features = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
         media = {"features": [{"name": name, "value": value} for name, value in features.items()]}
@@ -175,7 +177,7 @@ class Browser:
         self.driver.get("about:blank")
         for kind in ("browser", "performance"):
             self.driver.get_log(kind)  # which empties it
-        self.driver.get(path.as_uri())
+        self.driver.get(path.as_uri() + anchor)
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -193,11 +195,11 @@ class Browser:
 
     def line(self) -> str:
         """Read the line of the step that the list marks as the current one."""
-        [line] = self.run("return [...document.querySelectorAll('[aria-current=step]')].map(e => e.textContent)")
+        [line] = self.run("return [...document.querySelectorAll('#steps [aria-current=step]')].map(e => e.textContent)")
         return str(line)
 
     def count(self) -> str:
-        return str(self.one("#count").text)
+        return str(self.run("return document.querySelector('#count').textContent"))
 
     def texts(self) -> dict[str, list[str]]:
         """Read the numbers that each node shows, by the node's name."""
@@ -302,9 +304,12 @@ def test_the_formula_is_typeset_and_the_sentence_read_out(browser: Browser, page
     browser.open(pages["lecture"])
     browser.press("\ue010", "\ue012")  # End, left arrow
     assert browser.one("#formula").get_attribute("aria-label") == LINES[8]
-    assert browser.run("return document.querySelectorAll('#formula mfrac').length") == 3
-    shown = browser.run("return document.querySelector('#formula').textContent").replace("\n", "")
-    assert shown == "∂f∂y=∂f∂q·∂q∂y=−4upstream·1local=−4"
+    assert browser.run("return document.querySelectorAll('#formula mfrac').length") == 4
+    shown = browser.run("return [...document.querySelectorAll('#formula div')].map(e => e.textContent)")
+    assert [line.replace("\n", "") for line in shown] == [
+        "∂(x+y)∂y=1",
+        "∂f∂y=∂f∂q·∂(x+y)∂y=−4upstream·1local=−4",
+    ]
     said = browser.one("#said")
     assert said.text == "q passes its gradient -4 back to y, times the local derivative 1: that makes -4."
     assert (said.get_attribute("role"), said.get_attribute("aria-live")) == ("status", "polite")
@@ -344,7 +349,7 @@ def test_everything_can_be_reached_by_the_tab_key(browser: Browser, pages: dict[
     browser.open(pages["lecture"])
     browser.press("\ue014", "\ue014")
     reached = []
-    for _ in range(17):
+    for _ in range(30):
         browser.press("\ue004")
         name = browser.run("const e = document.activeElement; return e.ariaLabel ?? e.textContent")
         reached.append(name.replace("\xa0", " "))
@@ -374,8 +379,21 @@ def test_a_constants_name_for_screen_readers_tells_its_number_too(browser: Brows
 
 def test_the_page_has_one_main_heading_which_is_its_title(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["lecture"])
-    headings = browser.run("return [...document.querySelectorAll('h1, h2')].map(e => [e.tagName, e.textContent])")
-    assert headings == [["H1", "f = -12, step by step"], ["H2", "Forward"], ["H2", "Backward"]]
+    headings = browser.run(
+        "return [...document.querySelectorAll('h1, main h2')].map(e => [e.tagName, e.ariaLabel ?? e.textContent])"
+    )
+    title = "f = (x + y) · z = -12, step by step"
+    assert headings == [["H1", title], ["H2", "Forward"], ["H2", "Backward"]]
+    assert browser.run("return document.title") == title
+    shown = browser.run("return document.querySelector('h1').textContent").replace("\n", "")
+    assert shown == "f=(x+y)·z=−12"
+
+
+def test_an_expression_too_long_for_a_title_is_left_out(tmp_path: Path) -> None:
+    x, number = Value(0.5, "x"), 0.5
+    for _ in range(20):
+        x, number = tanh(x), math.tanh(number)
+    assert f"<title>f ≈ {number:.4g}, step by step</title>" in page_of(explain(x), tmp_path)
 
 
 def test_playing_goes_to_the_end_and_stops(browser: Browser, pages: dict[str, Path]) -> None:
@@ -422,13 +440,12 @@ def test_a_gradient_grows_where_paths_meet(browser: Browser, pages: dict[str, Pa
     for _ in range(20):
         seen[browser.line()] = browser.texts()["x"]
         browser.press("\ue014")
-    grads = {line: texts[1] for line, texts in seen.items() if line.startswith("∂f/∂x")}
+    grads = {line.split("\n")[-1].strip(): texts[1] for line, texts in seen.items() if "∂f/∂x" in line}
     assert list(grads.items()) == [
-        ("∂f/∂x += ∂f/∂v2 · ∂v2/∂x = 1 · 12.5 = 12.5", "grad 12.5"),
-        ("∂f/∂x += ∂f/∂v1 · ∂v1/∂x⁽¹⁾ = 1 · (-3) = -3", "grad 12.5"),
-        ("∂f/∂x = 12.5 + (-3) = 9.5", "grad 9.5"),
-        ("∂f/∂x += ∂f/∂v1 · ∂v1/∂x⁽²⁾ = 1 · (-3) = -3", "grad 9.5"),
-        ("∂f/∂x = 9.5 + (-3) = 6.5", "grad 6.5"),
+        ("∂f/∂x += ∂f/∂v2 · d(x · 12.5)/dx = 1 · 12.5 = 12.5", "grad 12.5"),
+        ("∂f/∂x += ∂f/∂v1 · ∂(x⁽¹⁾ · x⁽²⁾)/∂x⁽¹⁾ = 1 · (-3) = -3", "grad 9.5"),
+        ("∂f/∂x += ∂f/∂v1 · ∂(x⁽¹⁾ · x⁽²⁾)/∂x⁽²⁾ = 1 · (-3) = -3", "grad 6.5"),
+        ("∂f/∂x = 12.5 + (-3) + (-3) = 6.5", "grad 6.5"),
     ]
     assert browser.complaints() == []
 
@@ -437,11 +454,10 @@ def test_each_of_two_edges_between_the_same_nodes_lights_up(browser: Browser, pa
     browser.open(pages["paths"])
     lit = []
     for _ in range(20):
-        if "∂v1/∂x" in browser.line():
+        if "∂(x⁽¹⁾ · x⁽²⁾)/∂x" in browser.line():
             lit.append(browser.run("return document.querySelector('.edge.lit').dataset.key"))
         browser.press("\ue014")
-    assert len(set(lit)) == 2
-    assert all(key == lit[-1] for key in lit[lit.index(lit[-1]) :])
+    assert len(lit) == len(set(lit)) == 2
 
 
 NASTY = [
@@ -497,7 +513,9 @@ const behind = (e) => {
     if (!color.endsWith(", 0)")) return color;
   }
 };
-return [...document.querySelectorAll("p span, #said, #formula mi, #formula mtext, h2, li button, #graph text")]
+return [...document.querySelectorAll(
+  "h1 mi, p span, #said, #formula :is(mi, mtext), main h2, li button, #links, #links button, #legend li, #graph text"
+)]
   .filter((e) => getComputedStyle(e).visibility === "visible" && e.textContent)
   .map((e) => {
     const style = getComputedStyle(e);
@@ -544,6 +562,231 @@ def test_long_words_scroll_in_the_formula_sideways_alone(browser: Browser, tmp_p
         browser.click("#next")
 
 
+# Large graphs and projectors.
+
+
+def explain_a_hundred_steps() -> Explanation:
+    h, w = Value(0.1, "h"), Value(0.9, "w")
+    for i in range(14):
+        h = tanh(h * w + 0.1 * i)
+    explanation = explain(h)
+    assert len(explanation.forward) + len(explanation.backward) > 100
+    return explanation
+
+
+@pytest.fixture(scope="module")
+def long_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return explain_a_hundred_steps().save(tmp_path_factory.mktemp("long") / "long.html")
+
+
+INSIDE = """
+const outer = document.querySelector("#graph").getBoundingClientRect();
+const inner = document.querySelector(arguments[0]).getBoundingClientRect();
+return inner.left >= outer.left && inner.right <= outer.right && inner.top >= outer.top && inner.bottom <= outer.bottom;
+"""
+TYPE = "return document.querySelector('.node.now .name').getBoundingClientRect().height"
+WIDTH = "return document.querySelector('#graph > svg g').getBoundingClientRect().width"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_the_page_fills_the_window_and_nothing_but_the_list_scrolls(
+    browser: Browser, pages: dict[str, Path], long_page: Path, width: int, height: int
+) -> None:
+    for path in (pages["lecture"], long_page):
+        browser.open(path, width=width, height=height)
+        browser.press("\ue010")
+        page = browser.run("const e = document.documentElement; return [e.scrollWidth, e.scrollHeight]")
+        assert page == [width, height]
+        left, right = browser.run(
+            "const boxes = [...document.querySelectorAll('main > *')].map(e => e.getBoundingClientRect());"
+            "return [Math.min(...boxes.map(b => b.left)), Math.max(...boxes.map(b => b.right))]"
+        )
+        assert left < 20
+        assert right > width - 20
+        graph = browser.run(
+            "const b = document.querySelector('#graph').getBoundingClientRect(); return b.width * b.height"
+        )
+        assert graph > 0.25 * width * height
+
+
+def test_every_step_of_a_long_graph_is_in_sight_in_a_size_to_read(browser: Browser, long_page: Path) -> None:
+    browser.open(long_page, width=1280, height=720)
+    total = int(browser.count().split()[-1])
+    for _ in range(total):
+        assert browser.run(INSIDE, ".node.now")
+        assert browser.run(TYPE) >= 11.0
+        assert browser.run("const s = document.querySelector('#stage'); return s.scrollHeight <= s.clientHeight")
+        browser.press("\ue014")
+    assert browser.complaints() == []
+
+
+def test_fit_shows_all_of_a_long_graph_and_again_a_size_to_read(browser: Browser, long_page: Path) -> None:
+    browser.open(long_page, width=1280, height=720)
+    drawing = "#graph > svg g"
+    assert not browser.run(INSIDE, drawing)
+    browser.click("#fit")
+    assert browser.run(INSIDE, drawing)
+    browser.press("0")
+    assert not browser.run(INSIDE, drawing)
+    assert browser.run(INSIDE, ".node.now")
+
+
+def test_a_picture_is_zoomed_by_buttons_keys_and_the_wheel(browser: Browser, pages: dict[str, Path]) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    browser.open(pages["lecture"], width=1280, height=720)
+    at_first = browser.run(WIDTH)
+    for zoom_in, zoom_out in [
+        (lambda: browser.click("#in"), lambda: browser.click("#out")),
+        (lambda: browser.press("+"), lambda: browser.press("-")),
+    ]:
+        zoom_in()
+        assert browser.run(WIDTH) == pytest.approx(at_first * 1.25, rel=0.01)
+        zoom_out()
+        assert browser.run(WIDTH) == pytest.approx(at_first, rel=0.01)
+    node = browser.node("y")
+    before = node.rect
+    origin = ScrollOrigin.from_element(node)
+    ActionChains(browser.driver).scroll_from_origin(origin, 0, -200).perform()
+    after = node.rect  # what is under the pointer stays there
+    assert after["width"] > 1.3 * before["width"]
+    assert after["x"] + after["width"] / 2 == pytest.approx(before["x"] + before["width"] / 2, abs=4)
+    check_step(browser, 0)
+
+
+def test_a_picture_is_moved_by_dragging_and_by_keys_and_no_step_is_taken(browser: Browser, long_page: Path) -> None:
+    from selenium.webdriver import ActionChains
+
+    browser.open(long_page, width=1280, height=720)
+    for _ in range(30):
+        browser.press("\ue014")
+    count, node = browser.count(), browser.one(".node.now")
+    before = node.rect
+    ActionChains(browser.driver).drag_and_drop_by_offset(node, -60, 0).perform()
+    assert node.rect["x"] == pytest.approx(before["x"] - 60, abs=2)
+    ActionChains(browser.driver).key_down("\ue008").send_keys("\ue012").key_up("\ue008").perform()
+    assert node.rect["x"] == pytest.approx(before["x"] + 20, abs=2)
+    assert browser.count() == count
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_slides_show_picture_and_formula_alone_in_large_type(
+    browser: Browser, pages: dict[str, Path], width: int, height: int
+) -> None:
+    browser.open(pages["lecture"], width=width, height=height)
+    size = "return parseFloat(getComputedStyle(document.querySelector('#formula')).fontSize)"
+    for _ in range(7):
+        browser.press("\ue014")
+    before = browser.run(size)
+    browser.press("s")
+    assert browser.run(size) > 1.5 * before
+    assert browser.run(size) >= height / 20
+    visible = browser.run(
+        "return [...document.querySelectorAll('main > *, #stage > *')].filter("
+        "e => e.checkVisibility({opacityProperty: true})).map(e => e.id)"
+    )
+    assert visible == ["graph", "stage", "formula"]
+    for step in range(7, 10):
+        check_step(browser, step)
+        assert browser.run("const f = document.querySelector('#formula'); return f.scrollWidth <= f.clientWidth")
+        assert browser.run("return document.documentElement.scrollHeight <= innerHeight")
+        browser.press("\ue014")
+    browser.press("\ue00c")  # Escape
+    assert browser.run("return document.querySelector('#steps').checkVisibility()")
+    assert browser.one("#slides").get_attribute("aria-pressed") == "false"
+
+
+def test_keys_are_shown_and_hidden_again(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    for show in (lambda: browser.press("?"), lambda: browser.click("#keys")):
+        show()
+        assert browser.run("return document.querySelector('#help').open")
+        assert {"U", "S", "Home", "Esc"} <= set(browser.one("#help").text.split())
+        browser.press("\ue014")  # no step is taken behind it
+        check_step(browser, 0)
+        browser.press("\ue00c")
+        assert not browser.run("return document.querySelector('#help').open")
+
+
+def test_a_key_goes_from_a_value_to_each_of_its_uses(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.press("\ue014", "\ue014")  # q = x + y
+    for step in (4, 8, 9, 4):  # f, from whose gradient q has its own; then y and x, which have theirs from q
+        browser.press("u")
+        check_step(browser, step)
+    browser.press("\ue014", "u")  # now it is about f
+    check_step(browser, 6)
+
+
+def test_links_go_to_the_steps_of_a_value_and_to_its_uses(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    browser.press("\ue014", "\ue014")
+    assert browser.one("#links").text == "q: found in 3 8, used in 5 9 10"
+    [link] = browser.driver.find_elements("css selector", "#links button[aria-label^='Step 9:']")
+    link.click()
+    check_step(browser, 8)
+
+
+def test_an_address_may_name_a_step_and_slides(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"], anchor="#8")
+    check_step(browser, 7)
+    browser.open(pages["lecture"], anchor="#9-slides")
+    check_step(browser, 8)
+    assert not browser.run("return document.querySelector('#steps').checkVisibility()")
+    browser.open(pages["lecture"], anchor="#99")
+    check_step(browser, 9)
+
+
+def test_a_legend_says_what_colours_and_shapes_mean(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["lecture"])
+    legend = browser.one("#legend").text
+    for word in ("leaf", "result", "this step", "gradient > 0", "gradient < 0", "local derivative"):
+        assert word in legend
+
+
+# A page for another picture.
+
+
+def test_any_picture_with_marked_nodes_edges_and_numbers_has_a_page(browser: Browser, tmp_path: Path) -> None:
+    unit = (
+        '<g class="node unit" data-key="{0}" data-name="{0}" role="button"><circle cx="{1}" cy="30" r="20"/>'
+        '<text x="{1}" y="30" data-slot="{0}-y" data-kind="data"></text>'
+        '<text x="{1}" y="45" data-slot="{0}-delta" data-kind="grad"></text></g>'
+    )
+    edge = '<g class="edge" data-key="w"><path d="M50 30 L150 30"/><text x="100" y="25" data-slot="w"></text></g>'
+    marked = f'<svg viewBox="0 0 200 60"><g>{unit.format("x", 30)}{edge}{unit.format("h", 170)}</g></svg>'
+    weight = Item("Given", "w is 2.", "w = 2", ["<math><mi>w</mi></math>"], "h", shows=[Shown("w", "2")])
+    forward = Item("Forward", "h is 6.", "h = 6", [], "h", edges=["w"], uses=["x"], shows=[Shown("h-y", "6")])
+    delta = Shown("x-delta", "-2", "negative")
+    back = Item("Back", "x gets -2.", "δ = -2", [], "x", source="h", edges=["w"], shows=[delta], flows=True)
+    update = Item("Update", "w is 1.5 now.", "w = 1.5", [], "h", edges=["w"], shows=[Shown("w", "1.5")])
+    sections = [("Forward", [weight, forward]), ("Backward", [back]), ("Nothing", []), ("Update", [update])]
+    page = Page("a network", "<math><mi>y</mi></math>", marked, 200, 60, sections, [("is-now", "this unit")])
+    target = tmp_path / "network.html"
+    target.write_text(page.html(), encoding="utf-8")
+    browser.open(target)
+    shown = "return [...document.querySelectorAll('[data-slot]:not(.ahead)')].map(e => [e.dataset.slot, e.textContent])"
+    seen = []
+    for _ in range(4):
+        seen.append((browser.line(), dict(browser.run(shown)), browser.lit()))
+        browser.press("\ue014")
+    assert seen == [
+        ("w = 2", {"w": "2"}, 0),
+        ("h = 6", {"w": "2", "h-y": "6"}, 1),
+        ("δ = -2", {"w": "2", "h-y": "6", "x-delta": "-2"}, 1),
+        ("w = 1.5", {"w": "1.5", "h-y": "6", "x-delta": "-2"}, 1),
+    ]
+    browser.press("\ue011")
+    assert dict(browser.run(shown)) == {"w": "2"}
+    assert browser.run("return [...document.querySelectorAll('main h2')].map(e => e.textContent)") == [
+        "Forward",
+        "Backward",
+        "Update",
+    ]
+    assert browser.complaints() == []
+
+
 # In a notebook.
 
 
@@ -580,3 +823,25 @@ def test_steppers_in_an_exported_notebook_work_without_a_kernel(browser: Browser
         browser.driver.switch_to.default_content()
     assert browser.complaints() == []
     assert browser.requests() == [target.as_uri()]
+
+
+@pytest.mark.parametrize("width", [760, 1000, 1400])
+def test_a_frame_in_a_notebook_is_filled_to_its_end(browser: Browser, tmp_path: Path, width: int) -> None:
+    target = tmp_path / "frames.html"
+    explanations = [explain_lecture_example(), explain_a_hundred_steps()]
+    frames = "<i></i>".join(explanation._repr_html_() for explanation in explanations)
+    target.write_text(f"<!DOCTYPE html><meta charset='utf-8'><div style='width: {width}px'>{frames}</div>")
+    browser.open(target, width=width + 40, height=900)
+    for frame in browser.driver.find_elements("css selector", "iframe"):
+        below = browser.run("const b = arguments[0]; return b.parentElement.getBoundingClientRect().bottom", frame)
+        assert below >= frame.rect["y"] + frame.rect["height"]
+        browser.driver.switch_to.frame(frame)
+        try:
+            end = browser.run("return document.querySelector('main').lastElementChild.getBoundingClientRect().bottom")
+            height = browser.run("return innerHeight")
+            assert end > height - 24
+        finally:
+            browser.driver.switch_to.default_content()
+    [first, second] = browser.driver.find_elements("css selector", "iframe")
+    gap = second.rect["y"] - first.rect["y"] - first.rect["height"]
+    assert gap < 24  # a line of text, and nothing else

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from contextlib import suppress
@@ -13,6 +14,9 @@ from autograd_mini.engine.files import write_file
 
 # The environment variable that says whether code is kept, by 0 or 1, or in which folder.
 VARIABLE = "AUTOGRAD_MINI_CACHE"
+
+# How many bytes are kept in a folder. Where they are more, the files that were not used for longest go.
+MOST = 1 << 29
 
 
 def cache_folder(wanted: bool | None) -> Path | None:
@@ -39,7 +43,10 @@ def read_code(folder: Path, key: str) -> bytes | None:
         if (folder / key).is_file() and _is_own(folder):
             content = (folder / key).read_bytes()
             code = content[sha256().digest_size :]
-            return code if content == _sealed(key, code) else None
+            if content == _sealed(key, code):
+                with suppress(OSError):  # a folder may be read-only
+                    os.utime(folder / key)
+                return code
     return None
 
 
@@ -49,6 +56,24 @@ def keep_code(folder: Path, key: str, code: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_own(folder):
             write_file(folder / key, _sealed(key, code))
+            _make_room(folder)
+
+
+def _make_room(folder: Path) -> None:
+    """Delete the code that was not used for longest, if there is too much; other processes may do so at once."""
+    used: list[tuple[float, int, Path]] = []
+    for path in folder.iterdir():
+        if re.fullmatch("[0-9a-f]{64}", path.name):  # nobody else's files
+            with suppress(OSError):
+                about = path.stat()
+                used.append((about.st_mtime, about.st_size, path))
+    size = sum(each for _, each, _ in used)
+    for _, each, path in sorted(used):
+        if size <= MOST:
+            break
+        with suppress(OSError):
+            path.unlink()
+        size -= each
 
 
 def _sealed(key: str, code: bytes) -> bytes:

@@ -16,7 +16,7 @@ from llvmlite import ir
 from autograd_mini.compiler.backends.exact_sum import exact_sum
 from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, up_to
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
-from autograd_mini.compiler.backends.lowering import Number, evaluate, lower
+from autograd_mini.compiler.backends.lowering import Number, evaluate
 from autograd_mini.compiler.program import (
     Dot,
     ExactSum,
@@ -50,10 +50,16 @@ MANY = 32
 EXAMPLES = 32
 
 
-def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, int, int]:
-    """Give a run as native code reads it: what chooses its code, its table, and three numbers.
+# What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one
+# distance; of an expression that is computed once, in a single row of many columns, its slots, which stand in the code.
+Key = tuple[Pattern, bool | tuple[int, ...]]
 
-    Two things choose the code: the pattern, and whether right factors that all rows share are in slots at one distance.
+# A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
+COLUMNS = 12
+
+
+def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, int, int, int]:
+    """Give a run as native code reads it: what chooses its code, its table, and three numbers.
 
     The table has the columns of each row. Before the rows of a sum with shared factors stand the slots of these, or, if
     these are at one distance, the first one and the distance. An outer product has left and right factors, then the
@@ -61,8 +67,8 @@ def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, in
     runs these are, whether the loop goes backwards, and how many rows `before`, `enter`, `leave` and `after` have. Then
     come the rows, each of six: whether it copies from memory `u`, and the five numbers of a row of `enter`.
 
-    The numbers are how many rows there are; then the number of terms, and the stride of left factors; or how many left
-    and right factors; or the number of rounds.
+    A run is alone if no other has its pattern. The numbers are how many rows there are; then the number of terms, and
+    the stride of left factors; or how many left and right factors; or the number of rounds.
     """
     pattern, columns, _ = run
     match pattern:
@@ -91,14 +97,16 @@ def pack(run: Run, first: int = 0) -> tuple[tuple[Pattern, bool], Table, int, in
             table = np.concatenate([columns[name] for name in ("operands", "steps", "results")])
             return (pattern, False), table, 1, int(columns["length"]), 0
     rows = np.column_stack(tuple(columns.values()))
+    if is_alone and isinstance(pattern, Expression) and len(rows) == 1 and rows.size >= COLUMNS:
+        return (pattern, tuple(rows[0].tolist())), np.empty(0, np.int32), 1, 0, 0
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
 
 
-def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool) -> str:
+def write_code(keys: Sequence[Key], width: int, fuse: bool) -> str:
     """Write a module whose function `process` takes the address of a `Work`.
 
-    Each pattern comes with whether shared factors are regular: see `pack`. A vector has `width` lanes; one where there
+    A vector has `width` lanes; one where there
     is nothing but memory `u`. With `fuse`, the products and sums of patterns may be rounded once.
     """
     module = ir.Module("program")
@@ -107,8 +115,8 @@ def write_code(patterns: Sequence[tuple[Pattern, bool]], width: int, fuse: bool)
     functions = [
         _write_rounds(module, f"pattern_{i}", run, width, fuse)
         if isinstance(pattern, Rounds)
-        else _PatternCode(module, f"pattern_{i}", width, fuse).write(pattern, regular)
-        for i, (pattern, regular) in enumerate(patterns)
+        else _PatternCode(module, f"pattern_{i}", width, fuse).write(pattern, fixed)
+        for i, (pattern, fixed) in enumerate(keys)
     ]
     _write_run(run, functions)
     _Process(module, run, width)
@@ -152,13 +160,18 @@ class _PatternCode:
         self.lanes = Lanes(self.builder, width, fuse)
         self.width = width
 
-    def write(self, pattern: Pattern, regular: bool) -> ir.Function:
+    def write(self, pattern: Pattern, fixed: bool | tuple[int, ...]) -> ir.Function:
         match pattern:
+            case Expression() if isinstance(fixed, tuple):
+                self._write_expression(pattern, [self.zero.constant(slot) for slot in fixed])
             case Expression():
-                self._write_expression(pattern)
+                columns = len(pattern.body.results) + len(pattern.leaves)
+                with up_to(self.count) as row:
+                    entries = (row * columns).at(self.table)
+                    self._write_expression(pattern, [self.zero.constant(k).load(entries) for k in range(columns)])
             case Dot(shared=True):
                 for rows, first in self._blocks(self.count, ROWS):
-                    self._write_dots(pattern, regular, first, rows)
+                    self._write_dots(pattern, bool(fixed), first, rows)
             case Dot():
                 with up_to(self.count) as row:
                     self._write_dots(pattern, False, row, 1)
@@ -219,22 +232,20 @@ class _PatternCode:
 
     # Patterns.
 
-    def _write_expression(self, pattern: Expression) -> None:
-        kind = "u" if self.width == 1 else "s"
-        columns = len(pattern.leaves) + 1
-        with up_to(self.count) as row:
-            first = row * columns
-            slots = [self.entry(first + column) for column in range(columns)]
-            result = self.address(kind, slots[0])
-            addresses = [self.address(k, slot) for k, slot in zip(pattern.leaves, slots[1:])]
-            uniform = {i: self.load("u", addresses[i], self.zero) for i, k in enumerate(pattern.leaves) if k == "u"}
-            with self.each_lane(kind, VECTORS if columns <= MANY else 1) as lanes:
-                every = [
-                    [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(pattern.leaves)]
-                    for lane in lanes
-                ]
-                numbers = [evaluate(self.lanes, pattern.shape, leaves) for leaves in every]
-                for number, lane in zip(numbers, lanes):
+    def _write_expression(self, pattern: Expression, slots: Sequence[Index]) -> None:
+        """Write one row: results in the first slots, leaves in the others."""
+        kind, leaves, made = "u" if self.width == 1 else "s", pattern.leaves, len(pattern.body.results)
+        results = [self.address(kind, slot) for slot in slots[:made]]
+        addresses = [self.address(k, slot) for k, slot in zip(leaves, slots[made:])]
+        uniform = {i: self.load("u", addresses[i], self.zero) for i, k in enumerate(leaves) if k == "u"}
+        with self.each_lane(kind, VECTORS if len(slots) <= MANY else 1) as lanes:
+            every = [
+                [uniform[i] if k == "u" else self.load(k, addresses[i], lane) for i, k in enumerate(leaves)]
+                for lane in lanes
+            ]
+            numbers = [evaluate(self.lanes, pattern.body, given) for given in every]
+            for some, lane in zip(numbers, lanes):
+                for number, result in zip(some, results):
                     self.store(kind, number, result, lane)
 
     def _write_scan(self, pattern: Scan) -> None:
@@ -246,29 +257,28 @@ class _PatternCode:
         steps = {i: self.stride(kinds[i], step) for i, step in zip(arrays, entries[given:])}
         targets = [self.address(kind, slot) for slot in entries[given + len(arrays) :]]
         one = self.stride(kind, self.zero.constant(1))
-        with self.each_lane(kind, 1) as (lane,):
-            first = {i: self.load(kinds[i], bases[i], lane) for i in range(given) if i not in steps}
-            carried = [Variable(self.builder, first[j]) for j in range(carries)]
+        with self.each_lane(kind, VECTORS if len(body.rows) <= MANY else 1) as lanes:
+            first = [[self.load(kinds[i], bases[i], v) for v in lanes] if i not in steps else [] for i in range(given)]
+            carried = [[Variable(self.builder, number) for number in numbers] for numbers in first[:carries]]
             with up_to(self.p) as t:
                 at = self.p - 1 - t if pattern.reverse else t
-                numbers: list[Number] = []
-                for i, (operation, row) in enumerate(body.rows):
-                    if i < carries:
-                        numbers.append(carried[i].get())
-                    elif i in steps:
-                        numbers.append(self.load(kinds[i], (at * steps[i]).at(bases[i]), lane))
-                    elif i < given:
-                        numbers.append(first[i])
-                    elif operation is None:
-                        numbers.append(self.lanes.constant(float.fromhex(row)))  # type: ignore[arg-type]
-                    else:
-                        numbers.append(lower(operation, [numbers[int(x)] for x in row]))
-                for x, target in zip(body.results[carries:], targets[carries:]):
-                    self.store(kind, numbers[x], (at * one).at(target), lane)
-                for x, variable in zip(body.results, carried):
-                    variable.set(numbers[x])
-            for variable, target in zip(carried, targets):
-                self.store(kind, variable.get(), target, lane)
+                sources = [(at * steps[i]).at(bases[i]) for i in arrays]
+                made: list[list[Number]] = []
+                for k, lane in enumerate(lanes):
+                    current = [variables[k].get() for variables in carried]
+                    current += [self.load(kinds[i], source, lane) for i, source in zip(arrays, sources)]
+                    current += [numbers[k] for numbers in first[arrays.stop :]]
+                    made.append(evaluate(self.lanes, body, current))
+                for j, target in enumerate(targets[carries:], carries):
+                    address = (at * one).at(target)
+                    for numbers, lane in zip(made, lanes):
+                        self.store(kind, numbers[j], address, lane)
+                for j, variables in enumerate(carried):
+                    for variable, numbers in zip(variables, made):
+                        variable.set(numbers[j])
+            for variables, target in zip(carried, targets):
+                for variable, lane in zip(variables, lanes):
+                    self.store(kind, variable.get(), target, lane)
 
     def _write_dots(self, pattern: Dot, regular: bool, row: Index, rows: int) -> None:
         kind = pattern.right

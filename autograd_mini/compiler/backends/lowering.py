@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from autograd_mini.compiler.program import Shape
+from autograd_mini.compiler.program import Body
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import as_float, is_real
 from autograd_mini.engine.operation import Operation
@@ -139,11 +139,12 @@ def _advice(operation: Operation, error: object) -> str:
     )
 
 
-def evaluate(target: Target, shape: Shape | int | str, leaves: Sequence[Number]) -> Number:
-    """Compute an expression of a program."""
-    if isinstance(shape, int):
-        return leaves[shape]
-    if isinstance(shape, str):
-        return target.constant(float.fromhex(shape))
-    operation, operands = shape
-    return lower(operation, [evaluate(target, operand, leaves) for operand in operands])
+def evaluate(target: Target, body: Body, given: Sequence[Number]) -> list[Number]:
+    """Compute the results of some operations on the numbers that are given."""
+    numbers = list(given)
+    for operation, row in body.rows[len(given) :]:
+        if operation is None:
+            numbers.append(target.constant(float.fromhex(row)))  # type: ignore[arg-type]
+        else:
+            numbers.append(lower(operation, [numbers[int(x)] for x in row]))
+    return [numbers[x] for x in body.results]

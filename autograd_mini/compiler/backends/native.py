@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from time import perf_counter
@@ -11,10 +12,10 @@ import numpy as np
 
 from autograd_mini.compiler import progress
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Work, pack, write_code
+from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Key, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.options import Options
-from autograd_mini.compiler.program import Load, Pattern, Program, Rounds, Run, Store
+from autograd_mini.compiler.program import Load, Program, Rounds, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.compiler.runtime.memory import address_of, store
 
@@ -71,7 +72,7 @@ class _Stage:
     def __init__(
         self, runs: Sequence[Run], width: int, options: Options, seconds: dict[str, float], totals: int = 0
     ) -> None:
-        patterns: dict[tuple[Pattern, bool], int] = {}
+        keys: dict[Key, int] = {}
         loads, stores = (
             [np.column_stack(tuple(run.columns.values())) for run in runs if isinstance(run.pattern, kind)]
             for kind in (Load, Store)
@@ -81,11 +82,14 @@ class _Stage:
         rows: list[tuple[int, ...]] = []
         blocks = [[run for run in runs if not isinstance(run.pattern, (Load, Store))]]
         for block in blocks:  # grows by the runs of loops, which come after all others
+            blocks += [list(run.rounds) for run in block if isinstance(run.pattern, Rounds)]
+        counts = Counter([id(run.pattern) for block in blocks for run in block])
+        after = len(blocks[0])  # where the runs of the next loop begin
+        for block in blocks:
             for run in block:
-                pattern, table, *numbers = pack(run, sum(map(len, blocks)) - len(rows))
-                if isinstance(run.pattern, Rounds):
-                    blocks.append(list(run.rounds))
-                rows.append((patterns.setdefault(pattern, len(patterns)), start, *numbers))
+                key, table, *numbers = pack(run, after - len(rows), counts[id(run.pattern)] == 1)
+                after += len(run.rounds)
+                rows.append((keys.setdefault(key, len(keys)), start, *numbers))
                 start += len(table)
                 tables.append(table)
         self.count = len(blocks[0])
@@ -93,7 +97,7 @@ class _Stage:
         self.runs = np.array(rows, dtype=np.int64).reshape(-1, RUN)
         progress.begin("write")
         began = perf_counter()
-        text = _written(tuple(patterns), width, options.fuse)
+        text = _written(tuple(keys), width, options.fuse)
         wrote = perf_counter()
         progress.begin("compile")
         self.code = _compiled(text, options.folder)

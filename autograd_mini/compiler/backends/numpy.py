@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd_mini.compiler.arguments import Array
-from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate, lower
+from autograd_mini.compiler.backends.lowering import LIBRARY, Number, Target, evaluate
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.program import (
     Dot,
@@ -99,9 +99,9 @@ def _independent(run: Run, kind: str) -> list[Run]:
         return [run._replace(rounds=[piece for inner in run.rounds for piece in _independent(inner, kind)])]
     if not isinstance(run.pattern, Expression):
         return [run]
-    results = run.columns["result"]
+    results = run.columns["results"]
     rows = np.arange(len(results))
-    row_of = {slot: row for row, slot in enumerate(results.tolist())}
+    row_of = {slot: row for row, slots in enumerate(results.tolist()) for slot in slots}
     needs = np.full(len(results), -1)
     for of, slots in run.reads():
         if of == kind:
@@ -179,7 +179,8 @@ class _Tile:
                     s[slot] = self.inputs[array][place]
             case Expression():
                 leaves = [Number(target, of[k][columns["operands"][:, i]]) for i, k in enumerate(pattern.leaves)]
-                of[kind][columns["result"]] = evaluate(target, pattern.shape, leaves).value
+                for slots, made in zip(columns["results"].T, evaluate(target, pattern.body, leaves)):
+                    of[kind][slots] = made.value
             case Dot():
                 *_, (_, left), (_, right) = run.reads()
                 # -0.0 plus any number is that number.
@@ -236,13 +237,7 @@ class _Tile:
         invariants = [Number(target, operand[0]) for operand in operands[carries + len(arrays) :]]
         rounds = range(int(columns["length"]))
         for t in reversed(rounds) if pattern.reverse else rounds:
-            numbers = [*carried, *[Number(target, array[t]) for array in arrays], *invariants]
-            for operation, row in body.rows[len(numbers) :]:
-                if operation is None:
-                    numbers.append(target.constant(float.fromhex(row)))  # type: ignore[arg-type]
-                else:
-                    numbers.append(lower(operation, [numbers[int(x)] for x in row]))
-            results = [numbers[x] for x in body.results]
+            results = evaluate(target, body, [*carried, *[Number(target, array[t]) for array in arrays], *invariants])
             carried = results[:carries]
             for begin, made in zip(columns["results"][carries:], results[carries:]):
                 own[begin + t] = made.value
