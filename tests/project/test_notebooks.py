@@ -19,7 +19,15 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FOLDER = ROOT / "notebooks"
+
+
+def number(path: Path) -> int:
+    """Give the number that a notebook's name begins with; sorted as text, 10 would stand before 2."""
+    return int(path.name.partition("_")[0])
+
+
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"), key=number)
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n(.*?)\n</details>", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 MEASURED = {"tags": ["measured"]}
@@ -127,7 +135,7 @@ def test_stored_outputs_are_those_that_are_computed(run):
 
 
 def test_the_solutions_of_the_exercises_run(run):
-    assert len(run.solutions) >= 2
+    assert len(run.solutions) >= 2  # a solution may be words and a formula
     assert complaints(run.solutions) == []
 
 
@@ -138,9 +146,19 @@ def test_a_notebook_can_be_read_without_running_it(path):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert sum(bool(cell.outputs) for cell in code) > len(code) / 2
     assert complaints(code) == []
-    exercises = [cell.source for cell in cells if re.match(r"\*\*\d\.\*\*", cell.source)]
-    assert len(exercises) >= 2
-    assert all(SOLUTION.search(exercise) for exercise in exercises)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_opens_with_what_one_will_be_able_to_do_and_ends_with_three_exercises(path):
+    opening, *cells = (cell.source for cell in read(path).cells)
+    assert opening.startswith(f"# {number(path)}. ")
+    goals = opening.partition("\n\n**You will be able to**\n\n")[2].partition("\n\n")[0].split("\n")
+    assert len(goals) >= 3
+    assert all(goal.startswith("- ") for goal in goals)
+    assert cells[-4].endswith("## Exercises")
+    for i, exercise in enumerate(cells[-3:], start=1):
+        assert exercise.startswith(f"**{i}.** ")
+        assert SOLUTION.search(exercise)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -163,8 +181,31 @@ def test_of_measured_outputs_the_words_are_compared():
 
 
 def test_the_notebooks_are_numbered_in_reading_order():
-    assert [path.name.partition("_")[0] for path in NOTEBOOKS] == [str(i + 1) for i in range(len(NOTEBOOKS))]
-    assert len(NOTEBOOKS) == 8
+    assert list(map(number, NOTEBOOKS)) == list(range(14))
+
+
+def test_the_list_of_lessons_names_each_notebook_by_its_title():
+    table = (FOLDER / "README.md").read_text()
+    for path in NOTEBOOKS:
+        title = read(path).cells[0].source.partition("\n")[0].removeprefix("# ")
+        listed = re.search(rf"\| \[(.*?)\]\({re.escape(path.name)}\)", table)
+        assert listed is not None
+        assert listed[1] == title
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, FOLDER / "README.md"], ids=lambda path: path.stem)
+def test_links_between_lessons_lead_somewhere(path):
+    if path.suffix == ".md":
+        text = path.read_text()
+    else:
+        text = "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    prose = re.sub(r"```.*?```|\$\$.*?\$\$|\$.*?\$", "", text, flags=re.DOTALL)  # f(x)[i](x) is no link
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", prose)
+    for target, place in links:
+        assert (FOLDER / target).exists(), target
+        if place:
+            headings = re.findall(r"^#+ (.*)$", (FOLDER / target).read_text(), re.MULTILINE)
+            assert place in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def store_outputs(path: Path) -> None:
