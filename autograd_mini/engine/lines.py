@@ -58,4 +58,6 @@ def line_of(place: Place) -> tuple[str, int | None]:
     """Give the file and the number of the line."""
     code, offset = place
     number = next((line for start, end, line in code.co_lines() if start <= offset < end), None)
+    if number is None and offset == 0:  # a function's beginning; one that captures something has no line there
+        number = code.co_firstlineno
     return code.co_filename, number

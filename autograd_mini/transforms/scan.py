@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from inspect import unwrap
 from typing import Any
 
@@ -13,7 +14,16 @@ from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.engine.lines import written
-from autograd_mini.transforms.trees import NUMBER, NoNumber, Structure, check_array, flatten, make_array, unflatten
+from autograd_mini.transforms.trees import (
+    NUMBER,
+    NoNumber,
+    Structure,
+    check_array,
+    flatten,
+    make_array,
+    take_apart,
+    unflatten,
+)
 
 
 def scan(
@@ -37,9 +47,8 @@ def scan(
         Values that it uses from around it are the same in all rounds; gradients flow to them too.
     init : number, or nested list, tuple, dict or array of numbers
         The carry of the first round. Each round must give one that is nested alike.
-    xs : sequence, or tuple or dict of sequences, optional
-        An array has a row for each round, a list an element. The sequences of a tuple or dict are as long as one
-        another.
+    xs : sequence, or tuple, dict or dataclass of sequences, optional
+        An array has a row for each round, a list an element. Sequences that are nested so are as long as one another.
     length : int, optional
         How many rounds there are, if there is no `xs`.
     reverse : bool, optional
@@ -136,14 +145,14 @@ class _Columns:
                 raise ValueError(f"{name} has {other} elements, but {lengths[0][0]} has or is {self.length}")
 
     def _collect(self, xs: Any, name: str, lengths: list[tuple[str, int]]) -> Any:
-        kind = type(xs)
-        if isinstance(xs, dict):
-            parts = {key: self._collect(part, f"{name}[{key!r}]", lengths) for key, part in xs.items()}
-            return lambda row: {key: part(row) for key, part in parts.items()}
-        if isinstance(xs, tuple):
-            inner = [self._collect(part, f"{name}[{i}]", lengths) for i, part in enumerate(xs)]
-            make = getattr(kind, "_make", tuple)
-            return lambda row: make([part(row) for part in inner])
+        container = None if isinstance(xs, (list, range, deque)) else take_apart(xs)
+        if container is not None:
+            kind, keys, parts, setting = container
+            names = [f"{name}[{key!r}]" if issubclass(kind, dict) else f"{name}.{key}" for key in keys]
+            names = names or [f"{name}[{i}]" for i in range(len(parts))]
+            inner = [self._collect(part, its_name, lengths) for part, its_name in zip(parts, names)]
+            structure = Structure(kind, keys, setting=setting)
+            return lambda row: structure.make([part(row) for part in inner])
         if isinstance(xs, (list, range, np.ndarray)) and np.ndim(xs if isinstance(xs, np.ndarray) else [0]):
             if isinstance(xs, np.ndarray):
                 check_array(xs, name)
@@ -153,7 +162,7 @@ class _Columns:
             i = len(self.sequences)
             self.sequences.append(xs)
             return lambda row: row[i]
-        raise TypeError(f"{name} must be a list or array, or a tuple or dict of these, not {describe(xs)}")
+        raise TypeError(f"{name} must be a list or array, or a tuple, dict or dataclass of these, not {describe(xs)}")
 
     def nest(self, row: Sequence[Any]) -> Any:
         """Nest an element of each sequence as the sequences are."""
@@ -172,8 +181,13 @@ def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) ->
         ys.append(y)
     if reverse:
         ys.reverse()
-    if not ys or ys[0] is None:
+    count = sum([y is None for y in ys])
+    if count == len(ys):
         return carry, None
+    if count:
+        raise TypeError(
+            f"{count} of {len(ys)} rounds of scan gave None as their result, and the others a number{_line(f)}"
+        )
     flat = [_flatten(f, y, "a round's result") for y in ys]
     structure = flat[0][1]
     for _, nested in flat:
@@ -322,5 +336,7 @@ class _Named:
 
 
 def _line(f: Callable[..., Any]) -> str:
+    while isinstance(f, partial):
+        f = f.func
     code = getattr(unwrap(f), "__code__", None)
     return "" if code is None else written((code, 0))

@@ -168,7 +168,7 @@ def flatten(
 
 def _flatten(tree: Any, name: str, path: _Path, list_array: Any) -> tuple[list[Any], Structure]:
     """Do what `flatten` does for a part of a tree, of this name, by a path from its root."""
-    container = _take_apart(tree)
+    container = take_apart(tree)
     if container is None:
         return _flatten_leaf(tree, name, path, list_array)
     if len(path) > DEPTH:
@@ -221,7 +221,7 @@ def _place(name: str, path: _Path) -> str:
     return name + "".join([_step(kind, key) for kind, key in path])
 
 
-def _take_apart(tree: Any) -> tuple[type, tuple[Any, ...], list[Any], Any] | None:
+def take_apart(tree: Any) -> tuple[type, tuple[Any, ...], list[Any], Any] | None:
     """Give the kind of a container, its keys if it has any, what it contains, and what else it is made with."""
     kind = type(tree)
     if issubclass(kind, dict):
@@ -242,13 +242,13 @@ def parts_of(tree: Any) -> Sequence[Any]:
     """List what a container contains that may contain Values; nothing for what is none."""
     if isinstance(tree, np.ndarray):
         return tree.ravel().tolist() if tree.dtype == object else ()
-    container = None if type(tree) is range else _take_apart(tree)
+    container = None if type(tree) is range else take_apart(tree)
     return container[2] if container else ()
 
 
 def map_parts(function: Callable[[Any], Any], tree: Any) -> Any:
     """Apply a function to all that a container contains; give the tree itself if that changes nothing."""
-    container = None if type(tree) is range else _take_apart(tree)
+    container = None if type(tree) is range else take_apart(tree)
     if container is None:
         return tree
     kind, keys, parts, setting = container

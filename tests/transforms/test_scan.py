@@ -119,6 +119,15 @@ def test_a_carry_is_nested_alike_in_each_round(run: Any, init: Any) -> None:
 
 
 @pytest.mark.parametrize("run", [lambda f: f, jit], ids=["eager", "traced"])
+def test_sequences_are_nested_in_a_dataclass(run: Any) -> None:
+    def f(start: Any) -> Any:
+        return scan(lambda c, x: (c * x.level + x.trend[0], c), start, State(DATA, (DATA.tolist(),)))[0]
+
+    assert run(f)(2.0) == (((2.0 * 0.5 + 0.5) * -1.0 - 1.0) * 2.0 + 2.0) * 0.25 + 0.25
+    assert run(grad(f))(2.0) == DATA.prod()
+
+
+@pytest.mark.parametrize("run", [lambda f: f, jit], ids=["eager", "traced"])
 @pytest.mark.parametrize("xs", [[], np.empty(0), np.empty((0, 3)), {"a": [], "b": np.empty(0)}, range(0), None])
 def test_no_rounds_leave_the_carry_as_it_is(run: Any, xs: Any) -> None:
     def f(start: Any) -> Any:
@@ -180,6 +189,16 @@ def loop(*args: Any, **settings: Any) -> Callable[..., Any]:
     return lambda start: scan(*args, **settings)[0] * start
 
 
+def chosen(wanted: list[bool], c: Any, x: Any) -> Any:
+    return c, c if wanted[x] else None
+
+
+def test_a_round_that_captures_something_has_a_line_in_messages() -> None:
+    number = Value(2.0)
+    with pytest.raises(TypeError, match=r"line \d+ of test_scan.py: scan\(lambda c, x: \(\[number"):
+        scan(lambda c, x: ([number, c], "no"), 1.0, length=2)
+
+
 nonsense: Any = 3
 ROUND = "gives a pair"
 CARRY = "each round must give a carry that is nested as the one that it takes"
@@ -208,6 +227,7 @@ ERRORS: dict[str, tuple[Callable[..., Any], type[Exception], list[str]]] = {
     "a dict of numbers": (loop(step, 1.0, {"a": 1.0}), TypeError, ["xs['a'] must be a list or array", "1.0"]),
     "a tuple of numbers": (loop(step, 1.0, (1.0, 2.0)), TypeError, ["xs[0] must be a list or array"]),
     "no axis": (loop(step, 1.0, np.array(2.0)), TypeError, ["xs must be a list or array"]),
+    "a dataclass of a number": (loop(step, 1.0, State(DATA, 1.0)), TypeError, ["xs.trend must be a list or array"]),
     "a set": (loop(step, 1.0, {1.0, 2.0}), TypeError, ["xs must be a list or array", "set"]),
     "a generator": (loop(step, 1.0, (x for x in DATA)), TypeError, ["xs must be a list or array", "generator"]),
     "a masked array": (loop(step, 1.0, np.ma.array([1.0])), TypeError, ["xs is a masked array"]),
@@ -240,8 +260,11 @@ def test_errors_say_what_is_wrong_and_where_a_round_is_written(name: str, run: A
 def test_results_of_rounds_that_are_nested_in_different_ways_are_refused() -> None:
     with pytest.raises(TypeError, match=r"nested in different ways \(line \d+ of test_scan.py: .*ragged"):
         scan(lambda c, x: (c, [c] * int(x)), 1.0, [1.0, 2.0])  # ragged
-    with pytest.raises(TypeError, match="a round's result must be a number"):
-        scan(lambda c, x: (c, c if x > 1.0 else None), 1.0, [2.0, 1.0])
+    for wanted in ([True, False, False], [False, True, False]):
+        with pytest.raises(
+            TypeError, match=r"2 of 3 rounds of scan gave None .* others a number \(line \d+ of test_scan"
+        ):
+            scan(partial(chosen, wanted), 1.0, range(3))
 
 
 def test_a_traced_number_is_named_as_the_value_that_it_stands_for() -> None:
