@@ -13,6 +13,7 @@ cdef class Builder:
     cdef dict _found
     cdef list _bounds
 
+    cdef object _key(self, Operation operation, object operands)
     cdef double _bound(self, object bound, object operands) except? -1
     cpdef object constant(self, double number)
     cpdef object add(self, Operation operation, object operands)

@@ -7,10 +7,11 @@ left out. Knows the table of operations, and nothing of tracing or of code.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, STACK, Graph, Node, Operands
+from autograd_mini.compiler.graph import DATA, ELEMENT, STACK, Graph, Node, Operands, evenly
 from autograd_mini.engine import operations
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import add, div, mul, neg, sub, where
@@ -39,7 +40,7 @@ class Builder:
         """Give the node of a constant."""
         node: Node = self.graph.constant(number)
         if node == len(self._bounds):
-            self._bounds.append(abs(number) if math.isfinite(number) else math.inf)
+            self._bounds.append(_size(number))
         return node
 
     def add(self, operation: Operation, operands: Operands) -> Node:
@@ -55,13 +56,7 @@ class Builder:
             simpler: Node | None = simpler_form(self, *operands)
             if simpler is not None:
                 return simpler
-        key: Any = operands
-        if len(operands) == 2:
-            x: cython.longlong = operands[0]
-            y: cython.longlong = operands[1]
-            if x > y and (operation is mul or operation is add):
-                x, y = y, x
-            key = x << 32 | y
+        key: Any = self._key(operation, operands)
         found: dict[Any, Node] | None = self._found.get(operation)
         if found is None:
             found = self._found[operation] = {}
@@ -71,6 +66,46 @@ class Builder:
         node = found[key] = graph.append(operation, operands)
         self._bounds.append(_INFINITE if operation.bound is None else self._bound(operation.bound, operands))
         return node
+
+    def begin(self, graph: Graph, count: int) -> None:
+        """Begin with the first rows of a graph that is in its simplest form already: they stay as they are."""
+        node: cython.Py_ssize_t
+        self.graph = graph.head(count)
+        for node in range(graph.arguments, count):
+            operation: Any = graph.operations[node]
+            bound: Any = _INFINITE
+            if operation is None:
+                bound = _size(graph.constants[node])
+            elif node not in graph.details:
+                self._found.setdefault(operation, {})[self._key(operation, graph.operands[node])] = node
+                if operation.bound is not None:
+                    bound = self._bound(operation.bound, graph.operands[node])
+            self._bounds.append(bound)
+
+    def extend(self, graph: Graph, end: int, places: list[Node], bodies: Mapping[Node, Graph]) -> None:
+        """Add the rows of a simplified graph that follow those with places, up to a row; loops get other bodies."""
+        node: cython.Py_ssize_t
+        for node in range(len(places), end):
+            operation: Any = graph.operations[node]
+            operands = [places[operand] for operand in graph.operands[node]]
+            if operation is None:
+                places.append(self.constant(graph.constants[node]))
+            elif node not in graph.details:
+                places.append(self.add(operation, tuple(operands)))
+            else:
+                details = graph.details[node]
+                details = replace(details, body=bodies[node]) if node in bodies else details
+                places.append(self.mark(operation, evenly(operands), details, graph.sizes.get(node)))
+
+    def _key(self, operation: Operation, operands: Operands) -> Any:
+        """Give what tells operands of an operation from others: one integer for two, in any order for a sum."""
+        if len(operands) != 2:
+            return operands
+        x: cython.longlong = operands[0]
+        y: cython.longlong = operands[1]
+        if x > y and (operation is mul or operation is add):
+            x, y = y, x
+        return x << 32 | y
 
     def mark(self, operation: Operation, operands: Operands, details: Any = None, size: int | None = None) -> Node:
         """Give the node of a marker, which may turn out to be a simpler one."""
@@ -107,6 +142,10 @@ class Builder:
         return self.graph.constants.get(node) == 0.0 or (
             self.graph.operations[node] is mul and self._bounds[node] == 0.0
         )
+
+
+def _size(number: float) -> float:
+    return abs(number) if math.isfinite(number) else math.inf
 
 
 # Simpler forms that give the same number in every case, signed zeros, inf and nan included; None if there is none.

@@ -7,12 +7,11 @@ of operands, nor with the number of users' operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from autograd_mini.compiler.backends.lowering import Number, Target, run_lowering
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import MARKERS, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import MARKERS, Graph, Loop
 from autograd_mini.compiler.sums import CHAINS
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE, detach, identity
@@ -25,29 +24,24 @@ def expand(graph: Graph) -> Graph:
     """Write a simplified graph anew, some operations as their lowerings say; a graph without them is given back."""
     some = {operation for operation in set(graph.operations) if _is_written_out(operation, range(FEW + 1))}
     bodies = {node: expand(loop.body) for node, loop in graph.details.items() if isinstance(loop, Loop)}
-    rows = zip(graph.operations, graph.operands) if some else ()
-    has_any = any(operation in some and _is_written_out(operation, row) for operation, row in rows)
-    if not has_any and all(body is graph.details[node].body for node, body in bodies.items()):
+    changed = [node for node, body in bodies.items() if body is not graph.details[node].body]
+    written_out = [node for node, operation in enumerate(graph.operations) if operation in some] if some else []
+    written_out = [node for node in written_out if _is_written_out(graph.operations[node], graph.operands[node])]
+    if not written_out and not changed:
         return graph
+    first = min(written_out[:1] + changed)
     nodes = _Nodes(Builder(graph.arguments))
-    builder, written = nodes.builder, nodes.builder.graph
-    written.sizes |= {node: size for node, size in graph.sizes.items() if node < graph.arguments}
-    places = [*range(graph.arguments), *[-1] * (len(graph.operations) - graph.arguments)]
-    for node in graph.live():
-        operation = graph.operations[node]
-        taken = [places[operand] for operand in graph.operands[node]]
-        if operation in MARKERS:
-            details = graph.details[node]
-            details = replace(details, body=bodies[node]) if node in bodies else details
-            places[node] = builder.mark(operation, evenly(taken), details, graph.sizes.get(node))
-        elif operation is not None and operation in some and _is_written_out(operation, taken):
-            places[node] = run_lowering(operation, [nodes.number(operand) for operand in taken]).value
-        elif operation is not None:
-            places[node] = builder.add(operation, tuple(taken))
-        elif node in graph.constants:
-            places[node] = builder.constant(graph.constants[node])
-    written.results = [places[node] for node in graph.results]
-    return written
+    builder = nodes.builder
+    builder.begin(graph, first)
+    places: list[Any] = [*range(first)]
+    for node in written_out:
+        builder.extend(graph, node, places, bodies)
+        operation: Any = graph.operations[node]
+        taken = [nodes.number(places[operand]) for operand in graph.operands[node]]
+        places.append(run_lowering(operation, taken).value)
+    builder.extend(graph, len(graph.operations), places, bodies)
+    builder.graph.results = [places[node] for node in graph.results]
+    return builder.graph
 
 
 def _is_written_out(operation: Operation | None, operands: Sequence[Any]) -> bool:
@@ -64,7 +58,7 @@ class _Nodes(Target):
         super().__init__()
         self.builder = builder
 
-    def number(self, node: Node) -> _Number:
+    def number(self, node: int) -> _Number:
         return _Number(self, node)
 
     def constant(self, x: float) -> _Number:

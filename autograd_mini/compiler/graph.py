@@ -123,8 +123,20 @@ class Graph:
 
     def copy(self) -> Graph:
         """Give a graph with rows of its own."""
-        columns = self.operands, self.constants, self.results, self.details, self.sizes
-        return _restore(self.arguments, self.operations, *[column.copy() for column in columns])
+        graph = self.head(len(self.operations))
+        graph.results = self.results.copy()
+        return graph
+
+    def head(self, count: int) -> Graph:
+        """Give a graph with the first rows of this one, and without results."""
+        graph: Graph = Graph(0)
+        graph.arguments = self.arguments
+        graph.operations, graph.operands = self.operations[:count], self.operands[:count]
+        graph.constants = {node: number for node, number in self.constants.items() if node < count}
+        graph.details = {node: details for node, details in self.details.items() if node < count}
+        graph.sizes = {node: size for node, size in self.sizes.items() if node < count}
+        graph._by_number = {key: node for key, node in self._by_number.items() if node < count}
+        return graph
 
     def mark(self, operation: Operation, operands: Operands, details: Any = None, size: int | None = None) -> Node:
         """Add a row that has one of the `MARKERS`; `size` if it is an array."""

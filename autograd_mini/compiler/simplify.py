@@ -25,13 +25,13 @@ def simplify(graph: Graph) -> Graph:
     Rows that are neither operations nor constants are given in each call: they become arguments, in their order.
     """
     node: cython.Py_ssize_t
-    given: list[int] = [
-        node for node in range(len(graph.operations)) if graph.operations[node] is None and node not in graph.constants
-    ]
-    builder: Builder = Builder(len(given))
-    places: list[Any] = [-1] * len(graph.operations)
-    for place, node in enumerate(given):
-        places[node] = place
+    count: cython.Py_ssize_t = graph.arguments
+    places: list[Any] = [*range(count), *[-1] * (len(graph.operations) - count)]
+    for node in range(graph.arguments, len(places)):
+        if graph.operations[node] is None and node not in graph.constants:
+            places[node] = count
+            count += 1
+    builder: Builder = Builder(count)
     nodes, outputs = _live(graph, graph.results)
     for node in nodes:
         if places[node] == -1:
@@ -67,7 +67,7 @@ def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node,
     operand: cython.Py_ssize_t
     needed: list[bool] = graph.marks(results)
     outputs: dict[Node, set[int]] = {}
-    for node in range(len(needed) - 1, -1, -1):
+    for node in range(len(needed) - 1, graph.arguments - 1, -1):
         if not needed[node]:
             continue
         operands: Any = graph.operands[node]

@@ -39,12 +39,11 @@ def unrolled_rounds(graph: Graph, count: int) -> int:
     """Count the rounds of the longest loop that is found among the first rows; 0 if there is none."""
     if count < ROUNDS * 3:
         return 0
-    numbers: dict[object, int] = {}
-    rows = np.array([numbers.setdefault(operation, len(numbers)) for operation in graph.operations[:count]], np.int32)
+    rows = np.fromiter(map(id, graph.operations[:count]), np.int64, count)
     return max([_rounds_at(graph, rows, count * quarter // 4) for quarter in (1, 2, 3)])
 
 
-def _rounds_at(graph: Graph, rows: NDArray[np.int32], middle: int) -> int:
+def _rounds_at(graph: Graph, rows: NDArray[np.int64], middle: int) -> int:
     """Count the rounds of the loop in the midst of which a row is."""
     width = rows.itemsize
     text, sequence = rows.tobytes(), rows[middle : middle + SEQUENCE].tobytes()

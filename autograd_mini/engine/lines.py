@@ -15,16 +15,18 @@ except ImportError:  # needed only to compile
 
 Place = tuple[CodeType, int]  # some code, and how far its execution has got: kept at the price of a pair
 
-_is_ours: dict[CodeType, bool] = {}
+# By the code's id: to hash code is to hash its constants and names. The pair keeps the code, and so its id.
+_is_ours: dict[int, tuple[CodeType, bool]] = {}
 
 
 def _is_library(frame: FrameType) -> bool:
-    known = _is_ours.get(frame.f_code)
+    code = frame.f_code
+    known = _is_ours.get(id(code))
     if known is None:
         module = str(frame.f_globals.get("__name__")).partition(".")[0]
-        known = module in ("autograd_mini", "numpy") or module in sys.stdlib_module_names
-        _is_ours[frame.f_code] = known
-    return known
+        is_ours = module in ("autograd_mini", "numpy") or module in sys.stdlib_module_names
+        known = _is_ours[id(code)] = (code, is_ours)
+    return known[1]
 
 
 def here() -> Place | None:
@@ -35,7 +37,8 @@ def here() -> Place | None:
         if not innermost:
             return None
         code: Any = frame_code(innermost)  # type: ignore[name-defined]  # noqa: F821
-        if _is_ours.get(code) is False:
+        known: Any = _is_ours.get(id(code))
+        if known is not None and not known[1]:
             return (code, PyFrame_GetLasti(innermost))  # type: ignore[name-defined]  # noqa: F821
     frame: FrameType | None = sys._getframe()
     while frame is not None and _is_library(frame):
