@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ class Animation:
     def __init__(self, figure: Any, draw: Callable[[int], Any], pictures: int, seconds: float) -> None:
         self._figure, self._draw, self._pictures, self._rate = figure, draw, pictures, 1.0 / seconds
 
+    def __repr__(self) -> str:
+        return f"<Animation of {self._pictures} pictures>"
+
     def _film(self) -> Any:
         from matplotlib.animation import FuncAnimation
 
@@ -35,7 +39,7 @@ class Animation:
         if suffix not in (".gif", ".html"):
             raise ValueError(f"can't tell the format from {str(target)!r}: an animation is saved as .gif or .html")
         if suffix == ".html":
-            write_file(target, self._repr_html_().encode())
+            write_file(target, self._page().encode())
             return target
         write_file(target, self._gif(dpi))
         return target
@@ -60,10 +64,14 @@ class Animation:
 
     def show(self) -> None:
         """Open the page in the web browser, from a temporary file; a RuntimeError says if there is none."""
-        show_file(self._repr_html_().encode(), ".html")
+        show_file(self._page().encode(), ".html")
+
+    def _page(self) -> str:
+        return str(self._film().to_jshtml(fps=self._rate))
 
     def _repr_html_(self) -> str:
-        return str(self._film().to_jshtml(fps=self._rate))
+        """Show the GIF, which is a tenth of the page."""
+        return f'<img alt="an animation of training" src="data:image/gif;base64,{b64encode(self._gif(80)).decode()}">'
 
 
 def animate_training(
@@ -88,7 +96,7 @@ def animate_training(
         curve.clear()
         curve.plot(range(1, len(losses) + 1), losses, color="#CCCCCC")
         curve.plot(range(1, epoch + 1), losses[:epoch], color="#0072B2", linewidth=2)
-        curve.set(xlabel="epoch", ylabel="loss")
+        curve.set(xlabel="epoch", ylabel="loss", yscale="log" if min(losses) * 1000 < max(losses) else "linear")
         curve.spines[["top", "right"]].set_visible(False)
         return []
 
