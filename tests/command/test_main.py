@@ -300,7 +300,7 @@ def test_a_drawing_that_cannot_be_saved_is_an_error(target: str, said: str, tmp_
 
 
 def test_a_picture_without_a_program_to_draw_it_is_an_error(tmp_path: Path) -> None:
-    done = run("x", "x=1", "--save", "graph.png", cwd=tmp_path, PATH=str(tmp_path))
+    done = run("x", "x=1", "--save", "graph.pdf", cwd=tmp_path, PATH=str(tmp_path))
     assert_refused(done, "save as .svg", tmp_path)
 
 
