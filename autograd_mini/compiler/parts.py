@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.graph import LOOP, MARKERS, Graph, Node
+from autograd_mini.engine.operations import fsum
 
 # A round of no more operations is straight-line code, which keeps its numbers in registers.
 STRAIGHT = 500
@@ -61,12 +62,13 @@ def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
 def rounds_of(graph: Graph, part: Part) -> dict[Node, Part]:
     """Give a part for each loop whose rounds are no straight-line code: the part is computed in every round."""
     found: dict[Node, Part] = {}
+    runs = {*MARKERS, fsum}  # what no expression computes
     for node in part.nodes:
         if graph.operations[node] is LOOP:
             loop = graph.details[node]
             body = loop.body
             nodes = [row for row in body.live() if body.operations[row] is not None]
-            if len(nodes) > STRAIGHT or body.sizes or any(body.operations[row] in MARKERS for row in nodes):
+            if len(nodes) > STRAIGHT or body.sizes or any(body.operations[row] in runs for row in nodes):
                 varying = range(loop.carries + loop.arrays)
                 invariants = enumerate(graph.operands[node])
                 same = [i for i, operand in invariants if i not in varying and part.own[operand]]

@@ -24,7 +24,7 @@ from autograd_mini.compiler.program import (
     Store,
 )
 from autograd_mini.compiler.sums import Sums
-from autograd_mini.engine.operations import identity, mul
+from autograd_mini.engine.operations import fsum, identity, mul
 
 # An expression of a pattern has at most so many operations; fewer where there would be more than so
 # many operations in all patterns together.
@@ -109,7 +109,7 @@ class _Chooser:
             operation: Any = graph.operations[node]
             if operation in MARKERS:
                 elsewhere.add(node)
-            elif operation.lowering == "fsum":
+            elif operation is fsum:
                 elsewhere.add(node)
                 self.steps.append(Step(exact, [node], [self._of_kind(term) for term in graph.operands[node]]))
         self._add_loops()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from autograd_mini.compiler.graph import Graph, Node
 
 # So many operations that come again are looked for, no farther on than this, and no more often.
@@ -16,17 +13,14 @@ ROUNDS = 3
 # Rounds of fewer operations are taken together; longer ones are cut again.
 SHORT, LONGEST = 48, 400
 
-Codes = NDArray[np.int32]
-
 
 def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
     """Cut a list of nodes into pieces, in their order: rounds of loops that were unrolled, and what is between them."""
-    numbers: dict[object, int] = {}
-    codes = np.array([numbers.setdefault(graph.operations[node], len(numbers)) for node in nodes], np.int32)
-    text = codes.tobytes()
+    codes: dict[object, str] = {}  # a letter for each operation: strings are searched and compared at once
+    text = "".join([codes.setdefault(graph.operations[node], chr(len(codes))) for node in nodes])
     begin = at = 0
     while at < len(nodes):
-        period, end = _repetition(codes, text, at)
+        period, end = _repetition(text, at)
         if period:
             if begin < at:
                 yield nodes[begin:at]
@@ -44,36 +38,22 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
         yield nodes[begin:at]
 
 
-def _repetition(codes: Codes, text: bytes, at: int) -> tuple[int, int]:
+def _repetition(text: str, at: int) -> tuple[int, int]:
     """Give the length of the rounds that begin at a place, and the place where they end; zeros if there are none.
 
     Rounds of rounds are one round if they go on for longer.
     """
-    width = codes.itemsize
-    sequence, limit = text[at * width : (at + SEQUENCE) * width], (at + FARTHEST) * width
-    best = (0, at)
-    found = text.find(sequence, (at + 1) * width, limit) if len(sequence) == SEQUENCE * width else -1
+    sequence = text[at : at + SEQUENCE]
+    best, best_end = 0, at
+    found = text.find(sequence, at + 1, at + FARTHEST) if len(sequence) == SEQUENCE else -1
     for _ in range(LOOKS):
         if found < 0:
             break
-        if found % width == 0:
-            period = found // width - at
-            rounds = 1 + _alike(codes, at, period) // period
-            if rounds >= ROUNDS and rounds * period > 2 * (best[1] - at):
-                best = (period, at + rounds * period)
-        found = text.find(sequence, found + 1, limit)
-    return best
-
-
-def _alike(codes: Codes, at: int, period: int) -> int:
-    """Count the operations from a place on that are the same one period later."""
-    count, size = 0, 64
-    while True:
-        later = codes[at + period + count :][:size]
-        differs = np.flatnonzero(codes[at + count :][: len(later)] != later)
-        if len(differs):
-            return count + int(differs[0])
-        count += len(later)
-        if len(later) < size:
-            return count
-        size *= 2
+        period = found - at
+        end, one = found, text[at:found]
+        while text.startswith(one, end):
+            end += period
+        if end - at >= max(ROUNDS * period, 2 * (best_end - at) + 1):
+            best, best_end = period, end
+        found = text.find(sequence, found + 1, at + FARTHEST)
+    return best, best_end

@@ -320,7 +320,7 @@ identity = _row("identity(x)", "x itself, as a node of its own: the activation o
     lowering=lambda x: x, example="identity(2.0) -> 2.0")
 detach = _row("detach(x)", "x itself, through which no gradient flows back.",
     lambda x: x, lambda out, x: 0.0,
-    lowering=lambda x: x, example="detach(2.0) -> 2.0")
+    chooses=True, lowering=lambda x: x, example="detach(2.0) -> 2.0")
 
 # Pieces: the gradient is shared half and half on a tie; clip's boundaries belong to x, as in PyTorch.
 

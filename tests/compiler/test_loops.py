@@ -24,6 +24,7 @@ from autograd_mini import (
     Value,
     detach,
     fori_loop,
+    fsum,
     grad,
     hessian,
     hvp,
@@ -159,6 +160,18 @@ def test_captured_values_are_read_in_each_call(form: str, seed: int) -> None:
         assert_close(compiled(0.75), expected)
 
 
+def test_rounds_may_have_sums_that_are_rounded_once(form: str) -> None:
+    def f(x: Any, loop: Any) -> Any:
+        end, sums = loop(lambda c, y: (fsum([c, y, x, -y]), fsum([1e100, c, -1e100])), x, [1e100, 0.5, 1e100])
+        return fsum([end, *sums])
+
+    xs = [0.25, 0.5, 0.75]
+    expected = [value_and_grad(lambda x: f(x, unrolled))(x) for x in xs]
+    derived = value_and_grad(lambda x: f(x, scan))
+    assert [jit(derived)(x) for x in xs] == expected == [(10.0 * x, 10.0) for x in xs]
+    assert np.transpose(jit(derived, in_axes=0)(np.array(xs))).tolist() == [list(pair) for pair in expected]
+
+
 # Batches.
 
 
@@ -237,6 +250,10 @@ def one_result_of_many(x: Any, loop: Any) -> Any:
     return ys[1]
 
 
+def detached(x: Any, loop: Any) -> Any:
+    return loop(lambda c, y: (c * x + detach(sqrt(y)), None), x, [x, x * 2.0])[0]
+
+
 def infinite_factor(x: Any, loop: Any) -> Any:
     return loop(lambda c, y: ((c[0] * c[0] * y, x), None), (x + 1e200, x), [1e200, 1.0, 1.0])[0][1]
 
@@ -244,7 +261,7 @@ def infinite_factor(x: Any, loop: Any) -> Any:
 @pytest.mark.parametrize(
     "f",
     [delayed_start, delayed_element, exchanged_starts, every_second_element]
-    + [late_invariant, one_result_of_many, infinite_factor],
+    + [late_invariant, one_result_of_many, detached, infinite_factor],
 )
 @pytest.mark.parametrize(
     "derived", [grad, hessian, lambda f: lambda x: jvp(f, (x,), (1.0,))], ids="grad hessian jvp".split()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import autograd_mini
-from autograd_mini import Value, relu, topological_order
+from autograd_mini import Value, relu, sqrt, topological_order
 
 
 def test_lecture_example_has_the_gradients_of_the_slide() -> None:
@@ -267,6 +267,14 @@ def test_detach_gives_a_leaf_that_gradient_does_not_pass() -> None:
     assert (x.detach().label, x.detach().requires_grad, x.item()) == ("x", False, 3.0)
     with pytest.raises(RuntimeError, match="no graph"):
         x.detach().backward()
+
+
+def test_nothing_flows_through_detach_where_a_derivative_is_infinite() -> None:
+    for cut in (autograd_mini.detach, Value.detach):
+        x = Value(0.0)
+        y = cut(sqrt(x)) * x + x
+        y.backward()
+        assert (y.data, x.grad) == (0.0, 1.0)
 
 
 def test_division_and_powers_are_ieee_754() -> None:
