@@ -51,7 +51,7 @@ EXAMPLES = 32
 
 
 # What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one
-# distance; of an expression that is computed once, in a single row of many columns, its slots, which stand in the code.
+# distance; of an expression with a single row of many columns, in all runs together, its slots, which stand in the code.
 Key = tuple[Pattern, bool | tuple[int, ...]]
 
 # A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
@@ -106,8 +106,8 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
 def write_code(keys: Sequence[Key], width: int, fuse: bool) -> str:
     """Write a module whose function `process` takes the address of a `Work`.
 
-    A vector has `width` lanes; one where there
-    is nothing but memory `u`. With `fuse`, the products and sums of patterns may be rounded once.
+    A vector has `width` lanes; one where there is nothing but memory `u`. With `fuse`, the products and sums of
+    patterns may be rounded once.
     """
     module = ir.Module("program")
     module.triple = ""

@@ -83,11 +83,11 @@ class _Stage:
         blocks = [[run for run in runs if not isinstance(run.pattern, (Load, Store))]]
         for block in blocks:  # grows by the runs of loops, which come after all others
             blocks += [list(run.rounds) for run in block if isinstance(run.pattern, Rounds)]
-        counts = Counter([id(run.pattern) for block in blocks for run in block])
+        counts = Counter([run.pattern for block in blocks for run in block])
         after = len(blocks[0])  # where the runs of the next loop begin
         for block in blocks:
             for run in block:
-                key, table, *numbers = pack(run, after - len(rows), counts[id(run.pattern)] == 1)
+                key, table, *numbers = pack(run, after - len(rows), counts[run.pattern] == 1)
                 after += len(run.rounds)
                 rows.append((keys.setdefault(key, len(keys)), start, *numbers))
                 start += len(table)
