@@ -238,6 +238,9 @@ def test_the_model_records_no_graph(pyplot):
         ((7, X, [0] * 4), {}, TypeError, "model must be a function of two features, not 7"),
         ((lambda x: math.nan, X, [0] * 4), {}, ValueError, "what the model gives must be finite, but .* is nan"),
         ((Neuron(2), X, [0] * 4), {"resolution": 1}, ValueError, "resolution must be at least 2"),
+        ((Neuron(2), X, [0] * 4), {"threshold": "a"}, TypeError, "threshold must be a real number, not 'a'"),
+        ((Neuron(2), X, [0] * 4), {"threshold": math.nan}, ValueError, "threshold must be finite, not nan"),
+        ((Neuron(2), X, [0] * 4), {"loss": "cross_entropy"}, ValueError, "cross_entropy needs an output for each"),
     ],
 )
 def test_bad_arguments_of_decision_regions_are_refused(arguments, kwargs, error, message, pyplot):
