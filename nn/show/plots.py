@@ -15,6 +15,7 @@ from autograd_mini.engine.checks import as_float, check_count, describe
 from autograd_mini.show.format import COLORS, tinted
 from nn.activations import Activation, activation_function, activation_title
 from nn.checks import as_numbers, check_sequence, finite_array, is_row
+from nn.initializers import random_generator
 from nn.losses import LOSSES, THRESHOLDS, Loss, loss_function, loss_name
 from nn.metrics import true_class
 from nn.module import Module
@@ -255,7 +256,10 @@ def plot_loss_landscape(
         raise ValueError("resolution must be at least 2, not 1")
     inputs, targets = as_arrays(X, y)
     here = np.array([parameter.data for parameter in model.parameters()])
-    first, second = np.random.default_rng(seed).normal(size=(2, here.size))
+    if here.size < 2:
+        raise ValueError(f"a landscape has two directions, but the model has {here.size} parameters: give two or more")
+    chance = random_generator(seed)
+    first, second = np.array([[chance.gauss() for _ in here] for _ in range(2)])
     second -= (first @ second) / (first @ first) * first
     size = np.linalg.norm(here) or 1.0
     first, second = (direction / (np.linalg.norm(direction) or 1.0) * size for direction in (first, second))

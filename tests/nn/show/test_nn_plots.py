@@ -511,3 +511,16 @@ def test_the_landscapes_lowest_point_is_a_trained_model(pyplot):
     with no_grad():
         lowest = mean_squared_error([unit(x) for x in X], [1.0, 2.0, 3.5, 3.0]).data
     assert heights[0] <= lowest <= heights[0] + 0.1 * (heights[1] - heights[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "kwargs", "error", "message"),
+    [
+        (Neuron(1, bias=False), {}, ValueError, "two directions, but the model has 1 parameters"),
+        (Neuron(1), {"seed": "a"}, TypeError, "seed must be an integer or a random.Random, not 'a'"),
+    ],
+)
+def test_a_landscape_without_two_directions_or_a_seed_is_refused(model, kwargs, error, message, pyplot):
+    with pytest.raises(error, match=message):
+        plot_loss_landscape(model, [[0.0], [1.0]], [0.0, 1.0], "half_squared_error", resolution=3, **kwargs)
+    assert pyplot.get_fignums() == []
