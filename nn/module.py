@@ -20,7 +20,8 @@ _living: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary(
 
 def living_modules() -> list[Module]:
     """List the modules that are alive, in the order in which they were made."""
-    return list(_living.values())
+    references = _living.valuerefs()  # a copy made at once: other threads may make modules meanwhile
+    return [module for reference in references if (module := reference()) is not None]
 
 
 class Module:
@@ -198,6 +199,20 @@ def parts_of(thing: Any) -> list[tuple[Any, Any]]:
     if isinstance(thing, Mapping):
         return list(thing.items())
     return list(enumerate(thing)) if isinstance(thing, (list, tuple)) else []
+
+
+def own_parts(module: Module) -> list[Any]:
+    """List the Values and modules that a module has itself, within containers too, but not in its parts."""
+    found: list[Any] = []
+    waiting, seen = [part for _, part in parts_of(module)], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, (Value, Module)):
+            found.append(part)
+        elif id(part) not in seen:
+            seen.add(id(part))
+            waiting.extend(part if isinstance(part, (list, tuple)) else [inner for _, inner in parts_of(part)])
+    return found
 
 
 def all_parts(model: Module) -> list[Any]:

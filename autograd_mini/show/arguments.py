@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from numbers import Real
 from typing import Any
 
 from autograd_mini.engine.arithmetic import Scalar
@@ -34,6 +35,13 @@ def check_names(names: Mapping[str, Value], nodes: Container[Value]) -> None:
     for name, value in names.items():
         if value not in nodes:
             raise ValueError(f"{name!r} names a Value that is not in the graph of the root: {value!r}")
+
+
+def check_dpi(dpi: Any, most: int) -> float:
+    """Refuse a resolution that is no number, or out of range."""
+    if not (isinstance(dpi, Real) and 10 <= float(dpi) <= most):
+        raise ValueError(f"dpi must be a number from 10 to {most}, not {describe(dpi)}")
+    return float(dpi)
 
 
 def check_digits(digits: Any) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from autograd_mini.engine import operations
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
-from autograd_mini.show.arguments import check_arguments, check_digits, check_names
+from autograd_mini.show.arguments import check_arguments, check_digits, check_dpi, check_names
 from autograd_mini.show.browser import show_file
 from autograd_mini.show.format import (
     COLORS,
@@ -70,7 +71,8 @@ class Drawing:
             Ends with .svg, .png, .pdf or .dot; any other suffix is a ValueError. An existing file is replaced only
             once the picture is complete.
         dpi : float, optional
-            How many pixels an inch of a .png has; 96 unless given. The other formats have none.
+            How many pixels an inch of a .png has; 96 unless given. The other formats have none. More than 250 million
+            pixels in all are a ValueError.
 
         Returns
         -------
@@ -89,9 +91,8 @@ class Drawing:
             raise ValueError(f"can't tell the format from {str(target)!r}: a drawing is saved as {wanted}")
         if dpi is not None and format != "png":
             raise ValueError(f"dpi= is for a .png, but a .{format} is drawn in lines, which any size keeps sharp")
-        if dpi is not None and not (isinstance(dpi, Real) and 10 <= dpi <= 2400):
-            raise ValueError(f"dpi must be a number from 10 to 2400, not {describe(dpi)}")
-        write_file(target, _pixels(self.source, dpi or _DPI) if format == "png" else _render(self.source, format))
+        resolution = _DPI if dpi is None else check_dpi(dpi, 2400)
+        write_file(target, _pixels(self.source, resolution) if format == "png" else _render(self.source, format))
         return target
 
     def render(self, filename: str | os.PathLike[str], format: str | None = None) -> str:
@@ -472,6 +473,7 @@ atexit.register(_renderer.cache_clear)
 
 
 _DPI = 96.0
+_MOST_PIXELS = 250e6  # which take a gigabyte
 
 
 def _pixels(source: str, dpi: float) -> bytes:
@@ -482,8 +484,15 @@ def _pixels(source: str, dpi: float) -> bytes:
         extra = "pip install 'autograd_mini[png]' makes it without, or save as .svg"
         return _render_by_program(source.replace("{", f"{{ graph [dpi={dpi:g}]", 1), "png", extra)
     svg = _render(source, "svg").decode()
+    size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    pixels = math.prod(map(float, size.groups())) * (dpi / 72.0) ** 2 if size else 0.0
+    if pixels > _MOST_PIXELS:  # resvg would end the process where memory does not suffice
+        fitting = f"{dpi * math.sqrt(_MOST_PIXELS / pixels):.0f}"
+        raise ValueError(
+            f"too large for a .png, with {pixels / 1e6:,.0f} million pixels: save as .svg, or with dpi={fitting}"
+        )
     # Verdana may be missing; a family that has the letters stands in for it.
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg.replace(f'"{FONT}"', f'"{FONT},DejaVu Sans"'), dpi=float(dpi)))
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg.replace(f'"{FONT}"', f'"{FONT},DejaVu Sans"'), dpi=dpi))
 
 
 def _render(source: str, format: str) -> bytes:

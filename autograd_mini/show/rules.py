@@ -74,14 +74,14 @@ def _apply(operation: Operation, rule: Rule, operands: Sequence[Term], out: Term
     result = Formula(operation, tuple(operands)) if is_short else out
     try:
         written = rule(_Symbol(result, out.data, (), 1, trace), *symbols)
-        return list(written) if operation.is_variadic else written
+        # What is a bare number may have been decided by symbols all the same: `1 if x > 0 else 0`.
+        return [_as_symbol(x, trace) for x in written] if operation.is_variadic else _as_symbol(written, trace)
     except Exception:  # a user's rule may do anything; without symbols it has already worked
         return None
 
 
-def _reason(operation: Operation, result: Any, local: float) -> Reason | None:
-    """Read what a rule gave, and keep it if it is short, and has the value that it should have."""
-    symbol = _as_symbol(result)
+def _reason(operation: Operation, symbol: _Symbol | None, local: float) -> Reason | None:
+    """Keep what a rule gave if it is short, and has the value that it should have."""
     if symbol is None or symbol.size > _LONGEST:
         return None
     x = symbol.data

@@ -318,7 +318,8 @@ class _Steps:
         said = f"The gradient of {name} is what enters it times the delta of its unit: {self._n(slope)}"
         if self.network.lr is None:
             return self._item("Gradient", f"{said}.", [gradient], key)
-        lr, after = self.network.lr, weight - self.network.lr * slope
+        lr = self.network.lr
+        after = float(weight) - lr * float(slope)  # which may overflow, and not by a warning of NumPy's
         step = [self._side("", name), self._side("←", name, "-", "η", "·", ("E", name))]
         step += [self._side("=", weight, "-", lr, "·", slope), self._side("=", after)]
         said += f". It moves against it, by the learning rate, to {self._n(after)}."

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograd_mini import Value, no_grad, sigmoid, softmax, value_and_grad
-from autograd_mini.engine.checks import check_count, describe
+from autograd_mini.engine.checks import as_float, check_count, describe
 from autograd_mini.show.format import COLORS, tinted
 from nn.activations import Activation, activation_function, activation_title
 from nn.checks import as_numbers, check_sequence, finite_array, is_row
+from nn.initializers import random_generator
 from nn.losses import LOSSES, THRESHOLDS, Loss, loss_function, loss_name
 from nn.metrics import true_class
 from nn.module import Module
@@ -179,14 +180,17 @@ def plot_decision_regions(
         rows = [as_numbers(model([a, b])) for b in ys.tolist() for a in xs.tolist()]
     outputs = finite_array([row if is_row(row) else [row] for row in rows], "what the model gives")
     trained_with = loss_name(loss) if loss is not None else getattr(model, "_trained_with", "")
-    if threshold is None:
-        threshold = THRESHOLDS.get(trained_with, 0.5)
+    limit = THRESHOLDS.get(trained_with, 0.5) if threshold is None else as_float(threshold, "threshold")
+    if not math.isfinite(limit):
+        raise ValueError(f"threshold must be finite, not {threshold}")
+    if outputs.shape[1] == 1 and trained_with in ("cross_entropy", "cross_entropy_from_logits"):
+        raise ValueError(f"{trained_with} needs an output for each class, but the model gives one")
     if len(check_sequence(y, "y")) != len(points):
         raise ValueError(f"expected a class for each of the {len(points)} examples, but y has the length {len(y)}")
     labels = [_label(label, outputs.shape[1], f"y[{i}]") for i, label in enumerate(np.asarray(y))]
     axes = pyplot.subplots(figsize=(5.6, 4.6), layout="constrained")[1] if ax is None else ax
     chances = _probabilities(outputs, trained_with)
-    _fill_regions(axes, xs, ys, _margins(outputs, threshold), chances)
+    _fill_regions(axes, xs, ys, _margins(outputs, limit), chances)
     for label in sorted(set(labels)):
         k = max(label, 0)
         chosen = points[[other == label for other in labels]]
@@ -211,8 +215,8 @@ def plot_loss_landscape(
 ) -> Axes:
     """Plot the loss around a model's parameters, along two random directions at right angles.
 
-    Each direction is scaled weight by weight to the size of the weights (Li et al., Visualizing the Loss Landscape of
-    Neural Nets, 2018), so that 1 on an axis changes the weights by about their own size. The star is the model.
+    Each direction is as long as the vector of all parameters (after Li et al., Visualizing the Loss Landscape of Neural
+    Nets, 2018), so that 1 on an axis changes the parameters by about their own size. The star is the model.
 
     Parameters
     ----------
@@ -252,7 +256,10 @@ def plot_loss_landscape(
         raise ValueError("resolution must be at least 2, not 1")
     inputs, targets = as_arrays(X, y)
     here = np.array([parameter.data for parameter in model.parameters()])
-    first, second = np.random.default_rng(seed).normal(size=(2, here.size))
+    if here.size < 2:
+        raise ValueError(f"a landscape has two directions, but the model has {here.size} parameters: give two or more")
+    chance = random_generator(seed)
+    first, second = np.array([[chance.gauss() for _ in here] for _ in range(2)])
     second -= (first @ second) / (first @ first) * first
     size = np.linalg.norm(here) or 1.0
     first, second = (direction / (np.linalg.norm(direction) or 1.0) * size for direction in (first, second))

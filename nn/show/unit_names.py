@@ -6,7 +6,7 @@ equation 7), and the layer stands above it (Neural Networks, chapter 1, section 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from autograd_mini import Scalar, Value, identity, softmax
@@ -16,7 +16,7 @@ from nn.activations import ACTIVATIONS, Activation
 from nn.checks import name_in
 from nn.layer import Layer
 from nn.mlp import MLP, layers_of
-from nn.module import Module, all_parts, living_modules, parts_of
+from nn.module import Module, all_parts, living_modules, own_parts, parts_of
 from nn.neuron import Neuron
 
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -79,11 +79,15 @@ def names_in_graph(order: Sequence[Value]) -> dict[Value, str]:
     """
     leaves = {node for node in order if node.is_leaf}
     owners: list[tuple[float, int, dict[Value, str]]] = []
-    for module in _whole_models():
-        own = dict(_parameter_names(module, ""))
-        found = {parameter: name for parameter, name in own.items() if parameter in leaves}
+    for module in _whole_models(leaves):
+        try:
+            own = dict(_parameter_names(module, ""))
+            found = {parameter: name for parameter, name in own.items() if parameter in leaves}
+            units = _unit_names(module, "", order)
+        except Exception:  # half made, or taken apart: no reason to show no other graph
+            continue
         if found:
-            owners.append((len(found) / len(own), len(found), found | _unit_names(module, "", order)))
+            owners.append((len(found) / len(own), len(found), found | units))
     names: dict[Value, str] = {}
     for _, _, found in sorted(owners, key=lambda owner: owner[:2], reverse=True):
         names = found | names
@@ -93,18 +97,15 @@ def names_in_graph(order: Sequence[Value]) -> dict[Value, str]:
 NAMERS.append(names_in_graph)
 
 
-def _whole_models() -> list[Module]:
-    """List the living modules that are no part of another one."""
+def _whole_models(leaves: Set[Value]) -> Iterator[Module]:
+    """Give the living modules that are no part of another one and have a parameter among the leaves; none is traced."""
     modules = living_modules()
-    parts = {id(part) for module in modules for part in all_parts(module)[1:] if isinstance(part, Module)}
-    return [module for module in modules if id(module) not in parts and all(map(_is_usable, all_parts(module)))]
-
-
-def _is_usable(part: Any) -> bool:
-    """Tell a part of a model from one that jit traces, or whose making an error ended: tracebacks keep them alive."""
-    wanted = {MLP: ("layers",), Layer: ("neurons", "activation"), Neuron: ("w", "b", "activation")}
-    attributes = next((names for kind, names in wanted.items() if isinstance(part, kind)), ())
-    return (type(part) is Value or not isinstance(part, Scalar)) and all(name in vars(part) for name in attributes)
+    parts = {id(part) for module in modules for part in own_parts(module) if isinstance(part, Module)}
+    for module in modules:
+        if id(module) not in parts:
+            values = [part for part in all_parts(module) if isinstance(part, Scalar)]
+            if all(type(value) is Value for value in values) and not leaves.isdisjoint(values):
+                yield module
 
 
 def _networks_in(thing: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from autograd_mini.engine.checks import describe
 from nn.module import Module
 from nn.show.animation import Animation, animate_training
 from nn.show.plots import plot_curves
@@ -118,6 +119,8 @@ class History:
             raise ValueError("there is nothing to animate: fit keeps what it takes, for up to 10,000 parameters")
         if (model is None) != (X is None) or (model is None) != (y is None):
             raise ValueError("give model, X and y together, or none of them for the loss curve alone")
+        if model is not None and not isinstance(model, Module):
+            raise TypeError(f"model must be the Module that was trained, not {describe(model)}")
         if model is not None and len(model.parameters()) != len(self._snapshots[0][1]):
             raise ValueError("this model has another number of parameters than the model that was trained")
         if not (isinstance(seconds, Real) and 0.01 <= seconds <= 60):

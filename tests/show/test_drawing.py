@@ -751,3 +751,12 @@ def test_an_unknown_format_is_refused() -> None:
         draw_dot(Value(1.0), format="gif")
     with pytest.raises(ValueError, match="format must be one of"):
         draw_dot(Value(1.0)).render("gout", format="")
+
+
+def test_a_png_that_would_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("resvg_py", reason="the extra png is not installed")
+    x = Value(1.0)
+    drawing = draw(sum([x * i for i in range(1, 40)], x), limit=1000)
+    with pytest.raises(ValueError, match=r"too large for a \.png, with [\d,]+ million pixels: .* dpi=\d+"):
+        drawing.save(tmp_path / "large.png", dpi=2400)
+    assert os.listdir(tmp_path) == []

@@ -387,6 +387,8 @@ def test_the_rule_of_a_users_operation_is_written_from_what_it_computes() -> Non
     x = Value(2.0, "x")
     assert rule_lines(cube(x)) == ["d cube(x)/dx = 3 · x ** 2 = 3 · 2 ** 2 = 12"]
     assert rule_lines(bent(x)) == ["d bent(x)/dx = 2 · x = 2 · 2 = 4 because x > 0"]
+    ramp = operation("ramp(x)", lambda x: x if x > 0 else 0.0, lambda out, x: 1 if x > 0 else 0)
+    assert rule_lines(ramp(x)) == ["d ramp(x)/dx = 1 because x > 0"]
     squares = operation("squares(*xs)", lambda *xs: sum(x * x for x in xs), lambda out, *xs: (2 * x for x in xs))
     assert rule_lines(squares(x, 3.0)) == ["d squares(x, 3)/dx = 2 · x = 2 · 2 = 4"]
 

@@ -76,6 +76,25 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "dpi", "message"),
+    [("a.gif", 0, "dpi must be a number from 10 to 600"), ("a.gif", "x", "dpi"), ("a.html", 96, "dpi= is for a .gif")],
+)
+def test_a_bad_resolution_is_refused(tmp_path: Path, name: str, dpi: object, message: str) -> None:
+    _, history = trained(1)
+    with pytest.raises(ValueError, match=message):
+        history.animate().save(tmp_path / name, dpi=dpi)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_not_be_drawn_is_refused_where_the_film_is_made() -> None:
+    model, history = trained(1)
+    with pytest.raises(ValueError, match="X must have a row of two features"):
+        history.animate(model, [[1.0, 2.0, 3.0]], [1])
+    with pytest.raises(TypeError, match="model must be the Module that was trained, not 3"):
+        history.animate(3, X, y)  # type: ignore[arg-type]
+
+
 def test_the_readmes_picture_of_training_is_made_by_its_script(tmp_path: Path) -> None:
     from make_training_gif import TARGET, make
 

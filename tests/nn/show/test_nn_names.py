@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import gc
+import threading
 import weakref
 
 import pytest
 
 from autograd_mini import Value, draw, explain, jit, topological_order
 from nn import MLP, Layer, Module, Neuron, half_squared_error
+from nn.mlp import layers_of
+from nn.show import unit_names
 from nn.show.unit_names import names_in_graph
 
 
@@ -135,3 +138,43 @@ def test_models_under_a_trace_or_never_finished_stay_out_of_the_way() -> None:
     assert names(x * 2.0) == {}
     unit = Neuron(1)
     assert names(unit([1.0]))[unit.w[0]] == "w₁"
+
+
+def test_models_taken_apart_do_not_keep_other_graphs_from_being_shown() -> None:
+    bare, empty, strange = Neuron(2), MLP(1, [2, 1]), MLP(1, [1])
+    bare.w, empty.layers = [], []
+    strange.layers = "x"  # type: ignore[assignment]
+    assert bare.b is not None
+    assert names(bare.b * 2.0) == {}
+    unit = Neuron(1)
+    assert names(unit([1.0]))[unit.w[0]] == "w₁"
+
+
+def test_graphs_are_named_while_other_threads_make_models() -> None:
+    stop = threading.Event()
+
+    def make() -> None:
+        while not stop.is_set():
+            MLP(2, [3, 1])
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        unit = Neuron(1)
+        for _ in range(100):
+            assert names(unit([1.0]))[unit.w[0]] == "w₁"
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_large_models_elsewhere_are_not_named_to_show_a_small_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = MLP(30, [30, 1])
+    unit = Neuron(1)
+    named: list[object] = []
+    monkeypatch.setattr(unit_names, "layers_of", lambda part: named.append(part) or layers_of(part))
+    assert names(unit([1.0]))[unit.w[0]] == "w₁"
+    assert unit in named
+    assert large not in named

@@ -128,6 +128,12 @@ def test_bad_arguments_are_refused(name: str, lr: float | None, message: str, tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_step_that_overflows_is_shown_without_a_warning(tmp_path: Path) -> None:
+    unit = Neuron(1, activation="identity").with_parameters([1.0, 0.0])
+    network = explain_network(unit, [1e100], 0, "half_squared_error", lr=1e200)
+    assert "∞" in page_of(network, tmp_path) or "inf" in page_of(network, tmp_path)
+
+
 def test_a_network_above_the_limit_is_refused_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"9 parameters and limit=8: a higher limit="):
         explained(limit=8).save(tmp_path / "a.html")

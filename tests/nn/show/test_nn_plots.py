@@ -238,6 +238,9 @@ def test_the_model_records_no_graph(pyplot):
         ((7, X, [0] * 4), {}, TypeError, "model must be a function of two features, not 7"),
         ((lambda x: math.nan, X, [0] * 4), {}, ValueError, "what the model gives must be finite, but .* is nan"),
         ((Neuron(2), X, [0] * 4), {"resolution": 1}, ValueError, "resolution must be at least 2"),
+        ((Neuron(2), X, [0] * 4), {"threshold": "a"}, TypeError, "threshold must be a real number, not 'a'"),
+        ((Neuron(2), X, [0] * 4), {"threshold": math.nan}, ValueError, "threshold must be finite, not nan"),
+        ((Neuron(2), X, [0] * 4), {"loss": "cross_entropy"}, ValueError, "cross_entropy needs an output for each"),
     ],
 )
 def test_bad_arguments_of_decision_regions_are_refused(arguments, kwargs, error, message, pyplot):
@@ -508,3 +511,16 @@ def test_the_landscapes_lowest_point_is_a_trained_model(pyplot):
     with no_grad():
         lowest = mean_squared_error([unit(x) for x in X], [1.0, 2.0, 3.5, 3.0]).data
     assert heights[0] <= lowest <= heights[0] + 0.1 * (heights[1] - heights[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "kwargs", "error", "message"),
+    [
+        (Neuron(1, bias=False), {}, ValueError, "two directions, but the model has 1 parameters"),
+        (Neuron(1), {"seed": "a"}, TypeError, "seed must be an integer or a random.Random, not 'a'"),
+    ],
+)
+def test_a_landscape_without_two_directions_or_a_seed_is_refused(model, kwargs, error, message, pyplot):
+    with pytest.raises(error, match=message):
+        plot_loss_landscape(model, [[0.0], [1.0]], [0.0, 1.0], "half_squared_error", resolution=3, **kwargs)
+    assert pyplot.get_fignums() == []
