@@ -1,8 +1,9 @@
 """What was not chosen contributes nothing, not even where its own derivative is inf or nan: 0 * inf is nan.
 
 Some operations choose: `where`, `maximum`, `minimum`, `clip`, `relu`, comparisons, which only others choose by, and
-`detach`, which chooses nothing. An operand whose local derivative is 0 was not chosen. A node is reached if some path of chosen operands leads to it from
-the root. Gradient flows from nodes that are reached to operands that are chosen, and nowhere else.
+`detach`, which chooses nothing. An operand whose local derivative is 0 was not chosen. A node is reached if some path
+of chosen operands leads to it from the root. Gradient flows from nodes that are reached to operands that are chosen,
+and nowhere else.
 
 An upstream gradient of 0 times a finite local derivative is 0 anyway, so a plain product of the two is right as long
 as no gradient is nan. Only where one is, the functions here are asked which nan is a number in truth.

@@ -51,7 +51,7 @@ EXAMPLES = 32
 
 
 # What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one
-# distance; of an expression with a single row of many columns, in all runs together, its slots, which stand in the code.
+# distance; of an expression with one row of many columns, in all runs together, its slots, which stand in the code.
 Key = tuple[Pattern, bool | tuple[int, ...]]
 
 # A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
