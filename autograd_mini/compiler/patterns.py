@@ -31,7 +31,7 @@ from autograd_mini.engine.operations import fsum, identity, mul
 LARGEST = (24, 12, 6, 3, 1)
 ENOUGH = 400
 
-# Straight-line code, of which the operations of equal pieces count once, has at most so many.
+# Straight-line code of rounds, or of what is between them, has at most so many operations, those of equal pieces once.
 STRAIGHT = 2000
 
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
@@ -222,10 +222,14 @@ class _Chooser:
         """Cut what is not elsewhere into expressions as large as the number of different ones allows.
 
         Of numbers of all lanes an expression is straight-line code with as many results as are needed, which keeps the
-        others in registers.
+        others in registers: rounds that were unrolled, and what is between them, each if it is not too much code.
         """
-        if self.part.kind == "u" and self._add_alike(self._pieces(elsewhere), 0, STRAIGHT):
-            return
+        if self.part.kind == "u":
+            pieces = list(self._pieces(elsewhere))
+            for of_rounds in (True, False):
+                some = [piece for piece, is_round in pieces if is_round is of_rounds]
+                if self._add_alike(some, 0, STRAIGHT):
+                    elsewhere = elsewhere.union(*some)
         nodes = [node for node in self.part.nodes if node not in elsewhere]
         for largest in LARGEST:
             inner = self._inner(nodes, largest)
@@ -254,7 +258,7 @@ class _Chooser:
         self.steps += steps
         return True
 
-    def _pieces(self, elsewhere: set[Node]) -> Iterator[Sequence[Node]]:
+    def _pieces(self, elsewhere: set[Node]) -> Iterator[tuple[Sequence[Node], bool]]:
         """Cut the nodes that are not elsewhere into pieces; none begins before a sum or loop and ends after it."""
         nodes: list[Node] = []
         for node in self.part.nodes:

@@ -14,8 +14,11 @@ ROUNDS = 3
 SHORT, LONGEST = 48, 400
 
 
-def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
-    """Cut a list of nodes into pieces, in their order: rounds of loops that were unrolled, and what is between them."""
+def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], bool]]:
+    """Cut a list of nodes into pieces, in their order: rounds of loops that were unrolled, and what is between them.
+
+    Each comes with whether it is of rounds.
+    """
     codes: dict[object, str] = {}  # a letter for each operation: strings are searched and compared at once
     text = "".join([codes.setdefault(graph.operations[node], chr(len(codes))) for node in nodes])
     begin = at = 0
@@ -23,19 +26,20 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[Sequence[Node]]:
         period, end = _repetition(text, at)
         if period:
             if begin < at:
-                yield nodes[begin:at]
+                yield nodes[begin:at], False
             size = period * -(-SHORT // period)
             for first in range(at, end, size):
                 last = min(first + size, end)
-                yield from [nodes[i : min(i + LONGEST, last)] for i in range(first, last, LONGEST)]
+                yield from [(nodes[i : min(i + LONGEST, last)], True) for i in range(first, last, LONGEST)]
             begin = at = end
         else:
-            at += 1
+            # By longer steps the longer nothing came again: rounds are found wherever in them one looks.
+            at = min(at + 1 + (at - begin) // SEQUENCE, begin + LONGEST, len(nodes))
             if at == begin + LONGEST:
-                yield nodes[begin:at]
+                yield nodes[begin:at], False
                 begin = at
     if begin < at:
-        yield nodes[begin:at]
+        yield nodes[begin:at], False
 
 
 def _repetition(text: str, at: int) -> tuple[int, int]:

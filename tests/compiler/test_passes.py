@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -142,6 +143,20 @@ def test_rounds_of_an_unrolled_loop_are_rows_of_one_pattern(begin: int) -> None:
     few, many = (forms(unrolled(rounds, begin))[1][0].split("\n\n") for rounds in (40, 4000))
     assert len(few) == len(many) <= 5
     assert max(batch.count("\n") for batch in many) > 350
+
+
+def test_rounds_are_straight_line_code_beside_what_would_be_too_much_of_it() -> None:
+    random = Random(0)
+    nodes: list[Any] = [("sin", 0)]
+    for i in range(3, 3 + 2500):  # after nodes 0 to 2, the arguments, and 3
+        nodes.append((random.choice(["add", "mul", "sub"]), random.randrange(max(0, i - 30), i + 1), i))
+    for _ in range(200):
+        last = len(nodes) + 2
+        nodes += [("sin", last), ("mul", last + 1, 1), ("exp", 0), ("add", last + 2, last + 3), ("neg", last + 4)]
+    (steps,), _, _ = forms(graph_of(3, *nodes, results=[len(nodes) + 2]))
+    rounds = [line for line in steps.splitlines() if int(line.split()[0]) > 2504]
+    assert len(rounds) <= 25, "200 rounds of 5 operations, 10 together"
+    assert steps.count("\n") > 1000, "the others are trees"
 
 
 def test_no_piece_of_straight_line_code_goes_around_a_sum() -> None:

@@ -20,7 +20,7 @@ def cut_lengths(codes: list[int]) -> list[int]:
         graph.operations.append(OPERATIONS[code])
         graph.operands.append((0,))
     nodes = list(range(1, len(codes) + 1))
-    pieces = list(cut(graph, nodes))
+    pieces = [piece for piece, _ in cut(graph, nodes)]
     assert [node for piece in pieces for node in piece] == nodes
     assert all(0 < len(piece) <= LONGEST for piece in pieces)
     return [len(piece) for piece in pieces]
