@@ -127,6 +127,7 @@ STAIRCASE = {
         "autograd_mini.engine.vectors",
         "autograd_mini.show.format",
         "autograd_mini.show.names",
+        "autograd_mini.show.arguments",
         "autograd_mini.show.browser",
         "autograd_mini.show.formulas",
         "autograd_mini.show.stepper",
