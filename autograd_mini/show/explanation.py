@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_names
 from autograd_mini.show.browser import show_file
@@ -20,6 +19,7 @@ from autograd_mini.show.format import COLORS, DIGITS, sign
 from autograd_mini.show.formulas import Text
 from autograd_mini.show.graph_stepper import graph_page
 from autograd_mini.show.names import suggested_names
+from autograd_mini.show.stepper import Page, save_page
 from autograd_mini.show.steps import BackwardStep, ForwardStep, Step, backward_steps, forward_steps, name_nodes
 
 MAX_STEPS = 300  # as many as a reader can follow
@@ -68,18 +68,17 @@ class Explanation:
         The path ends with .html. An existing file is replaced only once the page is complete. Errors are as in
         `Drawing.save`.
         """
-        target = Path(path)
-        if target.suffix.lower() != ".html":
-            raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
-        write_file(target, graph_page(self.forward, self.backward, self.digits).html().encode())
-        return target
+        return save_page(self._page, path)
 
     def show(self) -> None:
         """Open that page in the web browser, from a temporary file; a RuntimeError says if there is none."""
-        show_file(graph_page(self.forward, self.backward, self.digits).html().encode(), ".html")
+        show_file(self._page().html().encode(), ".html")
 
     def _repr_html_(self) -> str:
-        return graph_page(self.forward, self.backward, self.digits).frame()
+        return self._page().frame()
+
+    def _page(self) -> Page:
+        return graph_page(self.forward, self.backward, self.digits)
 
     def __rich__(self) -> Any:
         """Colour the lines for rich, results by their sign, as drawings do."""

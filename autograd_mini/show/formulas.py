@@ -75,6 +75,11 @@ class Side(NamedTuple):
     numbers: Sequence[float] = ()
 
 
+def _is_only(terms: Sequence[Term]) -> bool:
+    """Say whether no more than one operand of an operation is a variable."""
+    return sum(term.name != "" for term in terms) == 1
+
+
 class Text:
     """Formulas as text for a terminal; with * for each · they are Python.
 
@@ -246,13 +251,17 @@ class Text:
         """Write the derivative of a node for another."""
         return f"∂{self.name(of)}/∂{self.name(by)}"
 
+    def differentiated(self, operation: Operation, terms: Sequence[Term], position: int) -> str:
+        """Write an operation as what is differentiated for one of its operands."""
+        formula = self.abridged(operation, terms, position)
+        is_whole = self.strength(Formula(operation, tuple(terms))) >= _WHOLE
+        return formula if is_whole else self.brackets(formula)
+
     def local_derivative(self, operation: Operation, terms: Sequence[Term], position: int) -> str:
         """Write the derivative of an operation, alone, for one of its operands: with d where there is no other."""
-        d = "d" if sum(term.name != "" for term in terms) == 1 else "∂"
-        formula = self.abridged(operation, terms, position)
-        if self.strength(Formula(operation, tuple(terms))) < _WHOLE:
-            formula = self.brackets(formula)
-        elif d == "d" and not formula.startswith("("):
+        d = "d" if _is_only(terms) else "∂"
+        formula = self.differentiated(operation, terms, position)
+        if d == "d" and not formula.startswith("("):
             formula = f" {formula}"
         return f"{d}{formula}/{d}{self.term(terms[position])}"
 
@@ -350,10 +359,8 @@ class MathML(Text):
         return f"<mfrac><mrow><mo>∂</mo>{self.name(of)}</mrow><mrow><mo>∂</mo>{self.name(by)}</mrow></mfrac>"
 
     def local_derivative(self, operation: Operation, terms: Sequence[Term], position: int) -> str:
-        d = '<mi mathvariant="normal">d</mi>' if sum(term.name != "" for term in terms) == 1 else "<mo>∂</mo>"
-        formula = self.abridged(operation, terms, position)
-        if self.strength(Formula(operation, tuple(terms))) < _WHOLE:
-            formula = self.brackets(formula)
+        d = '<mi mathvariant="normal">d</mi>' if _is_only(terms) else "<mo>∂</mo>"
+        formula = self.differentiated(operation, terms, position)
         space = "" if formula.startswith("<mrow>") else '<mspace width="0.15em"></mspace>'
         return f"<mfrac><mrow>{d}{space}{formula}</mrow><mrow>{d}{self.term(terms[position])}</mrow></mfrac>"
 

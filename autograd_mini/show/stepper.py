@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
+from autograd_mini.engine.files import write_file
 from autograd_mini.show.format import COLORS, tinted
 
 
@@ -94,6 +96,15 @@ class Page(NamedTuple):
             f'<iframe title="{escape(self.title)}" sandbox="allow-scripts" width="100%" height="{height}" '
             f'style="{style}" srcdoc="{escape(self.html())}"></iframe>'
         )
+
+
+def save_page(page: Callable[[], Page], path: str | os.PathLike[str]) -> Path:
+    """Write the page of an explanation, once its file is known to be one for it."""
+    target = Path(path)
+    if target.suffix.lower() != ".html":
+        raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
+    write_file(target, page().html().encode())
+    return target
 
 
 _NARROW = 520  # up to this width, in points, a picture has room beside the list of steps

@@ -21,10 +21,9 @@ import numpy as np
 
 from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
-from autograd_mini.engine.files import write_file
 from autograd_mini.show.browser import show_file
 from autograd_mini.show.format import columns, number
-from autograd_mini.show.stepper import Page
+from autograd_mini.show.stepper import Page, save_page
 from nn.activations import ACTIVATIONS, activation_title
 from nn.checks import as_array, as_inputs, as_numbers, check_not_negative, is_row, name_in
 from nn.layer import Layer
@@ -105,11 +104,7 @@ class NetworkExplanation(Passes):
         The path ends with .html. An existing file is replaced only once the page is complete. A network with more
         parameters than `limit` is a ValueError.
         """
-        target = Path(path)
-        if target.suffix.lower() != ".html":
-            raise ValueError(f"can't tell the format from {str(target)!r}: an explanation is saved as .html")
-        write_file(target, self._page().html().encode())
-        return target
+        return save_page(self._page, path)
 
     def show(self) -> None:
         """Open that page in the web browser, from a temporary file; a RuntimeError says if there is none."""
