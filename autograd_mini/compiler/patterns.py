@@ -142,7 +142,8 @@ class _Chooser:
         if node in self.rounds:
             pattern = Rounds(kinds, loop.reverse)
         else:
-            pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
+            settled: Any = loop.settled and tuple(map(_body, loop.settled))
+            pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse, settled))
         rounds = self.rounds.get(node, ())
         self.steps.append(Step(pattern, (), operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
 
