@@ -234,7 +234,7 @@ class _Chooser:
         nodes = [node for node in self.part.nodes if node not in elsewhere]
         for largest in LARGEST:
             inner = self._inner(nodes, largest)
-            trees = [self._tree(node, inner) for node in nodes if node not in inner]
+            trees = (self._tree(node, inner) for node in nodes if node not in inner)
             if self._add_alike(trees, largest, ENOUGH if largest > 1 else 0):
                 return
 
