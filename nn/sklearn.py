@@ -5,10 +5,9 @@ Importing this module imports scikit-learn, so `import nn` does not import it.
 
 from __future__ import annotations
 
-import math
 import random
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from nn.mlp import MLP
 from nn.optim.optimizer import Optimizer, Schedule
 from nn.train.evaluation import predict, predict_proba
 from nn.train.fit import OPTIMIZERS, fit
-from nn.train.history import History
+from nn.train.stopping import Stall
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -31,7 +30,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets, type_of_target
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError:
-    raise ImportError("nn.sklearn needs scikit-learn 1.6: pip install 'autograd_mini[data]'") from None
+    raise ImportError("nn.sklearn needs scikit-learn 1.6 or newer: pip install 'autograd_mini[data]'") from None
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -109,7 +108,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         patience = check_count(self.n_iter_no_change, "n_iter_no_change")
         rules = {
             "epochs": check_count(self.max_iter, "max_iter"),
-            "callback": _stall(check_not_negative(self.tol, "tol"), patience),
+            "callback": Stall(check_not_negative(self.tol, "tol"), patience),
         }
         if self.early_stopping:
             X, held_X, y, held_y = self._held_out(X, y, generator)
@@ -171,9 +170,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         hidden = sizes if isinstance(sizes, Iterable) else [sizes]
         units = [check_count(size, "a size in hidden_layer_sizes") for size in hidden]
         activation = "sigmoid" if self.activation == "logistic" else self.activation  # scikit-learn's name
-        return MLP(
-            self.n_features_in_, [*units, self.n_outputs_], activation=activation, init="xavier", seed=generator
-        )
+        return MLP(self.n_features_in_, [*units, self.n_outputs_], activation=activation, init="xavier", seed=generator)
 
     def _make_optimizer(self, model: MLP) -> Optimizer:
         make = look_up(OPTIMIZERS, self.solver, "solver")
@@ -213,9 +210,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             **rules,
         )
         if history:
-            before = [] if is_new else self.loss_curve_
+            before: list[float] = [] if is_new else self.loss_curve_
             self.model_, self._optimizer, self.history_ = model, optimizer, history
-            self.n_iter_, self.loss_, self.loss_curve_ = len(history), history.loss[-1], before + history.loss
+            self.loss_curve_: list[float] = before + history.loss
+            self.n_iter_, self.loss_ = len(history), history.loss[-1]
         if history.stopped.startswith("interrupted"):  # so that Ctrl-C ends a search, too
             raise KeyboardInterrupt
 
@@ -395,17 +393,3 @@ class MLPRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
 def _columns(y: Any) -> int:
     return 1 if y.ndim == 1 else int(y.shape[1])
-
-
-def _stall(tol: float, epochs: int) -> Callable[[History], bool]:
-    """Make scikit-learn's rule: stop when more than so many epochs in a row lowered no loss by `tol`."""
-    best, count = math.inf, 0
-
-    def is_stalled(history: History) -> bool:
-        nonlocal best, count
-        loss = (history.validation_loss or history.loss)[-1]
-        count = count + 1 if loss > best - tol else 0
-        best = min(best, loss)
-        return count > epochs
-
-    return is_stalled

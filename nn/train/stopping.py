@@ -62,5 +62,25 @@ class StoppingRules:
         return ""
 
 
+@dataclass
+class Stall:
+    """scikit-learn's rule, a callback: stop when more than `epochs` in a row lowered no loss by `tol`.
+
+    The loss is that of the validation data if there are any, and is compared with the lowest one before. The rule looks
+    at nothing but the history, so `fit` need not watch what it does to the model.
+    """
+
+    tol: float
+    epochs: int
+    lowest: float = math.inf
+    count: int = 0
+
+    def __call__(self, history: History) -> bool:
+        loss = (history.validation_loss or history.loss)[-1]
+        self.count = self.count + 1 if loss > self.lowest - self.tol else 0
+        self.lowest = min(self.lowest, loss)
+        return self.count > self.epochs
+
+
 def _last_change(losses: list[float]) -> float:
     return abs(losses[-1] - losses[-2]) if len(losses) > 1 else math.inf
