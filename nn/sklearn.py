@@ -327,7 +327,7 @@ class MLPClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             raise ValueError(f"y has several columns of classes, {kind}: train a classifier for each, or give 0 and 1")
         self.classes_ = np.unique(y if classes is None else classes)
         if len(self.classes_) < 2:
-            raise ValueError(f"a classifier needs 2 or more classes, but y has only one class, {self.classes_[0]!r}")
+            raise ValueError(f"a classifier needs 2 or more classes, but y has only the class {self.classes_.tolist()}")
         return (1, "logistic") if len(self.classes_) == 2 else (len(self.classes_), "softmax")
 
     def _coded(self, y: Any) -> Any:

@@ -7,10 +7,10 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from traceback import clear_frames
 from typing import Any
 
 from autograd_mini.engine.checks import as_float, describe
@@ -141,10 +141,13 @@ def multistart(run: Callable[[Any], Any], starts: Iterable[Any], executor: Execu
 
 
 def _run_here(run: Callable[[Any], Any], starts: list[Any]) -> list[_Outcome]:
-    outcomes = []
+    outcomes: list[_Outcome] = []
     with _noticing_interrupts() as interrupts:
         for start in starts:
-            outcomes.append(_outcome(partial(run, start)))
+            try:
+                outcomes.append((run(start), None))
+            except Exception as error:
+                outcomes.append((None, error))
             if interrupts:  # which run has taken for its own end
                 raise KeyboardInterrupt
     return outcomes
@@ -155,7 +158,7 @@ def _run_on(executor: Executor, run: Callable[[Any], Any], starts: list[Any]) ->
     try:
         for start in starts:
             futures.append(_submitted(executor, run, start))
-        return [_outcome(future.result) for future in futures]
+        return list(map(_outcome, futures))
     except BaseException:
         for future in futures:
             future.cancel()
@@ -171,11 +174,17 @@ def _submitted(executor: Executor, run: Callable[[Any], Any], start: Any) -> Fut
         return future
 
 
-def _outcome(call: Callable[[], Any]) -> _Outcome:
+def _outcome(future: Future[Any]) -> _Outcome:
     try:
-        return call(), None
-    except Exception as error:
-        return None, error
+        error = future.exception()
+    except CancelledError as cancelled:
+        return None, cancelled
+    if error is None:
+        return future.result(), None
+    if not isinstance(error, Exception):  # a Ctrl-C in a worker, or its exit
+        raise error
+    clear_frames(error.__traceback__)  # a Dask client keeps errors, and their frames would keep the task
+    return None, error
 
 
 def _judged(outcomes: list[_Outcome]) -> tuple[list[Any], list[float], dict[int, Exception]]:
