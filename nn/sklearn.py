@@ -327,7 +327,7 @@ class MLPClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             raise ValueError(f"y has several columns of classes, {kind}: train a classifier for each, or give 0 and 1")
         self.classes_ = np.unique(y if classes is None else classes)
         if len(self.classes_) < 2:
-            raise ValueError(f"a classifier needs 2 or more classes, but y has only the class {self.classes_.tolist()}")
+            raise ValueError(f"a classifier needs 2 or more classes, but y has one class: {self.classes_.tolist()}")
         return (1, "logistic") if len(self.classes_) == 2 else (len(self.classes_), "softmax")
 
     def _coded(self, y: Any) -> Any:
@@ -366,8 +366,8 @@ class MLPRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     >>> import numpy as np
     >>> X = np.linspace(-1.0, 1.0, 40).reshape(-1, 1)
     >>> y = np.sin(3.0 * X[:, 0])
-    >>> model = MLPRegressor(10, "tanh", learning_rate_init=0.03, tol=1e-6, max_iter=2000, random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.99
+    >>> model = MLPRegressor(10, "tanh", learning_rate_init=0.03, max_iter=500, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.97
     True
     """
 

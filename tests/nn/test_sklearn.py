@@ -199,7 +199,7 @@ def test_sparse_labels_are_the_dense_ones():
         ({"tol": -1e-3}, TWO, "tol must be 0 or more"),
         ({"n_iter_no_change": 0}, TWO, "n_iter_no_change must"),
         ({"early_stopping": True, "validation_fraction": 1.0}, TWO, "validation_fraction must"),
-        ({}, ["one"] * 60, "needs 2 or more classes, but y has only the class \\['one'\\]"),
+        ({}, ["one"] * 60, "needs 2 or more classes, but y has one class: \\['one'\\]"),
         ({}, np.column_stack([THREE, TWO]), "y has several columns of classes, multiclass-multioutput"),
         ({}, SCORES[:, 0], "Unknown label type"),
     ],
