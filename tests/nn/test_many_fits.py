@@ -73,8 +73,8 @@ def test_cross_validation_on_two_workers_is_that_of_one_process(two_workers):
 def train(seed):
     """Train a network from a seed."""
     model = MLP(3, [4, 1], activation="tanh", seed=seed)
-    options = {"loss": "binary_cross_entropy_from_logits", "batch_size": 20, "epochs": 5, "progress": False}
-    return fit(model, X, Y, **options, seed=seed), model
+    loss = "binary_cross_entropy_from_logits"
+    return fit(model, X, Y, loss=loss, batch_size=20, epochs=5, progress=False, seed=seed), model
 
 
 def test_seeds_on_a_cluster_give_the_bits_of_one_process(client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import signal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from nn.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
 
+Options = dict[str, Any]
+
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 4))
 SCORES = X @ rng.normal(size=(4, 3)) + 0.5 * rng.normal(size=(60, 3))
@@ -29,7 +32,7 @@ quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarnin
 
 
 @quiet
-@parametrize_with_checks([MLPClassifier(random_state=0), MLPRegressor(random_state=0)])
+@parametrize_with_checks([MLPClassifier(10, random_state=0), MLPRegressor(10, random_state=0)])
 def test_scikit_learns_checks_pass(estimator, check):
     check(estimator)
 
@@ -58,7 +61,13 @@ def standing_at(estimator, start, y):
 )
 def test_training_is_scikit_learns_own_step_by_step(ours, theirs, y, solver):
     # scikit-learn adds epsilon elsewhere than PyTorch and nn do; so small, it does not matter where.
-    options = {"hidden_layer_sizes": (5, 4), "activation": "logistic", "solver": solver, "alpha": 0.3, "epsilon": 1e-30}
+    options: Options = {
+        "hidden_layer_sizes": (5, 4),
+        "activation": "logistic",
+        "solver": solver,
+        "alpha": 0.3,
+        "epsilon": 1e-30,
+    }
     theirs = theirs(**options, warm_start=True, max_iter=1, random_state=3).fit(X, y)
     ours = standing_at(ours(**options), theirs, y)
     more = {"max_iter": 400, "learning_rate_init": 0.05, "tol": 1e-3}
@@ -109,7 +118,13 @@ def test_classifier_without_hidden_layers_is_logistic_regression():
 
 
 def test_classifier_of_three_classes_without_hidden_layers_is_logistic_regression():
-    options = {"solver": "sgd", "learning_rate_init": 1.0, "tol": 0.0, "n_iter_no_change": 100, "max_iter": 5000}
+    options: Options = {
+        "solver": "sgd",
+        "learning_rate_init": 1.0,
+        "tol": 0.0,
+        "n_iter_no_change": 100,
+        "max_iter": 5000,
+    }
     ours = MLPClassifier((), **options, alpha=2.0, random_state=0).fit(X, THREE)
     theirs = linear_model.LogisticRegression(C=0.5, tol=1e-10).fit(X, THREE)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-5)
@@ -125,7 +140,7 @@ def test_regressor_without_hidden_layers_is_ridge_regression():
 @quiet
 def test_random_state_decides_everything_random():
     def curve(random_state):
-        options = {"batch_size": 16, "early_stopping": True, "max_iter": 3}
+        options: Options = {"batch_size": 16, "early_stopping": True, "max_iter": 3}
         return MLPClassifier(4, **options, random_state=random_state).fit(X, TWO).loss_curve_
 
     assert curve(1) == curve(1) == curve(np.random.RandomState(1))
@@ -139,7 +154,7 @@ def test_random_state_decides_everything_random():
 
 @quiet
 def test_fit_forgets_and_warm_start_goes_on():
-    options = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0}
+    options: Options = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0}
     once = MLPRegressor(**options).fit(X, SCORES)
     assert once.fit(X, SCORES).loss_curve_ == MLPRegressor(**options).fit(X, SCORES).loss_curve_
     warm = MLPRegressor(**options, warm_start=True).fit(X, SCORES).fit(X, SCORES)
@@ -170,7 +185,12 @@ def test_partial_fit_learns_classes_that_come_later():
 
 
 def test_early_stopping_ends_with_the_best_parameters():
-    options = {"learning_rate_init": 0.1, "max_iter": 500, "early_stopping": True, "validation_fraction": 0.2}
+    options: Options = {
+        "learning_rate_init": 0.1,
+        "max_iter": 500,
+        "early_stopping": True,
+        "validation_fraction": 0.2,
+    }
     model = MLPClassifier(16, **options, alpha=0.0, random_state=0).fit(X, THREE)
     history = model.history_
     assert model.n_iter_ == len(history) < 500
@@ -181,7 +201,7 @@ def test_early_stopping_ends_with_the_best_parameters():
 @quiet
 def test_sparse_labels_are_the_dense_ones():
     sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
-    options = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0}
+    options: Options = {"hidden_layer_sizes": 4, "max_iter": 5, "random_state": 0}
     model = MLPClassifier(**options).fit(X, sparse.csr_matrix(LABELS))
     assert model.loss_curve_ == MLPClassifier(**options).fit(X, LABELS).loss_curve_
     assert model.classes_.tolist() == [0, 1, 2]
@@ -238,7 +258,7 @@ def test_ctrl_c_ends_training_and_leaves_a_fitted_estimator():
 def test_parameters_of_iris_are_worth_scikit_learns():
     data, y = load_iris(return_X_y=True)
     data = (data - data.mean(axis=0)) / data.std(axis=0)
-    options = {"hidden_layer_sizes": 8, "learning_rate_init": 0.02, "max_iter": 400, "random_state": 0}
+    options: Options = {"hidden_layer_sizes": 8, "learning_rate_init": 0.02, "max_iter": 400, "random_state": 0}
     ours = MLPClassifier(**options).fit(data, y)
     theirs = neural_network.MLPClassifier(**options).fit(data, y)
     assert ours.score(data, y) >= theirs.score(data, y) - 0.02
