@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autograd_mini.engine.checks import check_count
 from nn.activations import Activation
-from nn.checks import check_fraction, check_not_negative, look_up
+from nn.checks import check_fraction, check_not_negative, check_positive, look_up
 from nn.mlp import MLP
 from nn.optim.optimizer import Optimizer, Schedule
 from nn.train.evaluation import predict, predict_proba
@@ -178,9 +178,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         if self.solver == "sgd":
             options = {"lr": 0.001, "momentum": self.momentum, "nesterov": self.nesterovs_momentum and self.momentum}
         elif self.solver == "adam":
-            options = {"betas": (self.beta_1, self.beta_2), "eps": self.epsilon}
-        if self.learning_rate_init is not None:
-            options["lr"] = self.learning_rate_init
+            betas = check_fraction(self.beta_1, "beta_1"), check_fraction(self.beta_2, "beta_2")
+            options = {"betas": betas, "eps": check_positive(self.epsilon, "epsilon")}
+        rate = self.learning_rate_init
+        if rate is not None:
+            options["lr"] = rate if callable(rate) else check_positive(rate, "learning_rate_init")
         return make(model.parameters(), **options)
 
     def _train(
@@ -327,7 +329,10 @@ class MLPClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             raise ValueError(f"y has several columns of classes, {kind}: train a classifier for each, or give 0 and 1")
         self.classes_ = np.unique(y if classes is None else classes)
         if len(self.classes_) < 2:
-            raise ValueError(f"a classifier needs 2 or more classes, but y has one class: {self.classes_.tolist()}")
+            raise ValueError(
+                f"a classifier needs 2 or more classes, but y has one class: {self.classes_.tolist()}; if others come "
+                "later, name them all in the first partial_fit, by classes="
+            )
         return (1, "logistic") if len(self.classes_) == 2 else (len(self.classes_), "softmax")
 
     def _coded(self, y: Any) -> Any:

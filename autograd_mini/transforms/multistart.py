@@ -88,12 +88,12 @@ def multistart(run: Callable[[Any], Any], starts: Iterable[Any], executor: Execu
     Raises
     ------
     RuntimeError
-        If every start fails; its cause is the error of the first one.
+        If every start fails and none gives a result; its cause is the error of the first one.
 
     Warns
     -----
     RuntimeWarning
-        If some starts fail. It names them, and `errors` has their exceptions.
+        If some starts fail, or give no loss. It names them, and `errors` has their exceptions.
 
     Notes
     -----
@@ -215,7 +215,7 @@ def _loss_of(result: Any) -> float:
 
 
 def _report(found: Multistart) -> None:
-    """Warn of the starts that failed, or raise if there is no other."""
+    """Warn of the starts that failed, or raise if no start gave anything."""
     if not found.errors:
         return
     told = "; ".join(
@@ -223,7 +223,7 @@ def _report(found: Multistart) -> None:
         for i, error in list(found.errors.items())[:3]
     )
     more = f"; and {len(found.errors) - 3} more" if len(found.errors) > 3 else ""
-    if len(found.errors) == len(found.starts):
+    if len(found.errors) == len(found.starts) and all(result is None for result in found.results):
         raise RuntimeError(f"every start failed: {told}{more}") from found.errors[0]
     warnings.warn(
         f"{len(found.errors)} of {len(found.starts)} starts failed: {told}{more}", RuntimeWarning, stacklevel=3

@@ -128,6 +128,14 @@ def test_an_error_of_every_start_is_an_error_of_the_call():
         multistart(lambda start: start / 0, [1, 2, 3, 4, 5])
 
 
+def test_results_without_losses_are_not_lost():
+    with pytest.warns(RuntimeWarning, match="2 of 2 starts failed: start 0, 1 .* must be a real number, not 'one'"):
+        found = multistart(lambda start: ("one", start), [1, 2])
+    assert found.results == [("one", 1), ("one", 2)]
+    with pytest.raises(ValueError, match="every loss is nan"):
+        found.best  # noqa: B018
+
+
 def test_a_process_that_ends_loses_no_result_that_came_before():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         assert multistart(give_up, [1.0, 2.0], executor).losses == [1.0, 2.0]
