@@ -112,7 +112,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         }
         if self.early_stopping:
             X, held_X, y, held_y = self._held_out(X, y, generator)
-            rules |= {"validation": (held_X, held_y), "patience": patience}
+            rules |= {"validation": (held_X, held_y), "patience": patience + 1}  # which brings back the best parameters
         self._train(model, self._make_optimizer(model), X, y, generator, is_new, rules)
         if self.history_.stopped.startswith("epochs"):
             warnings.warn(
@@ -141,6 +141,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if is_new:
+            self.__dict__.pop("model_", None)  # an error from here on must leave no network of other classes
             self.n_outputs_, self.out_activation_ = self._outputs_for(y, classes)
         columns, wanted = _columns(y), 1 if self.out_activation_ == "softmax" else self.n_outputs_
         if columns != wanted:
@@ -157,7 +158,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         raise NotImplementedError
 
     def _held_out(self, X: Any, y: Any, generator: random.Random) -> list[Any]:
-        """Split data into what is learned from and what is held out, with as many of each class in both."""
+        """Split data into what is learned from and what is held out, with the same part of each class in both."""
         fraction = check_fraction(self.validation_fraction, "validation_fraction")
         has_classes = isinstance(self, ClassifierMixin) and y.ndim == 1
         split: list[Any] = train_test_split(
@@ -221,7 +222,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
     def _outputs(self, X: Any) -> tuple[MLP, Any]:
         """Check inputs to predict from; give them with the network."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return self.model_, validate_data(self, X, dtype=np.float64, reset=False)
 
 
@@ -246,8 +247,8 @@ class MLPClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     batch_size : int or "auto", optional
         How many examples each step learns from; `"auto"` is 200, or all where there are fewer.
     learning_rate_init : float or callable, optional
-        The learning rate, or a schedule of it, as for `nn.fit`. Unless given, 0.001 for `"sgd"`, and for others their
-        own.
+        The learning rate, or a schedule of it, as for `nn.fit`. Unless given, the solver's own, and 0.001 for
+        `"sgd"`.
     max_iter : int, optional
         How many times to go through the data, at most. Where training ends by it, there is a `ConvergenceWarning`.
     shuffle : bool, optional
