@@ -7,7 +7,7 @@ the numbers of all rounds are one node too, an array. Knows the table of operati
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -77,7 +77,7 @@ class Graph:
     Attributes
     ----------
     arguments : int
-        How many numbers are given in each call; they are the first nodes.
+        How many numbers and arrays are given in each call; they are the first nodes.
     operations : list of Operation or None
         What computes each node; None for an argument or a constant.
     operands : list of tuple of int
@@ -113,6 +113,7 @@ class Graph:
             and self.operands == other.operands
             and self.results == other.results
             and self._by_number == other._by_number
+            and self.sizes == other.sizes
             and self.details.keys() == other.details.keys()
             and all(map(_are_same, self.details.values(), map(other.details.get, self.details)))
         )
@@ -238,6 +239,15 @@ class Graph:
         for node in wanted:
             counts[node] += 1
         return counts
+
+    def nodes_of(self, shapes: Iterable[tuple[int, ...]]) -> Iterator[range]:
+        """Give the nodes of each argument, of these shapes: of an array one, or one for each number of it."""
+        end = 0
+        for shape in shapes:
+            size = math.prod(shape)
+            nodes = range(end, end + (1 if self.sizes.get(end) == size else size))
+            end = nodes.stop
+            yield nodes
 
     def __str__(self) -> str:
         """Write the graph down, one operation a line; under a loop what a round computes."""

@@ -67,7 +67,9 @@ class Rules:
         flows.found[node] = None
         operation = graph.operations[node]
         if operation is ELEMENT:
-            flows.put(operands[0], Inflow().element(graph.details[node], flow, reached), True)
+            if flows.found[operands[0]] is None:
+                flows.put(operands[0], Inflow(), True)
+            flows.found[operands[0]].element(graph.details[node], flow, reached)
         elif operation is STACK:
             array, reached = flow.join(self.tracer, len(operands))
             for i, place in enumerate(operands):
@@ -146,16 +148,16 @@ class Inflow:
         return self
 
     def element(self, i: int, flow: Any, reached: Any) -> Inflow:
+        if i in self.elements:
+            before, was_reached = self.elements[i]
+            flow, reached = before + flow, either(reached, was_reached)
         self.elements[i] = (flow, reached)
         return self
 
     def __add__(self, other: Inflow) -> Inflow:
         self.arrays += other.arrays
-        for i, (flow, reached) in other.elements.items():
-            if i in self.elements:
-                before, was_reached = self.elements[i]
-                flow, reached = before + flow, either(reached, was_reached)
-            self.elements[i] = (flow, reached)
+        for i, flow in other.elements.items():
+            self.element(i, *flow)
         return self
 
     def join(self, tracer: Any, size: int) -> Flow:
@@ -416,6 +418,7 @@ class _Back(_Round):
         After the last of the rounds that are listed, those from the one of the given number on come again.
         """
         graph = self.inner.graph
+        sources = {i: getattr(flow, "node", None) for i, (flow, _) in self.flow_out.items()}
         origins = [0] * len(graph.operations)  # of flows: bits, one for each carry without a flag, and one for the rest
         for x, _ in self.taken:
             origins[x.node] = 1
@@ -424,7 +427,7 @@ class _Back(_Round):
         for node, operands in enumerate(graph.operands):
             for place in operands:
                 origins[node] |= origins[place]
-        leads = {i: origins[flow.node] if hasattr(flow, "node") else 1 for i, (flow, _) in self.flow_out.items()}
+        leads = {i: 1 if node is None else origins[node] for i, node in sources.items()}
         reached = frozenset(self.starts)
         rounds: dict[frozenset[int], int] = {}  # by the carries that are reached before
         found: list[frozenset[int]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,7 +28,7 @@ class Parts(NamedTuple):
     """A graph in parts."""
 
     shared: list[Node]  # the arguments that are the same for all examples, in the order in which they are given
-    inputs: dict[Node, tuple[int, int]]  # the others: which array each is from, and its place in an example's row
+    inputs: dict[Node, tuple[int, int]]  # the others: which array each is from, and where in an example's row it begins
     computed: list[Part]  # what is computed once in a call; then, if there is a batch, for each example
 
 
@@ -37,16 +36,14 @@ def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
     """Split a graph by what is mapped over a batch, whose results may be folded: added up over all examples."""
     shared: list[Node] = []
     inputs: dict[Node, tuple[int, int]] = {}
-    end = arrays = 0
-    for shape, mapped in blocks:
-        nodes = range(end, end + math.prod(shape))
-        end = nodes.stop
+    arrays = 0
+    for (_, mapped), nodes in zip(blocks, graph.nodes_of([shape for shape, _ in blocks])):
         if mapped:
             inputs |= {node: (arrays, column) for column, node in enumerate(nodes)}
             arrays += 1
         else:
             shared += nodes
-    shared += range(end, graph.arguments)
+    shared += range(len(shared) + len(inputs), graph.arguments)
     uniform, varying = graph.partition(inputs)
     needed = graph.use_counts(varying, graph.results)
     kept = [node for node in uniform if needed[node]]

@@ -44,6 +44,17 @@ class _Slots:
         self.size = 0
         self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
 
+    def take_given(self, nodes: Sequence[Node], sizes: Mapping[Node, int]) -> int:
+        """Give arguments, numbers and arrays, slots side by side; give how many these are."""
+        arrays = [i for i, node in enumerate(nodes) if node in sizes]
+        begin = 0
+        for i in [*arrays, len(nodes)]:
+            self.take(nodes[begin:i])
+            if i < len(nodes):
+                self.take_array(nodes[i], sizes[nodes[i]])
+            begin = i + 1
+        return self.size
+
     def take(self, nodes: Sequence[Any]) -> None:
         """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
         begin = self._find(len(nodes))
@@ -249,7 +260,7 @@ def assign_slots(
     steps: dict[Any, int] = {}
     uniform = _Slots(places, steps, False, None)
     lanes = _Slots(places, steps, True, uniform)
-    uniform.take(parts.shared)
+    arguments = uniform.take_given(parts.shared, graph.sizes)
     places.update({node: uniform.constant(number) for node, number in graph.constants.items()})
     places[len(graph.operations)] = uniform.constant(1.0)  # which sums of products take for terms that are none
     data = {
@@ -260,13 +271,29 @@ def assign_slots(
     once_runs = uniform.runs(once, [()] * len(once), structure)
     each_runs: list[Run] = []
     for each in of_examples:
-        lanes.take(list(parts.inputs))
-        load = _run(Load(), [(places[node], *place) for node, place in parts.inputs.items()])
+        lanes.take_given(list(parts.inputs), graph.sizes)
+        load = _run(
+            Load(),
+            [
+                (places[node] + i, array, begin + i)
+                for node, (array, begin) in parts.inputs.items()
+                for i in range(graph.sizes.get(node, 1))
+            ],
+        )
         each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
     numbers = {slot: float.fromhex(key) for key, slot in uniform.known.items()}
-    results = _table([] if of_examples else [places[node] for node in graph.results])
+    results = _spread([] if of_examples else graph.results, graph.sizes, places, steps)
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
-    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results, data)
+    return Program(arguments, numbers, sizes, once_runs, each_runs, results, data)
+
+
+def _spread(
+    nodes: Sequence[Node], sizes: Mapping[Node, int], places: Mapping[Any, int], steps: Mapping[Any, int]
+) -> Table:
+    """List the slots of numbers and of arrays."""
+    counts = np.array([sizes.get(node, 1) for node in nodes], np.int32)
+    firsts, moves = (_table([of.get(node, 0) for node in nodes]).repeat(counts) for of in (places, steps))
+    return firsts + moves * (np.arange(len(firsts), dtype=np.int32) - (counts.cumsum() - counts).repeat(counts))
 
 
 def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int]]:

@@ -52,7 +52,7 @@ class Kernel:
         self.slots = program.sizes["s"]
         self.is_mapped, self._has_once = bool(program.each), bool(program.once)
         self._results = program.results.astype(np.intp)
-        self._count = len(self.graph.results)
+        self._count = sum([self.graph.sizes.get(node, 1) for node in self.graph.results])
         self._is_folded, self._is_mean = self.reduce is not None, self.reduce == "mean"
         self._singles: list[tuple[int, int, int]] = []  # numbers side by side: slot, first leaf, last leaf + 1
         self._arrays: list[tuple[int, int]] = []  # leaf and slot
@@ -81,8 +81,8 @@ class Kernel:
 
     def vary(self) -> list[bool]:
         """Say of each result whether it is computed from what is mapped."""
-        mapped = [is_mapped for shape, is_mapped in self.blocks for _ in range(math.prod(shape))]
-        examples = [node for node, is_mapped in enumerate(mapped) if is_mapped]
+        arguments = zip(self.blocks, self.graph.nodes_of([shape for shape, _ in self.blocks]))
+        examples = [node for (_, is_mapped), nodes in arguments if is_mapped for node in nodes]
         varying = {*examples, *self.graph.partition(examples)[1]}
         return [node in varying for node in self.graph.results]
 
