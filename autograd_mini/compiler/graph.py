@@ -37,8 +37,11 @@ LOOP = _marker("loop")  # of carries, arrays and invariants; its details are a `
 OUTPUT = _marker("output")  # of a loop: its details say which one
 STACK = _marker("stack")  # an array of numbers
 ELEMENT = _marker("element")  # of an array: its details say which one
+SLICE = _marker("slice")  # of an array, itself an array: its details are a range that says which ones
 DATA = _marker("data")  # an array that is known: its details
-MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, DATA}
+MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA}
+# What computes nothing, but says where numbers are.
+VIEWS = {OUTPUT, ELEMENT, SLICE}
 
 
 def evenly(nodes: list[Node]) -> Operands:
@@ -48,6 +51,14 @@ def evenly(nodes: list[Node]) -> Operands:
         if len(spaced) == len(nodes) and list(spaced) == nodes:
             return spaced
     return tuple(nodes)
+
+
+def view(graph: Graph, node: Node, begin: int, step: int) -> tuple[int, int]:
+    """Say where the first number of an element or slice is, and how far apart its numbers are, given the array's."""
+    which = graph.details[node]
+    if isinstance(which, range):
+        return begin + which.start * step, which.step * step
+    return begin + which * step, step
 
 
 @dataclass(frozen=True)
@@ -286,7 +297,7 @@ def _are_same(details: Any, others: Any) -> bool:
 
 
 # Markers are pickled by their numbers, operations by their names.
-_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, DATA)
+_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA)
 _NUMBERS = {operation: number for number, operation in enumerate(_LISTED)}
 
 

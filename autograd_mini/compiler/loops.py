@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
 from autograd_mini.engine.history import History
@@ -28,7 +28,7 @@ CHEAP = frozenset(
 FEW = 8
 
 # Markers that compute nothing, but say where numbers are.
-_PLACES = (DATA, ELEMENT, STACK)
+_PLACES = (DATA, ELEMENT, SLICE, STACK)
 
 # Their local derivatives are finite where operands are: a gradient of 0 stays 0, be it by a choice or as a number.
 TAME = frozenset(
@@ -67,9 +67,13 @@ class Rules:
         flows.found[node] = None
         operation = graph.operations[node]
         if operation is ELEMENT:
-            if flows.found[operands[0]] is None:
-                flows.put(operands[0], Inflow(), True)
-            flows.found[operands[0]].element(graph.details[node], flow, reached)
+            self._flow_into(flows, operands[0]).element(graph.details[node], flow, reached)
+        elif operation is SLICE:
+            which = graph.details[node]
+            array, reached = flow.join(self.tracer, len(which))
+            inflow = self._flow_into(flows, operands[0])
+            for i, place in enumerate(which):
+                inflow.element(place, self.tracer.element(array, i), self._flag(reached, i))
         elif operation is STACK:
             array, reached = flow.join(self.tracer, len(operands))
             for i, place in enumerate(operands):
@@ -91,6 +95,13 @@ class Rules:
             if array is not None:
                 i = graph.details[node]
                 flows.put(node, self.tracer.element(array, i), self._flag(flows.reached[operands[0]], i))
+        elif operation is SLICE:
+            array = flows.found[operands[0]]
+            if array is not None:
+                flag = flows.reached[operands[0]]
+                which = graph.details[node]
+                reached = flag if isinstance(flag, bool) else self.tracer.slice(flag, which)
+                flows.put(node, self.tracer.slice(array, which), reached)
         elif operation is STACK:
             found = [(flows.found[place], flows.reached[place]) for place in operands]
             if any(flow is not None for flow, _ in found):
@@ -107,6 +118,12 @@ class Rules:
             }
             if tangents:
                 flows.put(node, self._push_loop(node, tangents), True)
+
+    def _flow_into(self, flows: Flows, array: Node) -> Inflow:
+        if flows.found[array] is None:
+            flows.put(array, Inflow(), True)
+        inflow: Inflow = flows.found[array]
+        return inflow
 
     def _flag(self, reached: Any, i: int) -> Any:
         return reached if isinstance(reached, bool) else self.tracer.element(reached, i)

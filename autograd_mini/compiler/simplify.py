@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node, evenly
 from autograd_mini.engine.operations import detach, identity
 
 try:
@@ -23,27 +23,29 @@ def simplify(graph: Graph, singly: bool = False) -> Graph:
     """Write a traced graph anew, in its simplest form.
 
     Rows that are neither operations nor constants are given in each call: they become arguments, in their order. An
-    array whose elements are looked at singly becomes an argument for each; results are arrays too, unless `singly`.
+    array that is not needed as one, but for its elements, becomes an argument for each. Nor are results needed as arrays
+    if they are wanted `singly`.
     """
     node: cython.Py_ssize_t
     count: cython.Py_ssize_t = 0
     places: list[Any] = [-1] * len(graph.operations)
     nodes, outputs = _live(graph, graph.results)
-    taken_apart = {graph.operands[node][0] for node in nodes if graph.operations[node] is ELEMENT}
-    if singly:
-        taken_apart.update(graph.results)
+    apart = {graph.operands[node][0] for node in nodes if graph.operations[node] is ELEMENT}
+    apart.update(graph.results if singly else ())
+    apart.difference_update(*[graph.operands[node] for node in nodes if graph.operations[node] in (LOOP, SLICE)])
+    apart.difference_update(() if singly else graph.results)
     sizes: dict[Node, int] = {}
     for node in range(len(places)):
         if graph.operations[node] is None and node not in graph.constants:
             size = graph.sizes.get(node)
-            places[node] = count
-            if size is None or node not in taken_apart:
-                count += 1
-            else:
+            if size is not None and node in apart:
                 places[node] = range(count, count + size)
                 count += size
-            if size is not None and node not in taken_apart:
-                sizes[places[node]] = size
+                continue
+            if size is not None:
+                sizes[count] = size
+            places[node] = count
+            count += 1
     builder: Builder = Builder(count)
     builder.graph.sizes |= sizes
     for node in nodes:
@@ -73,8 +75,7 @@ def _write(
     elif operation is OUTPUT:
         places[node] = places[operands[0]][graph.details[node]]
     elif operation is LOOP:
-        taken = [_as_one(builder, places[x]) for x in operands]
-        places[node] = _write_loop(builder, graph.details[node], taken, outputs[node])
+        places[node] = _write_loop(builder, graph.details[node], [places[x] for x in operands], outputs[node])
     elif operation is ELEMENT and isinstance(places[operands[0]], range):
         places[node] = places[operands[0]][graph.details[node]]
     elif node in graph.details:
@@ -82,11 +83,6 @@ def _write(
         places[node] = builder.mark(operation, evenly([places[x] for x in operands]), graph.details[node], size)
     else:
         places[node] = builder.add(operation, tuple([places[x] for x in operands]))
-
-
-def _as_one(builder: Builder, place: Any) -> Node:
-    """Give the node of an operand of a loop; of an array that was taken apart it is a stack."""
-    return builder.mark(STACK, place, None, len(place)) if isinstance(place, range) else place
 
 
 def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node, set[int]]]:

@@ -25,7 +25,8 @@ cdef class Tracer:
     cpdef Traced record(self, Operation operation, object operands)
     cpdef object node_of(self, object number, Operation operation)
     cpdef list rows_of(self, list numbers)
-    cdef object _whole_at(self, object numbers, Py_ssize_t begin)
+    cdef Py_ssize_t _run_at(self, object numbers, Py_ssize_t begin) except -1
+    cdef object _slice_of(self, Traced first, Traced second, Py_ssize_t size)
     cdef bint _are_around(self, object numbers) except -1
     cpdef Traced element(self, object array, Py_ssize_t i)
 

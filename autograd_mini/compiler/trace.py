@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node, evenly
 from autograd_mini.compiler.loops import Rules, TracedArray
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
@@ -107,19 +107,17 @@ class Tracer:
         return make_array(self.elements(TracedArray(self, node, part.size)), part.keys)
 
     def rows_of(self, numbers: list[Any]) -> list[Node]:
-        """Give the rows of numbers; one row for all elements of an array that follow one another."""
+        """Give the rows of numbers; one row for elements of an array that are evenly spaced in it."""
         i: cython.Py_ssize_t = 0
         size: cython.Py_ssize_t
         rows: list[Node] = []
         while i < len(numbers):
-            array = self._whole_at(numbers, i)
-            if array is None:
+            size = self._run_at(numbers, i)
+            if size == 1:
                 rows.append(self.node_of(numbers[i], identity))
-                i += 1
             else:
-                rows.append(array)
-                size = self.graph.sizes[array]
-                i += size
+                rows.append(self._slice_of(numbers[i], numbers[i + 1], size))
+            i += size
         return rows
 
     def __getitem__(self, node: Node) -> Traced:
@@ -267,10 +265,10 @@ class Tracer:
             return TracedArray(self, self.graph.mark(DATA, (), known, size), size)
         if size and self.outer is not None and self._are_around(numbers):  # recorded there, and taken over as a whole
             return self.array(self.outer.array(numbers))
-        whole = self._whole_at(numbers, 0)
-        if whole is None or self.graph.sizes[whole] != size:
-            whole = self.graph.mark(STACK, evenly([self.node_of(x, identity) for x in numbers]), None, size)
-        return TracedArray(self, whole, size)
+        if size > 1 and self._run_at(numbers, 0) == size:
+            return TracedArray(self, self._slice_of(numbers[0], numbers[1], size), size)
+        nodes = [self.node_of(x, identity) for x in numbers]
+        return TracedArray(self, self.graph.mark(STACK, evenly(nodes), None, size), size)
 
     def _are_around(self, numbers: Any) -> bool:
         """Say whether all numbers are traced around this loop."""
@@ -286,26 +284,38 @@ class Tracer:
                     return False
         return True
 
-    def _whole_at(self, numbers: Any, begin: cython.Py_ssize_t) -> Node | None:
-        """Give the array all of whose elements stand there, in order."""
+    def _run_at(self, numbers: Any, begin: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Say how many numbers from there on are elements of one array, evenly spaced; 1 if they are not."""
         i: cython.Py_ssize_t
-        if begin == len(numbers) or not isinstance(numbers[begin], Traced):
-            return None
+        step: cython.Py_ssize_t = 0
+        if not isinstance(numbers[begin], Traced):
+            return 1
         first: Traced = numbers[begin]
         array: Any = first._array
-        if array is None:
-            return None
-        size: cython.Py_ssize_t = self.graph.sizes[array] if first.tracer is self else 0
-        if not 0 < size <= len(numbers) - begin:
-            return None
-        for i in range(size):
+        if array is None or first.tracer is not self:
+            return 1
+        for i in range(1, len(numbers) - begin):
             number: Any = numbers[begin + i]
             if not isinstance(number, Traced):
-                return None
+                return i
             traced: Traced = number
-            if traced._index != i or traced._array != array or traced.tracer is not self:
-                return None
-        return array
+            if i == 1:
+                step = traced._index - first._index
+            if traced._index != first._index + i * step or traced._array != array or not step:
+                return i
+        return len(numbers) - begin
+
+    def _slice_of(self, first: Traced, second: Traced, size: cython.Py_ssize_t) -> Node:
+        """Give the array of so many elements of an array, of which these are the first."""
+        array: Node = first._array
+        step: cython.Py_ssize_t = second._index - first._index
+        which = range(first._index, first._index + size * step, step)
+        return self.slice(TracedArray(self, array, self.graph.sizes[array]), which).node
+
+    def slice(self, array: TracedArray, which: range) -> TracedArray:
+        if which == range(array.size):
+            return array
+        return TracedArray(self, self.graph.mark(SLICE, (array.node,), which, len(which)), len(which))
 
     def element(self, array: TracedArray, i: cython.Py_ssize_t) -> Traced:
         traced: Traced = self.number(None)
