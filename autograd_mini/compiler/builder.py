@@ -121,6 +121,8 @@ class Builder:
                 return self.mark(ELEMENT, graph.operands[array], graph.details[array][details])
         if operation is SLICE and graph.operations[operands[0]] is STACK:
             return self.mark(STACK, evenly([graph.operands[operands[0]][i] for i in details]), None, size)
+        if operation is SLICE and graph.operations[operands[0]] is DATA:
+            return self.mark(DATA, (), graph.details[operands[0]][details], size)
         key: Any = (operands, details)
         found: dict[Any, Node] = self._found.setdefault(operation, {})
         if operation is not DATA and key in found:

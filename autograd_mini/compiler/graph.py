@@ -7,7 +7,7 @@ the numbers of all rounds are one node too, an array. Knows the table of operati
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -250,15 +250,6 @@ class Graph:
         for node in wanted:
             counts[node] += 1
         return counts
-
-    def nodes_of(self, shapes: Iterable[tuple[int, ...]]) -> Iterator[range]:
-        """Give the nodes of each argument, of these shapes: of an array one, or one for each number of it."""
-        end = 0
-        for shape in shapes:
-            size = math.prod(shape)
-            nodes = range(end, end + (1 if self.sizes.get(end) == size else size))
-            end = nodes.stop
-            yield nodes
 
     def __str__(self) -> str:
         """Write the graph down, one operation a line; under a loop what a round computes."""

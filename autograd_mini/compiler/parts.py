@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from autograd_mini.compiler.arguments import Block
@@ -32,13 +33,28 @@ class Parts(NamedTuple):
     computed: list[Part]  # what is computed once in a call; then, if there is a batch, for each example
 
 
+def mapped_arguments(graph: Graph, blocks: Sequence[Block]) -> list[Node]:
+    """List the arguments that are mapped over a batch."""
+    return [node for nodes, is_mapped in _arguments(graph, blocks) if is_mapped for node in nodes]
+
+
+def _arguments(graph: Graph, blocks: Sequence[Block]) -> Iterator[tuple[range, bool]]:
+    """Give the nodes of each block, of an array one or one for each number of it, and whether it is mapped."""
+    end = 0
+    for shape, is_mapped in blocks:
+        size = math.prod(shape)
+        nodes = range(end, end + (1 if graph.sizes.get(end) == size else size))
+        end = nodes.stop
+        yield nodes, is_mapped
+
+
 def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
     """Split a graph by what is mapped over a batch, whose results may be folded: added up over all examples."""
     shared: list[Node] = []
     inputs: dict[Node, tuple[int, int]] = {}
     arrays = 0
-    for (_, mapped), nodes in zip(blocks, graph.nodes_of([shape for shape, _ in blocks])):
-        if mapped:
+    for nodes, is_mapped in _arguments(graph, blocks):
+        if is_mapped:
             inputs |= {node: (arrays, column) for column, node in enumerate(nodes)}
             arrays += 1
         else:

@@ -149,7 +149,7 @@ class _Chooser:
     def _views(self) -> dict[Node, dict[Node, tuple[Any, int, int]]]:
         """List for each loop and each array of single numbers the nodes whose numbers are among what it makes.
 
-        Each comes with the output, or the array, that has its numbers, with the place of the first one and their distance.
+        Each comes with the output, or the array, that has its numbers, the place of the first one and their distance.
         """
         graph = self.graph
         views: dict[Node, dict[Node, tuple[Any, int, int]]] = {}

@@ -23,8 +23,8 @@ def simplify(graph: Graph, singly: bool = False) -> Graph:
     """Write a traced graph anew, in its simplest form.
 
     Rows that are neither operations nor constants are given in each call: they become arguments, in their order. An
-    array that is not needed as one, but for its elements, becomes an argument for each. Nor are results needed as arrays
-    if they are wanted `singly`.
+    array that is not needed as one, but for its elements, becomes an argument for each. If results are wanted `singly`,
+    there is a node for each number of them.
     """
     node: cython.Py_ssize_t
     count: cython.Py_ssize_t = 0

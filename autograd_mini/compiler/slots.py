@@ -30,8 +30,6 @@ from autograd_mini.transforms.trees import NUMBER, Structure
 # So many ranges of free slots are looked at for one that is large enough.
 LOOKS = 50
 
-_NOTHING: Mapping[Any, Any] = {}
-
 
 class _Slots:
     """The slots of one kind, and where the number of each node is; of an array its first slot, and their distance."""
@@ -181,7 +179,7 @@ class _Slots:
         counts = list(step.outputs.values())
         made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
         self.place_known(body)
-        endings = _endings((), step.rounds, set(body.results)) if self.frees else [()] * len(step.rounds)
+        endings = _endings((), step.rounds, {}, set(body.results)) if self.frees else [()] * len(step.rounds)
         runs = self.runs(step.rounds, endings, NUMBER)
         leave = []
         for row, first in zip(body.results[carries:], made):
@@ -210,7 +208,7 @@ class _Slots:
         return Run(replace(pattern, kinds="".join([*given[:end], *results[carries:], *moved])), columns, runs)
 
     def place_known(self, graph: Graph) -> dict[Node, Node]:
-        """Say where constants are, and elements and slices of arrays that are given; list these, and of which array."""
+        """Say where constants are, and elements and slices of arrays that are given; name the array of each."""
         self.places.update({node: self.constant(number) for node, number in graph.constants.items()})
         self.places[len(graph.operations)] = self.constant(1.0)  # which sums of products take for terms that are none
         given = {node: node for node in graph.sizes if node < graph.arguments}
@@ -232,14 +230,11 @@ class _Slots:
 
 
 def _endings(
-    given: Iterable[Node],
-    batches: Sequence[Sequence[Step]],
-    kept: Iterable[Node] = (),
-    arrays: Mapping[Node, Node] = _NOTHING,
+    given: Iterable[Node], batches: Sequence[Sequence[Step]], arrays: Mapping[Node, Node], kept: Iterable[Node] = ()
 ) -> list[list[Any]]:
     """List for each batch the nodes, given or computed, that it is the last to read.
 
-    `arrays` names for elements and slices of arrays that are given the array.
+    `arrays` names the array of each element and slice of one that is given.
     """
     last: dict[Any, int] = {}
     own: set[Any] = set(given)
@@ -294,7 +289,7 @@ def assign_slots(
                 for i in range(graph.sizes.get(node, 1))
             ],
         )
-        each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each, (), given), structure)]
+        each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each, given), structure)]
     numbers = {slot: float.fromhex(key) for key, slot in uniform.known.items()}
     results = _spread([] if of_examples else graph.results, graph.sizes, places, steps)
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}

@@ -35,7 +35,7 @@ except ImportError:  # needed only to compile
 class Trace(NamedTuple):
     """What one run of a function has recorded."""
 
-    graph: Graph  # begins with the arguments' numbers and arrays; other rows that compute nothing are captured, or known
+    graph: Graph  # begins with the arguments, numbers and arrays; other rows without operations are captured, or known
     captured: list[Value]  # from outside, in the order of their rows; their data is read in each call
     result: Structure
     is_doubtful: bool  # whether a nan among the graph's results may be a number in truth: see choices.py
@@ -92,7 +92,7 @@ class Tracer:
         self._outputs: dict[tuple[int, int], int] = {}
         self._born: dict[int, Value] = {}
 
-    def number(self, node: Node, place: Place | None = None) -> Traced:
+    def number(self, node: Node | None, place: Place | None = None) -> Traced:
         traced: Traced = Traced.__new__(Traced)
         traced.tracer, traced._row, traced.place = self, node, place
         traced._array, traced._index = None, 0
@@ -307,7 +307,7 @@ class Tracer:
 
     def _slice_of(self, first: Traced, second: Traced, size: cython.Py_ssize_t) -> Node:
         """Give the array of so many elements of an array, of which these are the first."""
-        array: Node = first._array
+        array: Any = first._array
         step: cython.Py_ssize_t = second._index - first._index
         which = range(first._index, first._index + size * step, step)
         return self.slice(TracedArray(self, array, self.graph.sizes[array]), which).node
@@ -377,7 +377,7 @@ class Traced(Scalar):
     tracer: Tracer
     place: Place | None  # where the user's code made it
     _row: Node | None  # None for an element of an array that was not looked at by itself
-    _array: Node | None  # whose element it is
+    _array: Any  # the node of the array whose element it is; None if it is none
     _index: int
     _label: str
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array, Block
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.parts import mapped_arguments
 from autograd_mini.compiler.program import Program
 from autograd_mini.compiler.runtime.memory import copy, has_nan, is_contiguous
 from autograd_mini.compiler.runtime.parallel import share
@@ -81,8 +82,7 @@ class Kernel:
 
     def vary(self) -> list[bool]:
         """Say of each result whether it is computed from what is mapped."""
-        arguments = zip(self.blocks, self.graph.nodes_of([shape for shape, _ in self.blocks]))
-        examples = [node for (_, is_mapped), nodes in arguments if is_mapped for node in nodes]
+        examples = mapped_arguments(self.graph, self.blocks)
         varying = {*examples, *self.graph.partition(examples)[1]}
         return [node in varying for node in self.graph.results]
 
