@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, STACK, Graph, Node, Operands, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, STACK, Graph, Node, Operands, evenly
 from autograd_mini.engine import operations
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import add, div, mul, neg, sub, where
@@ -117,6 +117,12 @@ class Builder:
                 return node
             if graph.operations[array] is DATA:
                 return self.constant(float(graph.details[array][details]))
+            if graph.operations[array] is SLICE:
+                return self.mark(ELEMENT, graph.operands[array], graph.details[array][details])
+        if operation is SLICE and graph.operations[operands[0]] is STACK:
+            return self.mark(STACK, evenly([graph.operands[operands[0]][i] for i in details]), None, size)
+        if operation is SLICE and graph.operations[operands[0]] is DATA:
+            return self.mark(DATA, (), graph.details[operands[0]][details], size)
         key: Any = (operands, details)
         found: dict[Any, Node] = self._found.setdefault(operation, {})
         if operation is not DATA and key in found:

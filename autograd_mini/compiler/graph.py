@@ -37,8 +37,11 @@ LOOP = _marker("loop")  # of carries, arrays and invariants; its details are a `
 OUTPUT = _marker("output")  # of a loop: its details say which one
 STACK = _marker("stack")  # an array of numbers
 ELEMENT = _marker("element")  # of an array: its details say which one
+SLICE = _marker("slice")  # of an array, itself an array: its details are a range that says which ones
 DATA = _marker("data")  # an array that is known: its details
-MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, DATA}
+MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA}
+# What computes nothing, but says where numbers are.
+VIEWS = {OUTPUT, ELEMENT, SLICE}
 
 
 def evenly(nodes: list[Node]) -> Operands:
@@ -48,6 +51,14 @@ def evenly(nodes: list[Node]) -> Operands:
         if len(spaced) == len(nodes) and list(spaced) == nodes:
             return spaced
     return tuple(nodes)
+
+
+def view(graph: Graph, node: Node, begin: int, step: int) -> tuple[int, int]:
+    """Say where the first number of an element or slice is, and how far apart its numbers are, given the array's."""
+    which = graph.details[node]
+    if isinstance(which, range):
+        return begin + which.start * step, which.step * step
+    return begin + which * step, step
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Graph:
     Attributes
     ----------
     arguments : int
-        How many numbers are given in each call; they are the first nodes.
+        How many numbers and arrays are given in each call; they are the first nodes.
     operations : list of Operation or None
         What computes each node; None for an argument or a constant.
     operands : list of tuple of int
@@ -113,6 +124,7 @@ class Graph:
             and self.operands == other.operands
             and self.results == other.results
             and self._by_number == other._by_number
+            and self.sizes == other.sizes
             and self.details.keys() == other.details.keys()
             and all(map(_are_same, self.details.values(), map(other.details.get, self.details)))
         )
@@ -276,7 +288,7 @@ def _are_same(details: Any, others: Any) -> bool:
 
 
 # Markers are pickled by their numbers, operations by their names.
-_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, DATA)
+_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA)
 _NUMBERS = {operation: number for number, operation in enumerate(_LISTED)}
 
 

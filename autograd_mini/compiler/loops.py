@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
 from autograd_mini.engine.history import History
@@ -28,7 +28,7 @@ CHEAP = frozenset(
 FEW = 8
 
 # Markers that compute nothing, but say where numbers are.
-_PLACES = (DATA, ELEMENT, STACK)
+_PLACES = (DATA, ELEMENT, SLICE, STACK)
 
 # Their local derivatives are finite where operands are: a gradient of 0 stays 0, be it by a choice or as a number.
 TAME = frozenset(
@@ -67,7 +67,13 @@ class Rules:
         flows.found[node] = None
         operation = graph.operations[node]
         if operation is ELEMENT:
-            flows.put(operands[0], Inflow().element(graph.details[node], flow, reached), True)
+            self._flow_into(flows, operands[0]).element(graph.details[node], flow, reached)
+        elif operation is SLICE:
+            which = graph.details[node]
+            array, reached = flow.join(self.tracer, len(which))
+            inflow = self._flow_into(flows, operands[0])
+            for i, place in enumerate(which):
+                inflow.element(place, self.tracer.element(array, i), self._flag(reached, i))
         elif operation is STACK:
             array, reached = flow.join(self.tracer, len(operands))
             for i, place in enumerate(operands):
@@ -89,6 +95,13 @@ class Rules:
             if array is not None:
                 i = graph.details[node]
                 flows.put(node, self.tracer.element(array, i), self._flag(flows.reached[operands[0]], i))
+        elif operation is SLICE:
+            array = flows.found[operands[0]]
+            if array is not None:
+                flag = flows.reached[operands[0]]
+                which = graph.details[node]
+                reached = flag if isinstance(flag, bool) else self.tracer.slice(flag, which)
+                flows.put(node, self.tracer.slice(array, which), reached)
         elif operation is STACK:
             found = [(flows.found[place], flows.reached[place]) for place in operands]
             if any(flow is not None for flow, _ in found):
@@ -105,6 +118,12 @@ class Rules:
             }
             if tangents:
                 flows.put(node, self._push_loop(node, tangents), True)
+
+    def _flow_into(self, flows: Flows, array: Node) -> Inflow:
+        if flows.found[array] is None:
+            flows.put(array, Inflow(), True)
+        inflow: Inflow = flows.found[array]
+        return inflow
 
     def _flag(self, reached: Any, i: int) -> Any:
         return reached if isinstance(reached, bool) else self.tracer.element(reached, i)
@@ -146,16 +165,16 @@ class Inflow:
         return self
 
     def element(self, i: int, flow: Any, reached: Any) -> Inflow:
+        if i in self.elements:
+            before, was_reached = self.elements[i]
+            flow, reached = before + flow, either(reached, was_reached)
         self.elements[i] = (flow, reached)
         return self
 
     def __add__(self, other: Inflow) -> Inflow:
         self.arrays += other.arrays
-        for i, (flow, reached) in other.elements.items():
-            if i in self.elements:
-                before, was_reached = self.elements[i]
-                flow, reached = before + flow, either(reached, was_reached)
-            self.elements[i] = (flow, reached)
+        for i, flow in other.elements.items():
+            self.element(i, *flow)
         return self
 
     def join(self, tracer: Any, size: int) -> Flow:
@@ -416,6 +435,7 @@ class _Back(_Round):
         After the last of the rounds that are listed, those from the one of the given number on come again.
         """
         graph = self.inner.graph
+        sources = {i: getattr(flow, "node", None) for i, (flow, _) in self.flow_out.items()}
         origins = [0] * len(graph.operations)  # of flows: bits, one for each carry without a flag, and one for the rest
         for x, _ in self.taken:
             origins[x.node] = 1
@@ -424,7 +444,7 @@ class _Back(_Round):
         for node, operands in enumerate(graph.operands):
             for place in operands:
                 origins[node] |= origins[place]
-        leads = {i: origins[flow.node] if hasattr(flow, "node") else 1 for i, (flow, _) in self.flow_out.items()}
+        leads = {i: 1 if node is None else origins[node] for i, node in sources.items()}
         reached = frozenset(self.starts)
         rounds: dict[frozenset[int], int] = {}  # by the carries that are reached before
         found: list[frozenset[int]] = []

@@ -6,15 +6,14 @@ alike is then computed once, and what they read is read once.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.graph import LOOP, OUTPUT, Graph, Loop, Node
-from autograd_mini.compiler.parts import STRAIGHT
+from autograd_mini.compiler.parts import STRAIGHT, mapped_arguments
 from autograd_mini.compiler.simplify import simplify
 
 
@@ -23,10 +22,10 @@ def merge(graph: Graph, blocks: Sequence[Block]) -> Graph:
     if graph.operations.count(LOOP) < 2:
         return graph
     stages = _stages(graph)
-    groups = _groups(graph, stages, graph.dependents(_mapped(blocks)))
+    groups = _groups(graph, stages, graph.dependents(mapped_arguments(graph, blocks)))
     if not groups:
         return graph
-    merged = Graph(graph.arguments)
+    merged = graph.head(graph.arguments)
     places = {node: node for node in range(graph.arguments)}
     outputs: dict[Node, list[int]] = {}  # of the one loop: those of each
     group_of = {node: group for group in groups for node in group}
@@ -50,15 +49,6 @@ def merge(graph: Graph, blocks: Sequence[Block]) -> Graph:
             )
     merged.results = [places[node] for node in graph.results]
     return simplify(merged)
-
-
-def _mapped(blocks: Sequence[Block]) -> Iterator[Node]:
-    """List the arguments that are mapped over a batch."""
-    end = 0
-    for shape, is_mapped in blocks:
-        nodes = range(end, end := end + math.prod(shape))
-        if is_mapped:
-            yield from nodes
 
 
 def _stages(graph: Graph) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from autograd_mini.compiler.arguments import Block
@@ -29,24 +29,37 @@ class Parts(NamedTuple):
     """A graph in parts."""
 
     shared: list[Node]  # the arguments that are the same for all examples, in the order in which they are given
-    inputs: dict[Node, tuple[int, int]]  # the others: which array each is from, and its place in an example's row
+    inputs: dict[Node, tuple[int, int]]  # the others: which array each is from, and where in an example's row it begins
     computed: list[Part]  # what is computed once in a call; then, if there is a batch, for each example
+
+
+def mapped_arguments(graph: Graph, blocks: Sequence[Block]) -> list[Node]:
+    """List the arguments that are mapped over a batch."""
+    return [node for nodes, is_mapped in _arguments(graph, blocks) if is_mapped for node in nodes]
+
+
+def _arguments(graph: Graph, blocks: Sequence[Block]) -> Iterator[tuple[range, bool]]:
+    """Give the nodes of each block, of an array one or one for each number of it, and whether it is mapped."""
+    end = 0
+    for shape, is_mapped in blocks:
+        size = math.prod(shape)
+        nodes = range(end, end + (1 if graph.sizes.get(end) == size else size))
+        end = nodes.stop
+        yield nodes, is_mapped
 
 
 def split(graph: Graph, blocks: Sequence[Block], folded: bool) -> Parts:
     """Split a graph by what is mapped over a batch, whose results may be folded: added up over all examples."""
     shared: list[Node] = []
     inputs: dict[Node, tuple[int, int]] = {}
-    end = arrays = 0
-    for shape, mapped in blocks:
-        nodes = range(end, end + math.prod(shape))
-        end = nodes.stop
-        if mapped:
+    arrays = 0
+    for nodes, is_mapped in _arguments(graph, blocks):
+        if is_mapped:
             inputs |= {node: (arrays, column) for column, node in enumerate(nodes)}
             arrays += 1
         else:
             shared += nodes
-    shared += range(end, graph.arguments)
+    shared += range(len(shared) + len(inputs), graph.arguments)
     uniform, varying = graph.partition(inputs)
     needed = graph.use_counts(varying, graph.results)
     kept = [node for node in uniform if needed[node]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, STACK, Graph, Loop, Node
+from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, SLICE, STACK, VIEWS, Graph, Loop, Node, view
 from autograd_mini.compiler.parts import Part
 from autograd_mini.compiler.pieces import cut
 from autograd_mini.compiler.program import (
@@ -56,9 +56,8 @@ class Step(NamedTuple):
     right: Sequence[Node] = ()
     places: Sequence[int] = ()
     outputs: Mapping[Any, int] = _NOTHING  # what a loop or a stack makes, and how many numbers each has
-    views: Mapping[Node, tuple[Any, int]] = (
-        _NOTHING  # the nodes with numbers among the outputs: which output, and where
-    )
+    # The nodes with numbers among the outputs: which output, where the first number is, and how far apart they are.
+    views: Mapping[Node, tuple[Any, int, int]] = _NOTHING
     loop: Loop | None = None
     rounds: Sequence[Sequence[Any]] = ()  # the plan of its rounds, unless they are straight-line code
 
@@ -131,7 +130,7 @@ class _Chooser:
                 numbers = [self._of_kind(x) for x in operands]
                 self.steps.append(Step(stack, (), numbers, outputs={node: len(operands)}, views=views))
 
-    def _add_loop(self, node: Node, views: dict[Node, tuple[Any, int]]) -> None:
+    def _add_loop(self, node: Node, views: dict[Node, tuple[Any, int, int]]) -> None:
         operands = self.graph.operands[node]
         loop: Loop = self.graph.details[node]
         body = loop.body
@@ -147,27 +146,28 @@ class _Chooser:
         rounds = self.rounds.get(node, ())
         self.steps.append(Step(pattern, (), operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
 
-    def _views(self) -> dict[Node, dict[Node, tuple[Any, int]]]:
+    def _views(self) -> dict[Node, dict[Node, tuple[Any, int, int]]]:
         """List for each loop and each array of single numbers the nodes whose numbers are among what it makes.
 
-        Each comes with the output, or the array, that has its first number, and its place there.
+        Each comes with the output, or the array, that has its numbers, the place of the first one and their distance.
         """
         graph = self.graph
-        views: dict[Node, dict[Node, tuple[Any, int]]] = {}
-        source: dict[Node, tuple[Node, Any]] = {}  # of an output of a loop: the loop, and which output
+        views: dict[Node, dict[Node, tuple[Any, int, int]]] = {}
+        source: dict[Node, Node] = {}  # the loop that an array is computed by
         for node in self.part.nodes:
             operation, operands = graph.operations[node], graph.operands[node]
             if operation is LOOP:
                 views[node] = {}
             elif operation is STACK:
-                views[node] = {node: (node, 0)}
+                views[node] = {node: (node, 0, 1)}
             elif operation is OUTPUT:
                 (loop,) = operands
-                source[node] = loop, (loop, graph.details[node])
-                views[loop][node] = source[node][1], 0
-            elif operation is ELEMENT and operands[0] in source:
-                loop, output = source[operands[0]]
-                views[loop][node] = output, graph.details[node]
+                source[node] = loop
+                views[loop][node] = (loop, graph.details[node]), 0, 1
+            elif operation in (ELEMENT, SLICE) and operands[0] in source:
+                loop = source[node] = source[operands[0]]
+                output, begin, step = views[loop][operands[0]]
+                views[loop][node] = output, *view(graph, node, begin, step)
         return views
 
     def _kind(self, node: Node) -> str:
@@ -265,7 +265,7 @@ class _Chooser:
         for node in self.part.nodes:
             if node not in elsewhere:
                 nodes.append(node)
-            elif nodes and node not in self.sums.inside:
+            elif nodes and node not in self.sums.inside and self.graph.operations[node] not in VIEWS:
                 yield from cut(self.graph, nodes)
                 nodes = []
         yield from cut(self.graph, nodes)

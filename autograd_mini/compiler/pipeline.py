@@ -63,7 +63,8 @@ def compile_function(
     timed = _Clock()
     traced = timed(trace, function, structures, is_guarded, name="trace")
     warn_of_loops(traced.graph, traced.rows)
-    graph = timed(simplify, traced.graph, name="simplify")
+    is_mapped = any(block.mapped for block in blocks)
+    graph = timed(simplify, traced.graph, is_mapped, name="simplify")
     source = (graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
     for kernel in known:
         if kernel.serves(graph, blocks, traced.result):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import DATA, LOOP, OUTPUT, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node, evenly
 from autograd_mini.engine.operations import detach, identity
 
 try:
@@ -19,24 +19,46 @@ except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
 
-def simplify(graph: Graph) -> Graph:
+def simplify(graph: Graph, singly: bool = False) -> Graph:
     """Write a traced graph anew, in its simplest form.
 
-    Rows that are neither operations nor constants are given in each call: they become arguments, in their order.
+    Rows that are neither operations nor constants are given in each call: they become arguments, in their order. An
+    array that is not needed as one, but for its elements, becomes an argument for each. If results are wanted `singly`,
+    there is a node for each number of them.
     """
     node: cython.Py_ssize_t
-    count: cython.Py_ssize_t = graph.arguments
-    places: list[Any] = [*range(count), *[-1] * (len(graph.operations) - count)]
-    for node in range(graph.arguments, len(places)):
+    count: cython.Py_ssize_t = 0
+    places: list[Any] = [-1] * len(graph.operations)
+    nodes, outputs = _live(graph, graph.results)
+    apart = {graph.operands[node][0] for node in nodes if graph.operations[node] is ELEMENT}
+    apart.update(graph.results if singly else ())
+    apart.difference_update(*[graph.operands[node] for node in nodes if graph.operations[node] in (LOOP, SLICE)])
+    apart.difference_update(() if singly else graph.results)
+    sizes: dict[Node, int] = {}
+    for node in range(len(places)):
         if graph.operations[node] is None and node not in graph.constants:
+            size = graph.sizes.get(node)
+            if size is not None and node in apart:
+                places[node] = range(count, count + size)
+                count += size
+                continue
+            if size is not None:
+                sizes[count] = size
             places[node] = count
             count += 1
     builder: Builder = Builder(count)
-    nodes, outputs = _live(graph, graph.results)
+    builder.graph.sizes |= sizes
     for node in nodes:
         if places[node] == -1:
             _write(builder, graph, node, places, outputs)
-    builder.graph.results = [places[node] for node in graph.results]
+    for node in graph.results:
+        place = places[node]
+        if isinstance(place, range):
+            builder.graph.results += place
+        elif singly and node in graph.sizes:
+            builder.graph.results += [builder.mark(ELEMENT, (place,), i) for i in range(graph.sizes[node])]
+        else:
+            builder.graph.results.append(place)
     return builder.graph
 
 
@@ -54,6 +76,8 @@ def _write(
         places[node] = places[operands[0]][graph.details[node]]
     elif operation is LOOP:
         places[node] = _write_loop(builder, graph.details[node], [places[x] for x in operands], outputs[node])
+    elif operation is ELEMENT and isinstance(places[operands[0]], range):
+        places[node] = places[operands[0]][graph.details[node]]
     elif node in graph.details:
         size = graph.sizes.get(node)
         places[node] = builder.mark(operation, evenly([places[x] for x in operands]), graph.details[node], size)

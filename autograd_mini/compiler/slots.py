@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, Graph, Node
+from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, Graph, Node, view
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Step
 from autograd_mini.compiler.program import (
@@ -43,6 +43,17 @@ class _Slots:
         self.known: dict[str, int] = {}
         self.size = 0
         self.free: list[tuple[int, int]] = []  # where free slots begin and end, in order
+
+    def take_given(self, nodes: Sequence[Node], sizes: Mapping[Node, int]) -> int:
+        """Give arguments, numbers and arrays, slots side by side; give how many these are."""
+        arrays = [i for i, node in enumerate(nodes) if node in sizes]
+        begin = 0
+        for i in [*arrays, len(nodes)]:
+            self.take(nodes[begin:i])
+            if i < len(nodes):
+                self.take_array(nodes[i], sizes[nodes[i]])
+            begin = i + 1
+        return self.size
 
     def take(self, nodes: Sequence[Any]) -> None:
         """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
@@ -133,8 +144,9 @@ class _Slots:
             runs.append(
                 self._rounds(step, operands) if isinstance(step.pattern, Rounds) else self._scan(step, operands)
             )
-        for node, (name, i) in step.views.items():
-            self.places[node], self.steps[node] = self.places[name] + i * self.steps[name], self.steps[name]
+        for node, (name, begin, apart) in step.views.items():
+            own = self.steps[name]
+            self.places[node], self.steps[node] = self.places[name] + begin * own, apart * own
         return runs
 
     def _scan(self, step: Step, operands: Sequence[int]) -> Run:
@@ -166,8 +178,8 @@ class _Slots:
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
         counts = list(step.outputs.values())
         made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
-        self._place_known(body)
-        endings = _endings((), step.rounds, set(body.results)) if self.frees else [()] * len(step.rounds)
+        self.place_known(body)
+        endings = _endings((), step.rounds, {}, set(body.results)) if self.frees else [()] * len(step.rounds)
         runs = self.runs(step.rounds, endings, NUMBER)
         leave = []
         for row, first in zip(body.results[carries:], made):
@@ -195,14 +207,17 @@ class _Slots:
         moved = [results[j] for j in changed] + [own] * (len(after) - len(changed))
         return Run(replace(pattern, kinds="".join([*given[:end], *results[carries:], *moved])), columns, runs)
 
-    def _place_known(self, body: Graph) -> None:
-        """Say where a round's constants are, and the elements of the arrays that it is given."""
-        self.places.update({node: self.constant(number) for node, number in body.constants.items()})
-        self.places[len(body.operations)] = self.constant(1.0)
-        for node in body.live():
-            if body.operations[node] is ELEMENT and body.operands[node][0] < body.arguments:
-                array = body.operands[node][0]
-                self.places[node] = self.places[array] + body.details[node] * self.steps[array]
+    def place_known(self, graph: Graph) -> dict[Node, Node]:
+        """Say where constants are, and elements and slices of arrays that are given; name the array of each."""
+        self.places.update({node: self.constant(number) for node, number in graph.constants.items()})
+        self.places[len(graph.operations)] = self.constant(1.0)  # which sums of products take for terms that are none
+        given = {node: node for node in graph.sizes if node < graph.arguments}
+        for node in graph.live() if given else ():
+            if graph.operations[node] in (ELEMENT, SLICE) and graph.operands[node][0] in given:
+                (array,) = graph.operands[node]
+                given[node] = given[array]
+                self.places[node], self.steps[node] = view(graph, node, self.places[array], self.steps[array])
+        return given
 
     def _exchanged(self, copies: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """List copies so that none overwrites what a later one copies: where one would, by way of other slots."""
@@ -214,16 +229,22 @@ class _Slots:
         return [*zip(sources, between), *zip(between, targets)]
 
 
-def _endings(given: Iterable[Node], batches: Sequence[Sequence[Step]], kept: Iterable[Node] = ()) -> list[list[Any]]:
-    """List for each batch the nodes, given or computed, that it is the last to read."""
+def _endings(
+    given: Iterable[Node], batches: Sequence[Sequence[Step]], arrays: Mapping[Node, Node], kept: Iterable[Node] = ()
+) -> list[list[Any]]:
+    """List for each batch the nodes, given or computed, that it is the last to read.
+
+    `arrays` names the array of each element and slice of one that is given.
+    """
     last: dict[Any, int] = {}
     own: set[Any] = set(given)
-    behind: dict[Node, list[Any]] = {}  # for each view the nodes that own its slots: to read it is to read these
+    # For each view the nodes that own its slots: to read it is to read these.
+    behind: dict[Node, list[Any]] = {node: [array] for node, array in arrays.items()}
     for i, batch in enumerate(batches):
         for step in batch:
             own.update(step.results)
             own.update(step.outputs)
-            for node, (name, _) in step.views.items():
+            for node, (name, _, _) in step.views.items():
                 stacked = step.operands if step.loop is None else ()
                 behind[node] = [name, *[x for operand in stacked for x in behind.get(operand, (operand,))]]
             last.update(dict.fromkeys(step.outputs, i))
@@ -249,9 +270,9 @@ def assign_slots(
     steps: dict[Any, int] = {}
     uniform = _Slots(places, steps, False, None)
     lanes = _Slots(places, steps, True, uniform)
-    uniform.take(parts.shared)
-    places.update({node: uniform.constant(number) for node, number in graph.constants.items()})
-    places[len(graph.operations)] = uniform.constant(1.0)  # which sums of products take for terms that are none
+    arguments = uniform.take_given(parts.shared, graph.sizes)
+    lanes.take_given(list(parts.inputs), graph.sizes)
+    given = uniform.place_known(graph)
     data = {
         uniform.take_array(node, len(graph.details[node])): graph.details[node]
         for node, operation in enumerate(graph.operations)
@@ -260,13 +281,28 @@ def assign_slots(
     once_runs = uniform.runs(once, [()] * len(once), structure)
     each_runs: list[Run] = []
     for each in of_examples:
-        lanes.take(list(parts.inputs))
-        load = _run(Load(), [(places[node], *place) for node, place in parts.inputs.items()])
-        each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each), structure)]
+        load = _run(
+            Load(),
+            [
+                (places[node] + i, array, begin + i)
+                for node, (array, begin) in parts.inputs.items()
+                for i in range(graph.sizes.get(node, 1))
+            ],
+        )
+        each_runs = [load, *lanes.runs(each, _endings(parts.inputs, each, given), structure)]
     numbers = {slot: float.fromhex(key) for key, slot in uniform.known.items()}
-    results = _table([] if of_examples else [places[node] for node in graph.results])
+    results = _spread([] if of_examples else graph.results, graph.sizes, places, steps)
     sizes = {"u": uniform.size, "s": lanes.size, "total": len(parts.computed[-1].totals)}
-    return Program(len(parts.shared), numbers, sizes, once_runs, each_runs, results, data)
+    return Program(arguments, numbers, sizes, once_runs, each_runs, results, data)
+
+
+def _spread(
+    nodes: Sequence[Node], sizes: Mapping[Node, int], places: Mapping[Any, int], steps: Mapping[Any, int]
+) -> Table:
+    """List the slots of numbers and of arrays."""
+    counts = np.array([sizes.get(node, 1) for node in nodes], np.int32)
+    firsts, moves = (_table([of.get(node, 0) for node in nodes]).repeat(counts) for of in (places, steps))
+    return firsts + moves * (np.arange(len(firsts), dtype=np.int32) - (counts.cumsum() - counts).repeat(counts))
 
 
 def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int]]:

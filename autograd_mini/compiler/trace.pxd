@@ -24,10 +24,17 @@ cdef class Tracer:
     cpdef Traced number(self, object node, object place=*)
     cpdef Traced record(self, Operation operation, object operands)
     cpdef object node_of(self, object number, Operation operation)
+    cpdef list rows_of(self, list numbers)
+    cdef Py_ssize_t _run_at(self, object numbers, Py_ssize_t begin) except -1
+    cdef object _slice_of(self, Traced first, Traced second, Py_ssize_t size)
+    cdef bint _are_around(self, object numbers) except -1
+    cpdef Traced element(self, object array, Py_ssize_t i)
 
 
 cdef class Traced(Scalar):
     cdef readonly Tracer tracer
-    cdef readonly object node
     cdef object place
+    cdef object _row
+    cdef object _array
+    cdef Py_ssize_t _index
     cdef str _label

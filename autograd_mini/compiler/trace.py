@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, STACK, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node, evenly
 from autograd_mini.compiler.loops import Rules, TracedArray
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
@@ -24,7 +24,7 @@ from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import detach, identity
 from autograd_mini.engine.refusals import BRANCHES, FUNCTIONS, INDEX, TRANSFORMS, TracingError, refuse
 from autograd_mini.engine.value import Value
-from autograd_mini.transforms.trees import Structure, flatten, unflatten
+from autograd_mini.transforms.trees import Structure, flatten, make_array
 
 try:
     import cython
@@ -35,7 +35,7 @@ except ImportError:  # needed only to compile
 class Trace(NamedTuple):
     """What one run of a function has recorded."""
 
-    graph: Graph  # begins with the function's arguments; other rows that compute nothing are captured, or constants
+    graph: Graph  # begins with the arguments, numbers and arrays; other rows without operations are captured, or known
     captured: list[Value]  # from outside, in the order of their rows; their data is read in each call
     result: Structure
     is_doubtful: bool  # whether a nan among the graph's results may be a number in truth: see choices.py
@@ -47,22 +47,22 @@ def trace(function: Callable[..., Any], structures: Sequence[Structure], is_guar
 
     In a guarded trace, derivatives themselves see to it that nothing flows to what is not chosen.
     """
-    tracer = Tracer(sum([structure.size for structure in structures]), is_guarded)
+    tracer = Tracer(sum([1 for structure in structures for _ in structure.leaves()]), is_guarded)
     # In a context of its own: then not even Ctrl-C on the way out of a block leaves it open here.
     return copy_context().run(_record, function, structures, tracer)
 
 
 def _record(function: Callable[..., Any], structures: Sequence[Structure], tracer: Tracer) -> Trace:
-    arguments = iter([tracer.number(node) for node in range(tracer.graph.arguments)])
+    nodes = iter(range(tracer.graph.arguments))
     with modes.tracing(tracer), modes.recording():
-        nested = [unflatten(structure, [next(arguments) for _ in range(structure.size)]) for structure in structures]
+        nested = [structure.nest(lambda part: tracer.argument(next(nodes), part)) for structure in structures]
         try:
             roots, structure = flatten(function(*nested), "the function's result")
         except Exception:
             if tracer.refusal is not None:  # the cause: NumPy goes on with an error in its hands, until Python notices
                 raise tracer.refusal from None
             raise
-        results = [tracer.node_of(root, identity) for root in roots]
+        results = tracer.rows_of(roots)
         if tracer.refusal is not None:
             raise tracer.refusal  # which the function has caught
         known = set(results)
@@ -92,11 +92,33 @@ class Tracer:
         self._outputs: dict[tuple[int, int], int] = {}
         self._born: dict[int, Value] = {}
 
-    def number(self, node: Node, place: Place | None = None) -> Traced:
+    def number(self, node: Node | None, place: Place | None = None) -> Traced:
         traced: Traced = Traced.__new__(Traced)
-        traced.tracer, traced.node, traced.place = self, node, place
+        traced.tracer, traced._row, traced.place = self, node, place
+        traced._array, traced._index = None, 0
         traced._label = ""
         return traced
+
+    def argument(self, node: Node, part: Structure) -> Any:
+        """Give an argument to the function: a number, or an array of numbers."""
+        if part.kind is float:
+            return self.number(node)
+        self.graph.sizes[node] = part.size
+        return make_array(self.elements(TracedArray(self, node, part.size)), part.keys)
+
+    def rows_of(self, numbers: list[Any]) -> list[Node]:
+        """Give the rows of numbers; one row for elements of an array that are evenly spaced in it."""
+        i: cython.Py_ssize_t = 0
+        size: cython.Py_ssize_t
+        rows: list[Node] = []
+        while i < len(numbers):
+            size = self._run_at(numbers, i)
+            if size == 1:
+                rows.append(self.node_of(numbers[i], identity))
+            else:
+                rows.append(self._slice_of(numbers[i], numbers[i + 1], size))
+            i += size
+        return rows
 
     def __getitem__(self, node: Node) -> Traced:
         return self.number(node)
@@ -115,7 +137,7 @@ class Tracer:
         if isinstance(number, Traced):
             traced: Traced = number
             if traced.tracer is self:
-                return traced.node
+                return traced.node if traced._row is None else traced._row
             if not self.is_within(traced.tracer):
                 traced.refuse_outside()
             return self._capture((traced.tracer, traced.node), number)
@@ -241,37 +263,72 @@ class Tracer:
         if isinstance(numbers, np.ndarray) and numbers.dtype != object:
             known = np.array(numbers, dtype=np.float64)
             return TracedArray(self, self.graph.mark(DATA, (), known, size), size)
-        number: Any
-        for number in numbers:
-            if not (isinstance(number, Traced) and number.tracer is not self and self.is_within(number.tracer)):
-                break
-        else:
-            if size and self.outer is not None:  # all from around this loop: recorded there, and taken over as a whole
-                return self.array(self.outer.array(numbers))
+        if size and self.outer is not None and self._are_around(numbers):  # recorded there, and taken over as a whole
+            return self.array(self.outer.array(numbers))
+        if size > 1 and self._run_at(numbers, 0) == size:
+            return TracedArray(self, self._slice_of(numbers[0], numbers[1], size), size)
         nodes = [self.node_of(x, identity) for x in numbers]
-        whole = self._whole(nodes)
-        if whole is None:
-            whole = self.graph.mark(STACK, evenly(nodes), None, size)
-        return TracedArray(self, whole, size)
+        return TracedArray(self, self.graph.mark(STACK, evenly(nodes), None, size), size)
 
-    def _whole(self, nodes: Sequence[Node]) -> Node | None:
-        """Give the array whose elements these are, all and in order."""
-        graph = self.graph
-        if not nodes or graph.operations[nodes[0]] is not ELEMENT:
-            return None
-        array = graph.operands[nodes[0]][0]
-        if graph.sizes[array] != len(nodes):
-            return None
-        for i, node in enumerate(nodes):
-            if graph.operations[node] is not ELEMENT or graph.operands[node] != (array,) or graph.details[node] != i:
-                return None
-        return array
+    def _are_around(self, numbers: Any) -> bool:
+        """Say whether all numbers are traced around this loop."""
+        number: Any
+        known: Any = None
+        for number in numbers:
+            if not isinstance(number, Traced):
+                return False
+            traced: Traced = number
+            if traced.tracer is not known:
+                known = traced.tracer
+                if known is self or not self.is_within(known):
+                    return False
+        return True
 
-    def element(self, array: TracedArray, i: int) -> Traced:
-        return self.number(self.graph.mark(ELEMENT, (array.node,), i))
+    def _run_at(self, numbers: Any, begin: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Say how many numbers from there on are elements of one array, evenly spaced; 1 if they are not."""
+        i: cython.Py_ssize_t
+        step: cython.Py_ssize_t = 0
+        if not isinstance(numbers[begin], Traced):
+            return 1
+        first: Traced = numbers[begin]
+        array: Any = first._array
+        if array is None or first.tracer is not self:
+            return 1
+        for i in range(1, len(numbers) - begin):
+            number: Any = numbers[begin + i]
+            if not isinstance(number, Traced):
+                return i
+            traced: Traced = number
+            if i == 1:
+                step = traced._index - first._index
+            if traced._index != first._index + i * step or traced._array != array or not step:
+                return i
+        return len(numbers) - begin
+
+    def _slice_of(self, first: Traced, second: Traced, size: cython.Py_ssize_t) -> Node:
+        """Give the array of so many elements of an array, of which these are the first."""
+        array: Any = first._array
+        step: cython.Py_ssize_t = second._index - first._index
+        which = range(first._index, first._index + size * step, step)
+        return self.slice(TracedArray(self, array, self.graph.sizes[array]), which).node
+
+    def slice(self, array: TracedArray, which: range) -> TracedArray:
+        if which == range(array.size):
+            return array
+        return TracedArray(self, self.graph.mark(SLICE, (array.node,), which, len(which)), len(which))
+
+    def element(self, array: TracedArray, i: cython.Py_ssize_t) -> Traced:
+        traced: Traced = self.number(None)
+        traced._array, traced._index = array.node, i
+        return traced
 
     def elements(self, array: TracedArray) -> list[Any]:
-        return [self.element(array, i) for i in range(array.size)]
+        i: cython.Py_ssize_t
+        size: cython.Py_ssize_t = array.size
+        listed: list[Any] = []
+        for i in range(size):
+            listed.append(self.element(array, i))
+        return listed
 
     def note_refusal(self, error: Exception) -> None:
         self.refusal = self.refusal or error
@@ -318,8 +375,10 @@ class Traced(Scalar):
     """A number that will be another one in each call: the argument of a function that `jit` traces, or its result."""
 
     tracer: Tracer
-    node: Node
     place: Place | None  # where the user's code made it
+    _row: Node | None  # None for an element of an array that was not looked at by itself
+    _array: Any  # the node of the array whose element it is; None if it is none
+    _index: int
     _label: str
 
     data = property(
@@ -338,13 +397,22 @@ class Traced(Scalar):
         return Value  # so that isinstance(x, Value) is what it is elsewhere
 
     @property
+    def node(self) -> Node:
+        """The row of the graph that computes it."""
+        if self._row is None:
+            self._row = self.tracer.graph.mark(ELEMENT, (self._array,), self._index)
+        return self._row
+
+    @property
     def op(self) -> Operation | None:
+        if self._array is not None and self.tracer.graph.operations[self._array] is None:
+            return None  # of an array that is given
         operation: Operation | None = self.tracer.graph.operations[self.node]
         return operation
 
     @property
     def operands(self) -> tuple[Traced, ...]:
-        return tuple([self.tracer.number(node) for node in self.tracer.graph.operands[self.node]])
+        return () if self.op is None else tuple([self.tracer[node] for node in self.tracer.graph.operands[self.node]])
 
     @property
     def is_leaf(self) -> bool:

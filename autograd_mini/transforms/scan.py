@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from inspect import unwrap
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -208,7 +209,8 @@ def _stack(structure: Structure, columns: Sequence[Sequence[Any]], length: int) 
     def leaf(part: Structure) -> Any:
         shape = part.keys if part.kind is np.ndarray else ()
         own = [next(remaining) for _ in range(part.size)]
-        return make_array([own[k][i] for i in range(length) for k in range(part.size)], (length, *shape))
+        numbers = own[0] if len(own) == 1 else [column[i] for i in range(length) for column in own]
+        return make_array(numbers, (length, *shape))
 
     return structure.nest(leaf)
 
@@ -263,7 +265,7 @@ def _record(
             outputs = _record_segments(trace_round, carried, own, (end - begin) // segment, segment, reverse)
         carried = outputs[: len(init)]
         made[begin] = [tracer.elements(array) for array in outputs[len(init) :]]
-    return carried, [[y for begin, _ in parts for y in made[begin][k]] for k in range(len(made[0]))]
+    return carried, [[*chain(*[made[begin][k] for begin, _ in parts])] for k in range(len(made[0]))]
 
 
 def _record_segments(

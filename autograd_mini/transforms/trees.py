@@ -141,7 +141,9 @@ def _elements(array: Any, role: str) -> tuple[list[Any], Structure]:
     check_array(array, role)
     if array.ndim == 0:
         return flatten(array[()], role)
-    elements = [x if isinstance(x, Scalar) else as_float(x, f"an element of {role}") for x in array.flat]
+    elements = array.ravel().tolist()
+    if not all(kind is float or issubclass(kind, Scalar) for kind in set(map(type, elements))):
+        elements = [x if isinstance(x, Scalar) else as_float(x, f"an element of {role}") for x in array.flat]
     return elements, Structure(np.ndarray, array.shape)
 
 
@@ -270,6 +272,4 @@ def unflatten(structure: Structure, numbers: Iterable[Any]) -> Any:
 def make_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Make an array of floats, or one of objects if there are Values among them."""
     kind = object if any(isinstance(x, Scalar) for x in numbers) else float
-    array = np.empty(len(numbers), dtype=kind)
-    array[:] = numbers
-    return array.reshape(shape)
+    return np.fromiter(numbers, kind, len(numbers)).reshape(shape)  # tries to take no number apart, as arrays do

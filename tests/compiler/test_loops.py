@@ -43,6 +43,7 @@ from autograd_mini.compiler import parts, pipeline
 from autograd_mini.compiler.program import Program, check
 from autograd_mini.engine import modes
 from autograd_mini.engine.modes import BLOCKS
+from autograd_mini.transforms.trees import flatten
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -345,6 +346,63 @@ def test_the_body_runs_once_however_long_the_loop_is() -> None:
 
     jit(grad(lambda p: scan(do_round, p, length=1000)[0]))(1.0)
     assert len(runs) == 1
+
+
+def mixed(c: Any, x: Any) -> Any:
+    return 0.5 * c + sin(x), c * x
+
+
+SLICES = {
+    "all but the first": lambda x, loop: loop(mixed, x[0], x[1:])[0],
+    "from the end": lambda x, loop: loop(mixed, 0.2, x[::-1]),
+    "every second": lambda x, loop: loop(mixed, x[2], x[1::2])[1][::-1],
+    "of results": lambda x, loop: loop(mixed, 0.1, loop(mixed, 0.2, x)[1][::-2])[1][1:],
+    "two side by side": lambda x, loop: loop(lambda c, z: mixed(c, z["a"] * z["b"]), 0.3, {"a": x[1:], "b": x[:-1]}),
+    "a column": lambda x, loop: loop(lambda c, z: mixed(c, z[0] * z[1]), 0.3, x.reshape(-1, 2)),
+    "whole and singly": lambda x, loop: (loop(mixed, x[1], x), sum([k * z for k, z in enumerate(x)])),
+    "given back": lambda x, loop: (x, loop(mixed, x[1], x)[1], x[::2], list(x), x[3]),
+    "one element again and again": lambda x, loop: loop(mixed, 0.2, [x[1]] * 4),
+    "elements and others": lambda x, loop: loop(mixed, 0.2, [x[1], x[2], 2.0, x[3] * x[4]]),
+    "within rounds": lambda x, loop: loop(
+        lambda c, z: (0.5 * c + loop(mixed, z, loop(mixed, c, x)[1][2:])[0] + x[2], z), 0.1, x[:3]
+    ),
+}
+
+
+def numbers_of(f: Any, loop: Any, p: Any, x: Any) -> Any:
+    """Weigh the numbers of a result by a polynomial, so that each counts."""
+    total = 0.0
+    for k, leaf in enumerate(flatten(f(x, loop), "the result")[0]):
+        total = total + leaf * (k + p)
+    return total
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_slices_of_arrays_are_what_they_are_in_python(name: str, form: str) -> None:
+    f = SLICES[name]
+    x = np.random.default_rng(0).normal(size=6)
+    assert flatten(jit(lambda x: f(x, scan))(x), "it")[0] == pytest.approx(flatten(f(x, unrolled), "it")[0], 1e-12)
+    batch = np.stack([x, 2.0 * x, x - 1.0])
+    folded = jit(lambda x: numbers_of(f, scan, 1.5, x), in_axes=0, reduce="sum")(batch)
+    assert_agree(folded, sum([numbers_of(f, unrolled, 1.5, row) for row in batch]))
+    expected = hessian(lambda x: numbers_of(f, unrolled, 1.5, x))(x)
+    assert_agree(jit(hessian(lambda x: numbers_of(f, scan, 1.5, x)))(x), expected)
+    expected = value_and_grad(lambda p, x: numbers_of(f, unrolled, p, p * x))(1.5, x)
+    assert_agree(jit(value_and_grad(lambda p, x: numbers_of(f, scan, p, p * x)))(1.5, x), expected)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: scan(mixed, 0.1, x),
+        lambda x: scan(mixed, x[0], x[1:])[1],
+        lambda x: scan(lambda c, z: mixed(c, z[0] * z[1]), 0.1, x.reshape(-1, 2))[1][::-1],
+        lambda x: grad(lambda p: scan(lambda c, z: mixed(c, p * z), 0.1, x)[0])(0.5),
+    ],
+)
+def test_the_graph_of_an_array_does_not_grow_with_it(f: Any) -> None:
+    few, many = (jit(f).lower(np.ones(size)).graph for size in (10, 1000))
+    assert few.count("\n") == many.count("\n")
 
 
 # Values in rounds.

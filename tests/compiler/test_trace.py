@@ -446,3 +446,13 @@ def test_errors_of_the_function_itself_come_through() -> None:
         jit(lambda x: np.zeros(3)[7] + x)(np.ones(4))
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         jit(lambda x, y: x)(1.0)
+
+
+def test_elements_of_an_array_are_leaves_as_numbers_are() -> None:
+    def f(xs: Any, x: Any) -> Any:
+        assert [(v.op, v.operands, v.is_leaf, v.is_traced, str(v)) for v in [*xs, x]] == [
+            (None, (), True, True, "Value(traced)")
+        ] * 3
+        return xs[0] * x
+
+    assert jit(f)(np.array([2.0, 3.0]), 4.0) == 8.0

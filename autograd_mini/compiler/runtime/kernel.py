@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import Array, Block
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.parts import mapped_arguments
 from autograd_mini.compiler.program import Program
 from autograd_mini.compiler.runtime.memory import copy, has_nan, is_contiguous
 from autograd_mini.compiler.runtime.parallel import share
@@ -52,7 +53,7 @@ class Kernel:
         self.slots = program.sizes["s"]
         self.is_mapped, self._has_once = bool(program.each), bool(program.once)
         self._results = program.results.astype(np.intp)
-        self._count = len(self.graph.results)
+        self._count = sum([self.graph.sizes.get(node, 1) for node in self.graph.results])
         self._is_folded, self._is_mean = self.reduce is not None, self.reduce == "mean"
         self._singles: list[tuple[int, int, int]] = []  # numbers side by side: slot, first leaf, last leaf + 1
         self._arrays: list[tuple[int, int]] = []  # leaf and slot
@@ -81,8 +82,7 @@ class Kernel:
 
     def vary(self) -> list[bool]:
         """Say of each result whether it is computed from what is mapped."""
-        mapped = [is_mapped for shape, is_mapped in self.blocks for _ in range(math.prod(shape))]
-        examples = [node for node, is_mapped in enumerate(mapped) if is_mapped]
+        examples = mapped_arguments(self.graph, self.blocks)
         varying = {*examples, *self.graph.partition(examples)[1]}
         return [node in varying for node in self.graph.results]
 
