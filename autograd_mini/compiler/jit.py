@@ -21,6 +21,7 @@ import numpy as np
 from autograd_mini.compiler.arguments import blocks_of, check_static, collect
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.backends.disk import cache_folder
+from autograd_mini.compiler.chunks import call_chunks, has_chunks
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.progress import log, told
@@ -260,10 +261,12 @@ class Jitted:
         leaves: list[Any] = []
         try:
             is_number = collect(args, key, leaves)
-        except NoNumber as error:
-            raise self._explained(error, args) from None
+        except TypeError as error:
+            if not has_chunks(args):
+                raise (self._explained(error, args) if isinstance(error, NoNumber) else error) from None
+            is_number = False
         if not is_number or (BLOCKS.open and is_tracing()):
-            return self._on_graph(args)
+            return call_chunks(self, args) if has_chunks(args) else self._on_graph(args)
         shapes = tuple(key)
         call = self._calls.get(shapes) or self._find(shapes, args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
