@@ -18,13 +18,14 @@ import numpy as np
 
 from autograd_mini.compiler.arguments import FLOAT64, Array, Block, blocks_of
 from autograd_mini.compiler.backends.disk import cache_folder
+from autograd_mini.compiler.checks import check_anomaly
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_graph
 from autograd_mini.compiler.runtime.kernel import Kernel
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.locks import compiling
-from autograd_mini.engine.modes import BLOCKS, is_tracing
+from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.transforms.transforms import is_differentiated
 from autograd_mini.transforms.trees import DEPTH, Structure, map_parts, parts_of, unflatten
 from autograd_mini.transforms.vmap import RESULT, Axes, Examples, leaf_axes, list_leaves, place_axes
@@ -88,22 +89,37 @@ class ChunkKernel:
         self._count, self._axes = len(kernels), tuple(axes)
         self._threads = jitted.threads or 1  # Dask runs several tasks at a time, each on a thread of its own
         self.token = sha256(self._content + repr((self._axes, self._threads)).encode()).hexdigest()
+        self._sent: Any = None  # a task that has it, on the cluster of some client
         for i, (source, kernel) in enumerate(
             zip(sources, kernels)
         ):  # whose code takes an argument for what it captured
             self._keep(i, Kernel(source, kernel.program, kernel.code, {}))
 
-    def __dask_tokenize__(self) -> str:
-        return self.token
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_sent": None}
 
-    def __call__(self, chunks: Sequence[Any], shared: Sequence[Any]) -> Any:
+    def task(self, client: Any = None) -> Any:
+        """Give a task that has this kernel. With a client it stays on the cluster for later calls."""
+        from dask import delayed
+
+        if client is None:
+            return delayed(self, name=f"kernel-{self.token}")
+        sent = self._sent
+        if sent is None or sent[0] is not client or any(future.cancelled() for future in client.futures_of(sent[1])):
+            sent = self._sent = client, client.persist(self.task())
+        return sent[1]
+
+    def __call__(self, chunks: Sequence[Any], shared: bytes) -> Any:
+        numbers, is_checked = pickle.loads(shared)
         result = None
         for i in range(self._count):
             kernel = self._kernel(i)
-            leaves, batch = _place(kernel.blocks, chunks, self._axes, shared)
+            leaves, batch = _place(kernel.blocks, chunks, self._axes, numbers)
             result = kernel(leaves, kernel.cut(batch), self._threads)
             if result is not None:
                 break
+        if is_checked:
+            check_anomaly(leaves, result)
         return result
 
     def _kernel(self, i: int) -> Kernel:
@@ -156,19 +172,19 @@ _NO_VALUES = (
 
 
 class _Inputs(NamedTuple):
-    """What tasks need: the arrays that are mapped, each with the axis of its examples, a kernel, and the rest."""
+    """What tasks work on: the mapped arrays, each with the axis of its examples, and what all examples share."""
 
     arrays: Sequence[Any]
     axes: Sequence[int]
     kernel: ChunkKernel
-    shared: bytes  # the pickled leaves that all examples share, as they are now
+    shared: bytes  # the leaves of the arguments that are not mapped, as they are now
 
 
 def call_chunks(jitted: Jitted, args: Sequence[Any]) -> Any:
     """Compute what a compiled function gives for arguments among which there are Dask arrays."""
     args = [_with_stand_ins(argument, f"argument {i}") for i, argument in enumerate(args)]
     examples = Examples(args, jitted.in_axes)
-    leaves = [leaf for argument in args for leaf in list_leaves(argument, "an argument")[0]]
+    leaves = [leaf for i, argument in enumerate(args) for leaf in list_leaves(argument, f"argument {i}")[0]]
     if any(isinstance(leaf, Scalar) or np.asarray(leaf).dtype.kind == "O" for leaf in leaves):
         raise TypeError(_NO_VALUES)
     if any(isinstance(leaf, _StandIn) and axis is None for leaf, axis in zip(leaves, examples.axes)):
@@ -177,14 +193,19 @@ def call_chunks(jitted: Jitted, args: Sequence[Any]) -> Any:
             "array that all examples share"
         )
     kernels = _find(jitted, args, examples)
-    structure, captured = kernels[0].structure, kernels[0].captured
+    captured, structure = kernels[0].captured, kernels[0].structure
     if (BLOCKS.open and is_tracing()) or any(map(is_differentiated, captured)):
         raise TypeError(_NO_VALUES)
     axes = [axis for axis in examples.axes if axis is not None]
-    arrays = _arrays([leaf for leaf, axis in zip(leaves, examples.axes) if axis is not None], axes)
+    kernel = jitted._chunked.get(kernels[0])
+    if kernel is None:
+        if len(jitted._chunked) >= jitted.max_kernels:
+            del jitted._chunked[next(iter(jitted._chunked))]
+        kernel = jitted._chunked[kernels[0]] = ChunkKernel(kernels, axes, jitted)
     shared: list[Any] = [leaf if axis is None else None for leaf, axis in zip(leaves, examples.axes)]
     shared.append(np.array([value.data for value in captured]))
-    inputs = _Inputs(arrays, axes, ChunkKernel(kernels, axes, jitted), pickle.dumps(shared))
+    arrays = _arrays([leaf for leaf, axis in zip(leaves, examples.axes) if axis is not None], axes)
+    inputs = _Inputs(arrays, axes, kernel, pickle.dumps((shared, bool(BLOCKS.open and is_checking()))))
     if jitted.reduce is None:
         return _examples(inputs, structure, jitted.out_axes, examples.batch or 0)
     total = _total(inputs, structure.size).compute()
@@ -217,8 +238,8 @@ def _arrays(leaves: Sequence[Any], axes: Sequence[int]) -> list[Any]:
     return arrays
 
 
-def _over_chunks(inputs: _Inputs, **options: Any) -> Any:
-    """Make a Dask array of one axis that has in place of each chunk what the kernel makes of it."""
+def _over_chunks(inputs: _Inputs, client: Any = None, **options: Any) -> Any:
+    """Make a Dask array of one axis that has in place of each chunk what the kernel gives for it."""
     from dask import delayed
     from dask.array import blockwise
 
@@ -228,18 +249,20 @@ def _over_chunks(inputs: _Inputs, **options: Any) -> Any:
         own = [next(others) for _ in range(array.ndim)]
         own[axis] = 0
         chunked += [array, tuple(own)]
-    kernel = delayed(inputs.kernel, name=f"kernel-{inputs.kernel.token}")
     shared = delayed(inputs.shared, name=f"shared-{sha256(inputs.shared).hexdigest()}")
-    options |= {"kernel": kernel, "shared": shared, "concatenate": True, "meta": np.empty(0)}
+    options |= {"kernel": inputs.kernel.task(client), "shared": shared, "concatenate": True, "meta": np.empty(0)}
     return blockwise(_compute, (0,), *chunked, **options)
 
 
 def _total(inputs: _Inputs, size: int) -> Any:
     """Make the Dask array of the sums over all examples."""
     from dask.array import Array as DaskArray
+    from dask.base import get_scheduler
     from dask.highlevelgraph import HighLevelGraph
 
-    sums = _over_chunks(inputs, adjust_chunks={0: size})
+    owner = getattr(get_scheduler(), "__self__", None)
+    client = owner if hasattr(owner, "persist") else None  # of distributed
+    sums = _over_chunks(inputs, client, adjust_chunks={0: size})
     name = f"total-{sums.name}"
     keys: list[Any] = [(sums.name, i) for i in range(sums.numblocks[0])]
     tasks: dict[Any, Any] = {}
@@ -280,7 +303,7 @@ def _shared_result(inputs: _Inputs, place: int) -> Any:
         np.zeros([1 if i == axis % array.ndim else length for i, length in enumerate(array.shape)])
         for array, axis in zip(inputs.arrays, inputs.axes)
     ]
-    result = _compute(*blank, kernel=inputs.kernel, shared=inputs.shared)[place][0]
+    result = inputs.kernel(blank, inputs.shared)[place][0]
     return result if isinstance(result, np.ndarray) else float(result)
 
 
@@ -288,7 +311,7 @@ def _shared_result(inputs: _Inputs, place: int) -> Any:
 
 
 def _compute(*chunks: Any, kernel: ChunkKernel, shared: bytes) -> Any:
-    return kernel(chunks, pickle.loads(shared))
+    return kernel(chunks, shared)
 
 
 def _add(sums: list[Array]) -> Array:
