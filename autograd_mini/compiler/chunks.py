@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,6 @@ from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.transforms.transforms import is_differentiated
 from autograd_mini.transforms.trees import DEPTH, Structure, map_parts, parts_of, unflatten
 from autograd_mini.transforms.vmap import RESULT, Axes, Examples, leaf_axes, list_leaves, place_axes
-
-if TYPE_CHECKING:
-    from autograd_mini.compiler.jit import Jitted
 
 # Sums of chunks are added so many at a time, then the sums of these, in the order of the chunks. So the result depends
 # on the chunks alone, and no worker needs more than so many sums at once.
@@ -83,7 +80,7 @@ class ChunkKernel:
     numbers where examples are folded, else a list of arrays. Where a nan of one kernel is in doubt, the next computes.
     """
 
-    def __init__(self, kernels: Sequence[Kernel], axes: Sequence[int], jitted: Jitted) -> None:
+    def __init__(self, kernels: Sequence[Kernel], axes: Sequence[int], jitted: Any) -> None:
         sources = [_flat_source(kernel) for kernel in kernels]
         self._content = pickle.dumps((sources, jitted.fuse, jitted.cache))
         self._count, self._axes = len(kernels), tuple(axes)
@@ -180,7 +177,7 @@ class _Inputs(NamedTuple):
     shared: bytes  # the leaves of the arguments that are not mapped, as they are now
 
 
-def call_chunks(jitted: Jitted, args: Sequence[Any]) -> Any:
+def call_chunks(jitted: Any, args: Sequence[Any]) -> Any:
     """Compute what a compiled function gives for arguments among which there are Dask arrays."""
     args = [_with_stand_ins(argument, f"argument {i}") for i, argument in enumerate(args)]
     examples = Examples(args, jitted.in_axes)
@@ -215,7 +212,7 @@ def call_chunks(jitted: Jitted, args: Sequence[Any]) -> Any:
     return unflatten(structure, total.tolist())
 
 
-def _find(jitted: Jitted, args: Sequence[Any], examples: Examples) -> list[Kernel]:
+def _find(jitted: Any, args: Sequence[Any], examples: Examples) -> list[Kernel]:
     """Find the kernel for examples, and where a nan that it gives may be none, also the one that knows."""
     key = (_StandIn, examples.structures, blocks_of(examples), examples.batch)
     kernels = [jitted._find(key, args).kernel]

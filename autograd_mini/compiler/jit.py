@@ -159,7 +159,9 @@ def jit(
     Jitted
         Called with numbers it gives floats; called with arrays that are mapped, arrays with the
         batch as the axis that `out_axes` names, unless it is folded. Called with Values it calls `f`, so
-        that it can be differentiated.
+        that it can be differentiated. Called with Dask arrays that are mapped, beside numbers and arrays, it
+        computes them chunk by chunk on Dask's workers: it gives Dask arrays of the same chunks, or, at once,
+        the fold, which is added in the order of the chunks.
 
     Raises
     ------

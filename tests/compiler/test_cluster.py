@@ -21,6 +21,8 @@ da = pytest.importorskip("dask.array", reason="a cluster needs the extra dask")
 distributed = pytest.importorskip("distributed", reason="a cluster needs the extra dask")
 minimize = pytest.importorskip("scipy.optimize", reason="the fit needs the extra train: SciPy").minimize
 
+pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")  # which is what is wanted
+
 LIMIT = 320 << 20  # bytes of memory for a worker
 COLUMNS = 3
 WEIGHTS = np.array([0.1, 0.2, -0.3, 0.05])
