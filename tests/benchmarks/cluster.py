@@ -14,9 +14,9 @@ import argparse
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import dask
@@ -34,7 +34,7 @@ INPUTS, HIDDEN = 10, 16
 PARAMETERS = HIDDEN * (INPUTS + 2) + 1
 ROWS, CHUNK = 2_000_000, 125_000
 STEPS = 7
-FITS, DAYS = 200, 1000
+FITS, FITS_OF_A_TASK, DAYS = 200, 10, 1000
 MEMORY = 1 << 30  # bytes for a worker
 
 
@@ -85,7 +85,7 @@ def rows_per_second() -> float:
     with dask.config.set(scheduler="synchronous"):
         here = dask.compute(xs, ys)
         expected = compiled(weights, xs, ys)
-    times = {"one process without Dask": best(lambda: compiled(weights, *here))}
+    times = {"one process without Dask": best(partial(compiled, weights, *here))}
     for workers in (1, 2):
         with cluster(workers) as client:
             there = client.persist([xs, ys])
@@ -93,7 +93,7 @@ def rows_per_second() -> float:
             value, slope = compiled(weights, *there)
             if value != expected[0] or not np.array_equal(slope, expected[1]):
                 raise RuntimeError(f"{workers} workers give other bits than one process")
-            times[f"{workers} worker{'s'[: workers != 1]}"] = best(lambda data=there: compiled(weights, *data))
+            times[f"{workers} worker{'s'[: workers != 1]}"] = best(partial(compiled, weights, *there))
     first = next(iter(times.values()))
     table = [["", "per step", "rows per second", "times one process"]]
     for name, seconds in times.items():
@@ -113,9 +113,9 @@ def costs() -> tuple[float, float, float]:
                 xs = client.persist(da.ones(chunks, chunks=1))
                 wait(xs)
                 weights = np.ones(parameters)
-                times[parameters, chunks] = best(lambda f=compiled, w=weights, data=xs: f(w, data), 20)
-    task = (times[1, 128] - times[1, 16]) / 112
-    step = times[1, 16] - 16 * task
+                times[parameters, chunks] = best(partial(compiled, weights, xs), 20)
+    step = times[1, 1]
+    task = (times[1, 128] - step) / 127
     number = max(0.0, (times[10_000, 128] - times[1, 128]) / (128 * 10_000))
     table = [["parameters", *(f"{chunks} chunk{'s'[: chunks != 1]}" for chunks in (1, 16, 128))]]
     for parameters in (1, 10_000):
@@ -148,30 +148,37 @@ def compiled_garch() -> Any:
     return jit(value_and_grad(garch))
 
 
-def fit_sample(seed: int) -> Array:
-    """Draw returns from a GARCH(1,1) model, and fit it to them."""
+def fit_samples(seeds: Iterable[int]) -> list[Array]:
+    """Draw samples from a GARCH(1,1) model, and fit it to each."""
+    return [
+        minimize(compiled_garch(), START, args=(draw_returns(seed),), jac=True, method="BFGS", tol=1e-8).x
+        for seed in seeds
+    ]
+
+
+def draw_returns(seed: int) -> Array:
     variance, returns = 1.0, np.empty(DAYS)
     for day, z in enumerate(np.random.default_rng(seed).normal(size=DAYS)):
         shock = z * variance**0.5
         returns[day] = 0.05 + shock
         variance = 0.05 + 0.1 * shock * shock + 0.85 * variance
-    found: Array = minimize(compiled_garch(), START, args=(returns,), jac=True, method="BFGS", tol=1e-8).x
-    return found
+    return returns
 
 
 def bootstrap() -> None:
     """Print the time of a parametric bootstrap: one fit for each of many samples."""
-    from cluster import fit_sample  # by its module's name, under which workers find it too
+    from cluster import fit_samples  # by its module's name, under which workers find it too
 
-    fit_sample(0)
+    tasks = [range(begin, begin + FITS_OF_A_TASK) for begin in range(0, FITS, FITS_OF_A_TASK)]
+    fit_samples(range(1))
     began = time.perf_counter()
-    here = [fit_sample(seed) for seed in range(FITS)]
+    here = fit_samples(range(FITS))
     times = {"one process without Dask": time.perf_counter() - began}
     for workers in (1, 2):
         with cluster(workers) as client:
-            client.run(fit_sample, 0)
+            client.run(fit_samples, range(1))
             began = time.perf_counter()
-            there = client.gather(client.map(fit_sample, range(FITS), pure=False))
+            there = np.concatenate(client.gather(client.map(fit_samples, tasks, pure=False)))
             times[f"{workers} worker{'s'[: workers != 1]}"] = time.perf_counter() - began
             if not np.array_equal(here, there):
                 raise RuntimeError("the fits differ")
