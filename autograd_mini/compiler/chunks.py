@@ -24,6 +24,7 @@ from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_graph
 from autograd_mini.compiler.runtime.kernel import Kernel
 from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.checks import describe
 from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.transforms.transforms import is_differentiated
@@ -45,22 +46,32 @@ class _StandIn(np.ndarray[Any, Any]):
     chunked: Any = None
 
 
-def has_chunks(tree: Any, depth: int = 0) -> bool:
-    """Say whether there are Dask arrays in an argument, or in a sequence of them."""
+def has_chunks(args: Sequence[Any]) -> bool:
+    """Say whether there are Dask arrays in arguments, which may be nested as they will, and contain themselves."""
     module = sys.modules.get("dask.array")
-    if module is None or depth > DEPTH or isinstance(tree, (float, Scalar)):
-        return False
-    return isinstance(tree, module.Array) or any(has_chunks(part, depth + 1) for part in parts_of(tree))
+    waiting, seen = list(args) if module else [], set()
+    while waiting:
+        tree = waiting.pop()
+        if isinstance(tree, module.Array):  # type: ignore[union-attr]  # nothing waits without it
+            return True
+        if not isinstance(tree, (float, Scalar)) and id(tree) not in seen:
+            seen.add(id(tree))
+            waiting += parts_of(tree)
+    return False
 
 
-def _with_stand_ins(tree: Any, role: str) -> Any:
+def _with_stand_ins(tree: Any, role: str, depth: int = 0) -> Any:
     """Give an argument with stand-ins for the Dask arrays in it."""
     if isinstance(tree, sys.modules["dask.array"].Array):
         return _stand_in(tree, role)
-    return map_parts(lambda part: _with_stand_ins(part, role), tree)
+    if depth > DEPTH:
+        raise ValueError(f"{role} is nested more than {DEPTH} deep, or contains itself")
+    return map_parts(lambda part: _with_stand_ins(part, role, depth + 1), tree)
 
 
 def _stand_in(array: Any, role: str) -> _StandIn:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{role} must be an array of real numbers, not {describe(array)}")
     if not array.ndim:
         raise TypeError(f"{role} has a Dask array without axes, which is a number: pass float of it")
     if any(map(math.isnan, array.shape)):
@@ -87,9 +98,7 @@ class ChunkKernel:
         self._threads = jitted.threads or 1  # Dask runs several tasks at a time, each on a thread of its own
         self.token = sha256(self._content + repr((self._axes, self._threads)).encode()).hexdigest()
         self._sent: Any = None  # a task that has it, on the cluster of some client
-        for i, (source, kernel) in enumerate(
-            zip(sources, kernels)
-        ):  # whose code takes an argument for what it captured
+        for i, (source, kernel) in enumerate(zip(sources, kernels)):  # to code, a captured number is one more argument
             self._keep(i, Kernel(source, kernel.program, kernel.code, {}))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -161,11 +170,42 @@ def _place(
     return leaves, batch
 
 
-# What is sent to chunks is part of no graph of Values.
-_NO_VALUES = (
-    "Dask arrays stand beside numbers and arrays alone, since no gradient flows back from where chunks are computed: "
-    "differentiate within, as in jit(value_and_grad(f), ...), and call it outside of what is traced or differentiated"
-)
+class Arguments(NamedTuple):
+    """The arguments of a call with Dask arrays: their leaves, how they are mapped, and the kernels for them.
+
+    There is a second kernel where a nan of the first may be none.
+    """
+
+    leaves: list[Any]
+    examples: Examples
+    kernels: list[Kernel]
+
+
+def take_arguments(jitted: Any, args: Sequence[Any]) -> Arguments:
+    """Check arguments among which there are Dask arrays, and find the kernels of a compiled function for them."""
+    args = [_with_stand_ins(argument, f"argument {i}") for i, argument in enumerate(args)]
+    examples = Examples(args, jitted.in_axes)
+    leaves = [leaf for i, argument in enumerate(args) for leaf in list_leaves(argument, f"argument {i}")[0]]
+    if any(isinstance(leaf, _StandIn) and axis is None for leaf, axis in zip(leaves, examples.axes)):
+        raise TypeError(
+            "a Dask array must be mapped by in_axes, since its chunks are computed one by one; pass .compute() of an "
+            "array that all examples share"
+        )
+    _refuse_gradients(any(isinstance(leaf, Scalar) or np.asarray(leaf).dtype.kind == "O" for leaf in leaves))
+    key = (_StandIn, examples.structures, blocks_of(examples), examples.batch)
+    kernels = [jitted._find(key, args).kernel]
+    if kernels[0].is_doubtful:
+        kernels.append(jitted._find((*key, "guarded"), args, is_guarded=True).kernel)
+    _refuse_gradients((BLOCKS.open and is_tracing()) or any(map(is_differentiated, kernels[0].captured)))
+    return Arguments(leaves, examples, kernels)
+
+
+def _refuse_gradients(is_wanted: bool) -> None:
+    if is_wanted:
+        raise TypeError(
+            "a Dask array stands beside Values, or in what is traced or differentiated, and no gradient flows back "
+            "from its chunks; differentiate within the compiled function, as in jit(value_and_grad(f), ...)"
+        )
 
 
 class _Inputs(NamedTuple):
@@ -179,30 +219,19 @@ class _Inputs(NamedTuple):
 
 def call_chunks(jitted: Any, args: Sequence[Any]) -> Any:
     """Compute what a compiled function gives for arguments among which there are Dask arrays."""
-    args = [_with_stand_ins(argument, f"argument {i}") for i, argument in enumerate(args)]
-    examples = Examples(args, jitted.in_axes)
-    leaves = [leaf for i, argument in enumerate(args) for leaf in list_leaves(argument, f"argument {i}")[0]]
-    if any(isinstance(leaf, Scalar) or np.asarray(leaf).dtype.kind == "O" for leaf in leaves):
-        raise TypeError(_NO_VALUES)
-    if any(isinstance(leaf, _StandIn) and axis is None for leaf, axis in zip(leaves, examples.axes)):
-        raise TypeError(
-            "a Dask array must be mapped by in_axes, since its chunks are computed one by one; pass .compute() of an "
-            "array that all examples share"
-        )
-    kernels = _find(jitted, args, examples)
-    captured, structure = kernels[0].captured, kernels[0].structure
-    if (BLOCKS.open and is_tracing()) or any(map(is_differentiated, captured)):
-        raise TypeError(_NO_VALUES)
+    leaves, examples, kernels = take_arguments(jitted, args)
     axes = [axis for axis in examples.axes if axis is not None]
-    kernel = jitted._chunked.get(kernels[0])
-    if kernel is None:
-        if len(jitted._chunked) >= jitted.max_kernels:
-            del jitted._chunked[next(iter(jitted._chunked))]
-        kernel = jitted._chunked[kernels[0]] = ChunkKernel(kernels, axes, jitted)
-    shared: list[Any] = [leaf if axis is None else None for leaf, axis in zip(leaves, examples.axes)]
-    shared.append(np.array([value.data for value in captured]))
+    with jitted._lock:
+        kernel = jitted._chunked.get(kernels[0])
+        if kernel is None:
+            if len(jitted._chunked) >= jitted.max_kernels:
+                del jitted._chunked[next(iter(jitted._chunked))]
+            kernel = jitted._chunked[kernels[0]] = ChunkKernel(kernels, axes, jitted)
     arrays = _arrays([leaf for leaf, axis in zip(leaves, examples.axes) if axis is not None], axes)
+    shared: list[Any] = [leaf if axis is None else None for leaf, axis in zip(leaves, examples.axes)]
+    shared.append(np.array([value.data for value in kernels[0].captured]))
     inputs = _Inputs(arrays, axes, kernel, pickle.dumps((shared, bool(BLOCKS.open and is_checking()))))
+    structure = kernels[0].structure
     if jitted.reduce is None:
         return _examples(inputs, structure, jitted.out_axes, examples.batch or 0)
     total = _total(inputs, structure.size).compute()
@@ -210,15 +239,6 @@ def call_chunks(jitted: Any, args: Sequence[Any]) -> Any:
         with np.errstate(all="ignore"):
             total = total / examples.batch
     return unflatten(structure, total.tolist())
-
-
-def _find(jitted: Any, args: Sequence[Any], examples: Examples) -> list[Kernel]:
-    """Find the kernel for examples, and where a nan that it gives may be none, also the one that knows."""
-    key = (_StandIn, examples.structures, blocks_of(examples), examples.batch)
-    kernels = [jitted._find(key, args).kernel]
-    if kernels[0].is_doubtful:
-        kernels.append(jitted._find((*key, "guarded"), args, is_guarded=True).kernel)
-    return kernels
 
 
 def _arrays(leaves: Sequence[Any], axes: Sequence[int]) -> list[Any]:

@@ -22,7 +22,7 @@ from autograd_mini.compiler.arguments import blocks_of, check_static, collect
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.backends.disk import cache_folder
 from autograd_mini.compiler.checks import check_anomaly
-from autograd_mini.compiler.chunks import ChunkKernel, call_chunks, has_chunks
+from autograd_mini.compiler.chunks import ChunkKernel, call_chunks, has_chunks, take_arguments
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.progress import log, told
@@ -356,6 +356,8 @@ class Jitted:
         return v1
         """
         args = self._arrange(args, kwargs)
+        if has_chunks(args):
+            return Lowered(self._name, take_arguments(self, args).kernels[0])
         key: list[Any] = []
         try:
             is_compiled = collect(args, key, [])

@@ -242,6 +242,11 @@ def test_a_kernel_that_travels_is_compiled_where_it_lands_and_takes_its_operatio
     assert list(chunks._kernels) == [(kernel.token, 0)]
 
 
+def test_what_a_function_becomes_is_shown_for_dask_arrays_as_for_numpy_arrays() -> None:
+    compiled = jit(value_and_grad(loss), in_axes=(None, 0, 0), reduce="mean")
+    assert compiled.lower(WEIGHTS, chunked(XS), chunked(YS)).program == compiled.lower(WEIGHTS, XS, YS).program
+
+
 def test_no_more_kernels_are_kept_than_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "MOST_KERNELS", 3)
     chunks._kernels.clear()
@@ -278,15 +283,19 @@ def test_detect_anomaly_finds_the_nan_of_a_chunk() -> None:
 def test_what_cannot_be_is_refused_at_the_call_with_the_reason() -> None:
     compiled = jit(loss, in_axes=(None, 0, 0), reduce="sum")
     xs, ys = chunked(XS), chunked(YS)
+    nested: list[Any] = [xs]
+    nested += [nested, nested]
     cases: list[tuple[tuple[Any, ...], type[Exception], str]] = [
         ((chunked(WEIGHTS), xs, ys), TypeError, "a Dask array must be mapped by in_axes"),
         ((WEIGHTS, xs, ys[:-1]), ValueError, r"one length along their mapped axes, but have \[100, 99\]"),
         ((WEIGHTS, xs, ys[ys > 0.0]), ValueError, r"argument 2 has .* unknown lengths: call its compute_chunk_sizes"),
         ((WEIGHTS, xs, ys.sum()), TypeError, "argument 2 has a Dask array without axes"),
-        ((WEIGHTS, xs, ys * 1j), TypeError, "argument 2 must be an array of real numbers"),
-        ((list(map(Value, WEIGHTS)), xs, ys), TypeError, "Dask arrays stand beside numbers and arrays alone"),
+        ((WEIGHTS, xs, ys * 1j), TypeError, "argument 2 must be an array of real numbers, not dask.array"),
+        ((WEIGHTS, xs, ys.astype(object)), TypeError, "argument 2 must be an array of real numbers"),
+        ((nested, xs, ys), ValueError, "argument 0 is nested more than 100 deep, or contains itself"),
+        ((list(map(Value, WEIGHTS)), xs, ys), TypeError, "a Dask array stands beside Values"),
         ((WEIGHTS, xs, list(map(Value, YS))), ValueError, "a list is no array"),
-        ((WEIGHTS, xs, np.array(list(map(Value, YS)))), TypeError, "beside numbers and arrays alone"),
+        ((WEIGHTS, xs, np.array(list(map(Value, YS)))), TypeError, "a Dask array stands beside Values"),
         (("text", xs, ys), TypeError, "argument 0 must be a number"),
     ]
     for args, kind, message in cases:
