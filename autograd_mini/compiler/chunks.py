@@ -97,7 +97,7 @@ class ChunkKernel:
         self._count, self._axes = len(kernels), tuple(axes)
         self._threads = jitted.threads or 1  # Dask runs several tasks at a time, each on a thread of its own
         self.token = sha256(self._content + repr((self._axes, self._threads)).encode()).hexdigest()
-        self._sent: Any = None  # a task that has it, on the cluster of some client
+        self._sent: Any = None  # the future of a task that has it, on a cluster, and this task
         for i, (source, kernel) in enumerate(zip(sources, kernels)):  # to code, a captured number is one more argument
             self._keep(i, Kernel(source, kernel.program, kernel.code, {}))
 
@@ -111,8 +111,10 @@ class ChunkKernel:
         if client is None:
             return delayed(self, name=f"kernel-{self.token}")
         sent = self._sent
-        if sent is None or sent[0] is not client or any(future.cancelled() for future in client.futures_of(sent[1])):
-            sent = self._sent = client, client.persist(self.task())
+        if sent is None or sent[0].client is not client or sent[0].cancelled():
+            task = client.persist(self.task())
+            [future] = client.futures_of(task)
+            sent = self._sent = future, task
         return sent[1]
 
     def __call__(self, chunks: Sequence[Any], shared: bytes) -> Any:

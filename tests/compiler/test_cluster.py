@@ -153,6 +153,13 @@ def test_a_worker_that_is_killed_amid_a_fit_changes_no_number(client: Any) -> No
     np.testing.assert_allclose(got.x, [0.3, -0.2, 0.5, 0.1], atol=1e-7)
 
 
+def test_after_a_restart_of_the_cluster_the_kernel_is_sent_once_more(client: Any) -> None:
+    compiled, (xs, ys) = compiled_loss(), drawn(100, 30)
+    expected = bits(compiled(WEIGHTS, xs, ys))
+    client.restart()
+    assert bits(compiled(WEIGHTS, xs, ys)) == expected
+
+
 def test_an_exception_of_a_worker_arrives_with_its_message_once(client: Any) -> None:
     def refuse(x: Any) -> Any:
         raise LookupError("row 17 is not there")
