@@ -21,6 +21,8 @@ import numpy as np
 from autograd_mini.compiler.arguments import blocks_of, check_static, collect
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.backends.disk import cache_folder
+from autograd_mini.compiler.checks import check_anomaly
+from autograd_mini.compiler.chunks import ChunkKernel, call_chunks, has_chunks, take_arguments
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_function, compile_graph
 from autograd_mini.compiler.progress import log, told
@@ -39,7 +41,6 @@ from autograd_mini.transforms.vmap import (
     bind,
     check_axes,
     check_shared,
-    list_leaves,
     map_examples,
     place_axes,
     run_examples,
@@ -158,7 +159,9 @@ def jit(
     Jitted
         Called with numbers it gives floats; called with arrays that are mapped, arrays with the
         batch as the axis that `out_axes` names, unless it is folded. Called with Values it calls `f`, so
-        that it can be differentiated.
+        that it can be differentiated. Called with Dask arrays that are mapped, beside numbers and arrays, it
+        computes them chunk by chunk on Dask's workers: it gives Dask arrays of the same chunks, or, at once,
+        the fold, which is added in the order of the chunks.
 
     Raises
     ------
@@ -249,6 +252,7 @@ class Jitted:
         self._lock, self._process = threading.RLock(), os.getpid()
         self._kernels: dict[Any, Kernel] = {}  # by the structures and blocks of the arguments
         self._calls: dict[Any, _Call] = {}  # by the exact shapes of the arguments
+        self._chunked: dict[Kernel, ChunkKernel] = {}
         if f is not None:
             update_wrapper(self, f, updated=())
 
@@ -260,10 +264,12 @@ class Jitted:
         leaves: list[Any] = []
         try:
             is_number = collect(args, key, leaves)
-        except NoNumber as error:
-            raise self._explained(error, args) from None
+        except TypeError as error:
+            if not has_chunks(args):
+                raise (self._explained(error, args) if isinstance(error, NoNumber) else error) from None
+            is_number = False
         if not is_number or (BLOCKS.open and is_tracing()):
-            return self._on_graph(args)
+            return call_chunks(self, args) if has_chunks(args) else self._on_graph(args)
         shapes = tuple(key)
         call = self._calls.get(shapes) or self._find(shapes, args)
         if call.kernel.captured and any(map(is_differentiated, call.kernel.captured)):
@@ -276,7 +282,7 @@ class Jitted:
             call = self._calls.get(shapes) or self._find(shapes, args, is_guarded=True)
             result = call.kernel(leaves, call.cut, self._threads)
         if BLOCKS.open and is_checking():
-            _check_anomaly(leaves, result)
+            check_anomaly(leaves, result)
         return result if self._stays or not call.kernel.is_mapped else place_axes(result, self.out_axes)
 
     @property
@@ -350,6 +356,8 @@ class Jitted:
         return v1
         """
         args = self._arrange(args, kwargs)
+        if has_chunks(args):
+            return Lowered(self._name, take_arguments(self, args).kernels[0])
         key: list[Any] = []
         try:
             is_compiled = collect(args, key, [])
@@ -462,16 +470,6 @@ def _kernel_told(key: tuple[Any, ...], kernel: Kernel) -> str:
 
 def _told(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1.0 else f"{1e3 * seconds:.1f} ms"
-
-
-def _check_anomaly(given: Sequence[Any], result: Any) -> None:
-    """Keep the promise of detect_anomaly as far as compiled code can: it knows only arguments and results."""
-    results = [np.asarray(leaf) for leaf in list_leaves(result, "the result")[0]]
-    if all(np.isfinite(numbers).all() for numbers in given) and not all(np.isfinite(r).all() for r in results):
-        raise FloatingPointError(
-            "the compiled function gave nan or inf for finite arguments; under detect_anomaly() call the function "
-            "itself, without jit, to see which operation it was"
-        )
 
 
 def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:

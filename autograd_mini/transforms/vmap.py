@@ -160,7 +160,7 @@ class Examples:
         structures: list[Structure] = []
         for i, (argument, chosen) in enumerate(zip(args, in_axes)):
             own, structure = list_leaves(argument, f"argument {i}")
-            axes = [axis for axis, _ in _leaf_axes(structure, chosen, "in_axes", f"argument {i}")]
+            axes = [axis for axis, _ in leaf_axes(structure, chosen, "in_axes", f"argument {i}")]
             leaves += own
             self.axes += axes
             structures.append(_one_example(structure, iter(axes)))
@@ -204,7 +204,7 @@ def _row(leaf: Any, axis: int, i: int) -> Any:
     return row if isinstance(row, (np.ndarray, Scalar)) else np.float64(row)
 
 
-def _leaf_axes(structure: Structure, axes: Axes, option: str, role: str) -> Iterator[tuple[int | None, str]]:
+def leaf_axes(structure: Structure, axes: Axes, option: str, role: str) -> Iterator[tuple[int | None, str]]:
     """Give the axis of each leaf, None if it has none, and the leaf's name."""
     if structure.kind is np.ndarray or structure.kind is float:
         yield _check_axis(structure.keys, axes, option, role), role
@@ -215,7 +215,7 @@ def _leaf_axes(structure: Structure, axes: Axes, option: str, role: str) -> Iter
             raise ValueError(f"{option} for {role} are nested otherwise than it is: {describe(axes)}")
         wanted = [axes[key] for key in structure.keys] if isinstance(axes, dict) else axes
     for i, (part, own) in enumerate(zip(structure.parts, wanted)):
-        yield from _leaf_axes(part, own, option, role + structure.step(i))
+        yield from leaf_axes(part, own, option, role + structure.step(i))
 
 
 def _check_axis(shape: tuple[int, ...], axis: Axes, option: str, role: str) -> int | None:
@@ -285,7 +285,7 @@ def place_axes(stacked: Any, out_axes: Axes) -> Any:
     if type(out_axes) is int and out_axes == 0:
         return stacked
     leaves, structure = list_leaves(stacked, RESULT)
-    axes = list(_leaf_axes(structure, out_axes, "out_axes", RESULT))
+    axes = list(leaf_axes(structure, out_axes, "out_axes", RESULT))
     moved = [
         _shared(leaf, role) if axis is None else np.moveaxis(leaf, 0, axis) for leaf, (axis, role) in zip(leaves, axes)
     ]
@@ -298,7 +298,7 @@ def check_shared(structure: Structure, vary: Callable[[], Sequence[bool]], out_a
     if type(out_axes) is int or not batch:
         return
     stacked = structure.nest(lambda part: np.broadcast_to(0.0, (batch, *part.keys)))
-    axes = list(_leaf_axes(list_leaves(stacked, RESULT)[1], out_axes, "out_axes", RESULT))
+    axes = list(leaf_axes(list_leaves(stacked, RESULT)[1], out_axes, "out_axes", RESULT))
     varies = vary() if any(axis is None for axis, _ in axes) else ()
     place = 0
     for part, (axis, role) in zip(structure.leaves(), axes):
