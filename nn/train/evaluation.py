@@ -6,7 +6,7 @@ The loss that a model was trained with says what its outputs are: numbers, score
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -20,11 +20,10 @@ from nn.checks import find_function, is_row
 from nn.losses import LOSSES, THRESHOLDS, Loss, loss_name
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
-from nn.train.contract import foreign_part
-from nn.train.data import Array, as_arrays, as_rows
+from nn.train.chunks import is_of_dask, over_rows, take_examples, take_rows
+from nn.train.contract import check_mean, foreign_part
+from nn.train.data import Metric, Rows
 from nn.train.objective import outputs_along_graph, outputs_through_jit
-
-Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": classification_error, **LOSSES}
 
@@ -64,12 +63,9 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     array([-1,  1])
     """
     trained_with = loss_name(loss)
-    outputs = _outputs(model, as_rows(X), jit, trained_with)
-    if trained_with not in _CLASSIFIERS:
-        return np.array(outputs)
-    threshold = THRESHOLDS.get(trained_with, 0.5)
-    classes = np.array([predicted_class(output, threshold) for output in outputs])
-    return 2 * classes - 1 if trained_with == "hinge" and not is_row(outputs[0]) else classes
+    outputs = _outputs(model, take_rows(X), jit, trained_with)
+    answers = partial(_classes, trained_with) if trained_with in _CLASSIFIERS else np.array
+    return over_rows(answers, outputs)  # type: ignore[no-any-return]
 
 
 def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None = None) -> NDArray[np.float64]:
@@ -88,12 +84,8 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
     trained_with = loss_name(loss)
     if trained_with not in _CLASSIFIERS - {"hinge"}:
         raise ValueError(f"a model trained with {trained_with} gives no probabilities; with a cross-entropy it would")
-    outputs = _outputs(model, as_rows(X), jit, trained_with)
-    if trained_with == "binary_cross_entropy_from_logits":
-        outputs = [[sigmoid(z) for z in row] if isinstance(row, list) else sigmoid(row) for row in outputs]
-    elif trained_with == "cross_entropy_from_logits":
-        outputs = [softmax(row) for row in outputs if isinstance(row, list)]
-    return np.array(outputs)
+    outputs = _outputs(model, take_rows(X), jit, trained_with)
+    return over_rows(partial(_probabilities, trained_with), outputs)  # type: ignore[no-any-return]
 
 
 def score(
@@ -123,9 +115,11 @@ def score(
     >>> score(unit, [[0.0], [3.0]], [-1.0, 4.0], metric="mean_squared_error")
     0.5
     """
-    measure = metric_function(metric, loss)
-    inputs, targets = as_arrays(X, y)
-    return measure(_outputs(model, inputs, jit), targets.tolist())  # type: ignore[no-any-return]
+    measure, rows = metric_function(metric, loss), take_examples(X, y)
+    arrays: Any = rows.arrays
+    outputs = _outputs(model, arrays[0], jit)
+    check_metric(measure, model, rows)
+    return rows.measure(measure, [(outputs, rows.targets)])
 
 
 def check_model(model: Any, jit: Any) -> None:
@@ -144,14 +138,40 @@ def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
     return partial(_measure, function)
 
 
-def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Any]:
+def check_metric(measure: Metric, model: Module, rows: Rows) -> None:
+    """Refuse a metric of rows on workers that is no mean over examples, as far as the first ones show it."""
+    sample = rows.at_hand()
+    if sample is not rows and sample.arrays is not None:
+        check_mean(measure, outputs_along_graph(model, sample.arrays[0]), sample.targets)
+
+
+def _outputs(model: Any, X: Any, jit: bool | None, trained_with: str = "None") -> Any:
+    """Give a list of outputs, or a Dask array of them."""
     check_model(model, jit)
-    if jit is None:
+    if is_of_dask(X):
+        if not jit and (why := "jit=False was given" if jit is False else foreign_part(model)):
+            raise TypeError(f"outputs for rows of Dask are computed through jit alone, and {why}")
+        jit = True
+    elif jit is None:
         jit = len(X) * len(model.parameters()) >= _WORTH_COMPILING and not foreign_part(model)
     outputs = outputs_through_jit(model, X) if jit else outputs_along_graph(model, X)
     if trained_with in ("cross_entropy", "cross_entropy_from_logits") and not is_row(outputs[0]):
         raise ValueError(f"a model trained with {trained_with} has an output for each class, but this one has one")
     return outputs
+
+
+def _classes(trained_with: str, outputs: list[Any]) -> NDArray[Any]:
+    threshold = THRESHOLDS.get(trained_with, 0.5)
+    classes = np.array([predicted_class(output, threshold) for output in outputs])
+    return 2 * classes - 1 if trained_with == "hinge" and not is_row(outputs[0]) else classes
+
+
+def _probabilities(trained_with: str, outputs: list[Any]) -> NDArray[Any]:
+    if trained_with == "binary_cross_entropy_from_logits":
+        outputs = [[sigmoid(z) for z in row] if isinstance(row, list) else sigmoid(row) for row in outputs]
+    elif trained_with == "cross_entropy_from_logits":
+        outputs = [softmax(row) for row in outputs if isinstance(row, list)]
+    return np.array(outputs)
 
 
 def _classify(function: Callable[..., float], trained_with: str, outputs: Any, targets: Any) -> float:
