@@ -242,16 +242,17 @@ def call_chunks(jitted: Any, args: Sequence[Any]) -> Any:
 
 
 def _arrays(leaves: Sequence[Any], axes: Sequence[int]) -> list[Any]:
-    """Give the Dask arrays of the mapped leaves; arrays of NumPy are cut as the first Dask array is."""
+    """Give Dask arrays of the mapped leaves, whole along other axes; those of NumPy are cut as the first of Dask is."""
     from dask.array import from_array
 
     lengths = next(leaf.chunked.chunks[axis] for leaf, axis in zip(leaves, axes) if isinstance(leaf, _StandIn))
     arrays = []
     for leaf, axis in zip(leaves, axes):
-        chunks: list[Any] = [-1] * leaf.ndim
-        chunks[axis] = lengths
-        is_there = isinstance(leaf, _StandIn)
-        arrays.append(leaf.chunked if is_there else from_array(np.array(leaf, FLOAT64), chunks=tuple(chunks)))
+        chunks = {i: -1 for i in range(leaf.ndim) if i != axis % leaf.ndim}
+        if isinstance(leaf, _StandIn):
+            arrays.append(leaf.chunked.rechunk(chunks))
+        else:
+            arrays.append(from_array(np.array(leaf, FLOAT64), chunks=chunks | {axis % leaf.ndim: lengths}))
     return arrays
 
 
@@ -267,7 +268,7 @@ def _over_chunks(inputs: _Inputs, client: Any = None, **options: Any) -> Any:
         own[axis] = 0
         chunked += [array, tuple(own)]
     shared = delayed(inputs.shared, name=f"shared-{sha256(inputs.shared).hexdigest()}")
-    options |= {"kernel": inputs.kernel.task(client), "shared": shared, "concatenate": True, "meta": np.empty(0)}
+    options |= {"kernel": inputs.kernel.task(client), "shared": shared, "meta": np.empty(0)}
     return blockwise(_compute, (0,), *chunked, **options)
 
 
@@ -327,8 +328,15 @@ def _shared_result(inputs: _Inputs, place: int) -> Any:
 # The tasks.
 
 
-def _compute(*chunks: Any, kernel: ChunkKernel, shared: bytes) -> Any:
-    return kernel(chunks, shared)
+def _compute(*blocks: Any, kernel: ChunkKernel, shared: bytes) -> Any:
+    return kernel([_only(block) for block in blocks], shared)
+
+
+def _only(block: Any) -> Any:
+    """Take a chunk out of the lists that Dask has for axes which the result has not; each has one chunk."""
+    while isinstance(block, list):
+        [block] = block
+    return block
 
 
 def _add(sums: list[Array]) -> Array:

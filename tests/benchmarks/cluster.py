@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.array as da
@@ -66,26 +66,51 @@ def cluster(workers: int) -> Iterator[Client]:
         yield client
 
 
-def best(step: Callable[[], Any], steps: int = STEPS) -> float:
-    """Give the seconds of the fastest step; the first, which compiles, does not count."""
+class Costs(NamedTuple):
+    """The seconds of a step, and how long processors are at work for it."""
+
+    step: float  # from the call to its result, at best
+    client: float  # of client and scheduler, which are one process here
+    workers: float  # of all workers
+
+
+def cost(step: Callable[[], Any], client: Client | None = None, steps: int = STEPS) -> Costs:
+    """Measure some steps; the one before, which compiles, does not count."""
     step()
+    before = processor_seconds(client)
     times = []
     for _ in range(steps):
         began = time.perf_counter()
         step()
         times.append(time.perf_counter() - began)
-    return min(times)
+    after = processor_seconds(client)
+    return Costs(min(times), (after[0] - before[0]) / steps, (after[1] - before[1]) / steps)
+
+
+def processor_seconds(client: Client | None) -> tuple[float, float]:
+    """Say how long processors have been at work for this process, and for all workers."""
+    return time.process_time(), sum(client.run(time.process_time).values()) if client else 0.0
+
+
+def print_costs(heading: str, found: dict[str, Costs]) -> None:
+    """Print a table; ratios are to the first one's time."""
+    first = next(iter(found.values()))
+    table = [[heading, "time", "times one process", "processor time of client and scheduler", "of all workers"]]
+    for name, own in found.items():
+        times = [format_seconds(own.step), format_ratio(first.step / own.step)]
+        table.append([name, *times, format_seconds(own.client), format_seconds(own.workers) if own.workers else ""])
+    print_table(table)
 
 
 def rows_per_second() -> float:
-    """Print the rows per second of one process, and of workers; give those of one worker."""
+    """Print how long a step takes in one process, and on workers; give the rows per second of a processor."""
     weights = np.random.default_rng(1).normal(size=PARAMETERS)
     compiled = compiled_loss()
     xs, ys = draw(ROWS, CHUNK)
     with dask.config.set(scheduler="synchronous"):
         here = dask.compute(xs, ys)
         expected = compiled(weights, xs, ys)
-    times = {"one process without Dask": best(partial(compiled, weights, *here))}
+    found = {"one process without Dask": cost(partial(compiled, weights, *here))}
     for workers in (1, 2):
         with cluster(workers) as client:
             there = client.persist([xs, ys])
@@ -93,53 +118,48 @@ def rows_per_second() -> float:
             value, slope = compiled(weights, *there)
             if value != expected[0] or not np.array_equal(slope, expected[1]):
                 raise RuntimeError(f"{workers} workers give other bits than one process")
-            times[f"{workers} worker{'s'[: workers != 1]}"] = best(partial(compiled, weights, *there))
-    first = next(iter(times.values()))
-    table = [["", "per step", "rows per second", "times one process"]]
-    for name, seconds in times.items():
-        table.append([name, format_seconds(seconds), f"{ROWS / seconds:,.0f}", format_ratio(first / seconds)])
-    print(f"Value and gradient over {ROWS:,} rows in {ROWS // CHUNK} chunks\n")
-    print_table(table)
-    return ROWS / times["1 worker"]
+            found[f"{workers} worker{'s'[: workers != 1]}"] = cost(partial(compiled, weights, *there), client)
+    print_costs(f"{ROWS:,} rows in {ROWS // CHUNK} chunks", found)
+    rate = ROWS / found["one process without Dask"].client
+    print(f"\nA processor computes {rate:,.0f} rows a second.")
+    return rate
 
 
-def costs() -> tuple[float, float, float]:
-    """Print what a step costs whatever it computes; give the seconds of a step, a task, and a number that is added."""
-    times: dict[tuple[int, int], float] = {}
+def costs() -> dict[int, Costs]:
+    """Print what steps cost whatever they compute; give these costs by the number of chunks."""
+    found: dict[int, Costs] = {}
+    table = [["chunks", "parameters", "per step", "processor time of client and scheduler", "of all workers"]]
     with cluster(2) as client:
-        for parameters in (1, 10_000):
+        for parameters in (10_000, PARAMETERS):
             compiled = jit(value_and_grad(lambda w, x: dot(w, w) * x), in_axes=(None, 0), reduce="sum")
-            for chunks in (1, 16, 128):
+            for chunks in (1, 128):
                 xs = client.persist(da.ones(chunks, chunks=1))
                 wait(xs)
-                weights = np.ones(parameters)
-                times[parameters, chunks] = best(partial(compiled, weights, xs), 20)
-    step = times[1, 1]
-    task = (times[1, 128] - step) / 127
-    number = max(0.0, (times[10_000, 128] - times[1, 128]) / (128 * 10_000))
-    table = [["parameters", *(f"{chunks} chunk{'s'[: chunks != 1]}" for chunks in (1, 16, 128))]]
-    for parameters in (1, 10_000):
-        table.append([f"{parameters:,}", *(format_seconds(times[parameters, chunks]) for chunks in (1, 16, 128))])
+                found[chunks] = cost(partial(compiled, np.ones(parameters), xs), client)
+                table.append([str(chunks), f"{parameters:,}", *map(format_seconds, found[chunks])])
     print("\nA step over chunks of one row, on 2 workers\n")
     print_table(table)
-    print(
-        f"\nA step takes {format_seconds(step)}, a chunk {format_seconds(task)} of the scheduler's time, and each "
-        f"number of its gradient {1e9 * number:.3g} ns."
-    )
-    return step, task, number
+    return found
 
 
-def model(rate: float, step: float, task: float, number: float) -> None:
-    """Print what many workers would do: the scheduler serves one chunk after the other, workers compute beside it."""
+def model(rate: float, found: dict[int, Costs]) -> None:
+    """Print what many workers would do: the scheduler serves one chunk after another, while workers compute."""
+    few, many = found[1], found[128]
+    least, of_scheduler = few.step, (many.client - few.client) / 127
+    of_worker = (many.workers - few.workers) / 127
     table = [["workers", *(f"{rows:,} rows" for rows in (10**6, 10**8, 10**10))]]
     for workers in (1, 10, 100):
         cells = []
         for rows in (10**6, 10**8, 10**10):
             chunks = max(4 * workers, rows // 10**6)
-            serial = chunks * (task + number * PARAMETERS)
-            cells.append(format_seconds(step + max(serial, rows / (workers * rate))))
+            seconds = max(chunks * of_scheduler, (rows / rate + chunks * of_worker) / workers)
+            cells.append(format_seconds(least + seconds))
         table.append([str(workers), *cells])
-    print("\nThe model: a step of this network, with 4 chunks for each worker, and at most a million rows in a chunk\n")
+    print(
+        f"\nThe model: {format_seconds(least)} for a step; for each chunk {format_seconds(of_scheduler)} of the "
+        f"scheduler's time and {format_seconds(of_worker)} of a worker's; {rate:,.0f} rows a second; 4 chunks for each "
+        "worker, of at most a million rows\n"
+    )
     print_table(table)
 
 
@@ -170,23 +190,21 @@ def bootstrap() -> None:
     from cluster import fit_samples  # by its module's name, under which workers find it too
 
     tasks = [range(begin, begin + FITS_OF_A_TASK) for begin in range(0, FITS, FITS_OF_A_TASK)]
-    fit_samples(range(1))
-    began = time.perf_counter()
     here = fit_samples(range(FITS))
-    times = {"one process without Dask": time.perf_counter() - began}
+    found = {"one process without Dask": cost(partial(fit_samples, range(FITS)), steps=3)}
     for workers in (1, 2):
         with cluster(workers) as client:
             client.run(fit_samples, range(1))
-            began = time.perf_counter()
-            there = np.concatenate(client.gather(client.map(fit_samples, tasks, pure=False)))
-            times[f"{workers} worker{'s'[: workers != 1]}"] = time.perf_counter() - began
-            if not np.array_equal(here, there):
+
+            def step(client: Client = client) -> list[Any]:
+                results: list[Any] = client.gather(client.map(fit_samples, tasks, pure=False))
+                return results
+
+            if not np.array_equal(here, np.concatenate(step())):
                 raise RuntimeError("the fits differ")
-    first = next(iter(times.values()))
-    table = [["", f"{FITS} fits", "times one process"]]
-    table += [[name, format_seconds(seconds), format_ratio(first / seconds)] for name, seconds in times.items()]
-    print(f"\nA bootstrap of a GARCH(1,1) model: {FITS} samples of {DAYS:,} days, drawn and fitted\n")
-    print_table(table)
+            found[f"{workers} worker{'s'[: workers != 1]}"] = cost(step, client, steps=3)
+    print()
+    print_costs(f"GARCH(1,1): {FITS} samples of {DAYS:,} days drawn and fitted", found)
     errors = np.std(here, axis=0, ddof=1)
     print("\nstandard errors of the parameters: " + ", ".join(f"{error:.3f}" for error in errors))
 
@@ -221,7 +239,7 @@ def main() -> None:
         memory(gib)
         return
     rate = rows_per_second()
-    model(rate, *costs())
+    model(rate, costs())
     bootstrap()
 
 
