@@ -44,6 +44,7 @@ class Chunks:
     """A data set, or a batch of one, in Dask arrays that have the same chunks of rows."""
 
     arrays: tuple[Any, Any]
+    plain: tuple[Any, Any] | None = None  # the same without checks, whose tasks cost more than those of small chunks
 
     @property
     def targets(self) -> Any:
@@ -100,7 +101,7 @@ class Chunks:
         """Refuse to learn along the graph, which would be here, and not where the rows are."""
         if engine == "plain":
             raise TypeError(f"rows of Dask are learned from through jit alone, and {why or 'jit=False was given'}")
-        return self
+        return Chunks(self.plain or self.arrays)
 
     def measure(self, metric: Metric, parts: Parts) -> float:
         """Measure by chunk, and give the mean over all rows, summed in the order of the chunks."""
@@ -145,19 +146,25 @@ def take_examples(X: Any, y: Any, X_name: str = "X", y_name: str = "y") -> Examp
                 f"{others} is of Dask, and {name} is not: make it a Dask array of the same chunks by "
                 f"dask.array.from_array({name}, chunks=...), or compute {others}, which is {describe(other)}"
             )
-    inputs, targets = take_rows(X, X_name), _as_chunked(y, y_name)
-    check_lengths(inputs, targets, X_name, y_name)
-    targets = as_targets(targets.rechunk({0: inputs.chunks[0]} | ({1: -1} if targets.ndim == 2 else {})))
-    return Chunks((inputs, targets))
+    X, y = _as_chunked(X, X_name), _as_chunked(y, y_name)
+    check_rows(X, X_name)
+    check_lengths(X, y, X_name, y_name)
+    return Chunks(_aligned(_checked(X, X_name), _checked(y, y_name)), _aligned(_plain(X), _plain(y)))
+
+
+def _aligned(X: Any, y: Any) -> tuple[Any, Any]:
+    """Give inputs and targets the same chunks, of whole rows."""
+    inputs = X.rechunk({1: -1})
+    return inputs, as_targets(y.rechunk((inputs.chunks[0], -1)[: y.ndim]))
 
 
 def take_rows(X: Any, name: str = "X") -> Any:
     """Check the inputs of a data set, and make them into an array; if it is of Dask, its chunks have whole rows."""
     if not is_of_dask(X):
         return as_rows(X, name)
-    array = _as_chunked(X, name, np.float64)
+    array = _as_chunked(X, name)
     check_rows(array, name)
-    return array.rechunk({1: -1})
+    return _checked(array, name).rechunk({1: -1})
 
 
 def over_rows(function: Callable[[Any], NDArray[Any]], outputs: Any) -> Any:
@@ -169,37 +176,41 @@ def over_rows(function: Callable[[Any], NDArray[Any]], outputs: Any) -> Any:
     return outputs.map_blocks(_apply, function, like=meta, drop_axis=dropped, dtype=meta.dtype, meta=meta)
 
 
-def _as_chunked(thing: Any, name: str, dtype: Any = None) -> Any:
-    """Give a Dask array of numbers that are checked wherever they are computed."""
+def _as_chunked(thing: Any, name: str) -> Any:
+    """Give a Dask array whose chunks are NumPy arrays of known lengths."""
     from dask.array import Array
 
-    is_frame = hasattr(thing, "to_dask_array")
-    array = thing.to_dask_array(lengths=True) if is_frame else thing
+    array = thing.to_dask_array(lengths=True) if hasattr(thing, "to_dask_array") else thing
     if not isinstance(array, Array):
         raise TypeError(f"{name} must be a Dask array or dataframe, not {describe(thing)}")
     if any(map(math.isnan, array.shape)):
         raise ValueError(f"the chunks of {name} have unknown lengths: call {name}.compute_chunk_sizes() first")
-    if array.dtype.kind not in "biufO":
+    if array.dtype.kind not in "biufO" or array.ndim == 0:
         raise TypeError(f"{name} must be an array of numbers, not {describe(array)}")
     if not isinstance(array._meta, np.ndarray):
         raise TypeError(
             f"the chunks of {name} must be NumPy arrays, not {type(array._meta).__name__}; where these can be "
             f"converted, {name}.map_blocks(lambda chunk: chunk.toarray()) does it"
         )
-    if array.ndim == 0:
-        raise TypeError(f"{name} must be an array of numbers, not {describe(array)}")
-    found = np.dtype(dtype or {"b": np.int64, "O": np.float64}.get(array.dtype.kind, array.dtype))
-    role = f"{name}.{'partitions' if is_frame else 'blocks'}"
-    return array.map_blocks(_numbers, role, dtype, dtype=found, meta=np.empty((0,) * array.ndim, found))
+    return array
+
+
+def _checked(array: Any, name: str) -> Any:
+    """Let each chunk be checked, and made an array of numbers, wherever it is computed."""
+    dtype = {"b": np.dtype(np.int64), "O": np.dtype(np.float64)}.get(array.dtype.kind, array.dtype)
+    return array.map_blocks(_numbers, f"{name}.blocks", dtype=dtype, meta=np.empty((0,) * array.ndim, dtype))
+
+
+def _plain(array: Any) -> Any:
+    """Spare a chunk that is an array of numbers the checks."""
+    return array if array.dtype.kind in "iuf" and type(array._meta) is np.ndarray else _checked(array, "the array")
 
 
 # The tasks.
 
 
-def _numbers(chunk: Any, role: str, dtype: Any, block_id: tuple[int, ...] = ()) -> NDArray[Any]:
-    place = block_id[:1] if role.endswith("partitions") else block_id
-    array = as_array(chunk, f"{role}[{', '.join(map(str, place))}]")
-    return array if dtype is None else array.astype(dtype, copy=False)
+def _numbers(chunk: Any, role: str, block_id: tuple[int, ...] = ()) -> NDArray[Any]:
+    return as_array(chunk, f"{role}[{', '.join(map(str, block_id))}]")
 
 
 def _cut(chunk: Any, pieces: Sequence[_Piece], block_id: tuple[int, ...] = (0,)) -> Any:

@@ -39,7 +39,7 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     Parameters
     ----------
     model : Module
-    X : array-like of shape (n, features)
+    X : array-like of shape (n, features), Dask array or dataframe
     loss : str or callable, optional
         The loss that the model was trained with. A loss of classification gives classes, coded as the
         targets of that loss: of several outputs the largest says the class; a single one says 1 if
@@ -52,6 +52,8 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     Returns
     -------
     array of int of shape (n,), or of float of shape (n,) or (n, outputs)
+        For an X of Dask a lazy Dask array of the same chunks. It is computed through jit, so models of your own need
+        `jit=True`.
 
     Examples
     --------
@@ -101,10 +103,11 @@ def score(
 
     Parameters
     ----------
-    y : array-like of shape (n,) or (n, outputs)
+    y : array-like of shape (n,) or (n, outputs); of Dask if X is
     metric : str or callable, optional
         A key of `nn.METRICS`, or a function of outputs and targets that gives a number. The accuracy of a model with a
-        single output needs the loss too, to tell where one class ends.
+        single output needs the loss too, to tell where one class ends. Chunks of Dask arrays are measured where they
+        are; there a function must be the mean over the examples.
 
     Examples
     --------
@@ -149,7 +152,9 @@ def _outputs(model: Any, X: Any, jit: bool | None, trained_with: str = "None") -
     """Give a list of outputs, or a Dask array of them."""
     check_model(model, jit)
     if is_of_dask(X):
-        if not jit and (why := "jit=False was given" if jit is False else foreign_part(model)):
+        foreign = foreign_part(model)
+        if jit is False or (foreign and not jit):
+            why = f"{foreign} is not nn's own; jit=True compiles pure functions" if foreign else "jit=False was given"
             raise TypeError(f"outputs for rows of Dask are computed through jit alone, and {why}")
         jit = True
     elif jit is None:

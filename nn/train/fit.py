@@ -69,10 +69,10 @@ def fit(
     ----------
     model : Module
     X : array-like of shape (n, features), or iterator of pairs (x, y)
-        The inputs: lists, tuples, an array, a pandas frame. An iterator is learned from online: each observation as
-        it arrives, and none is stored (Chapter 11: Neural Network, section 11.2).
+        The inputs: lists, tuples, an array, a pandas frame, a Dask array or dataframe. An iterator is learned from
+        online: each observation as it arrives, and none is stored (Chapter 11: Neural Network, section 11.2).
     y : array-like of shape (n,) or (n, outputs), optional
-        The targets, as the loss wants them; integers stay integers. Left out if X is an iterator.
+        The targets, as the loss wants them; integers stay integers. Left out if X is an iterator, of Dask if X is.
     loss : str or callable
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets that gives the mean of
         the examples' losses.
@@ -89,7 +89,8 @@ def fit(
         all examples, or batches of 1 of an iterator.
     shuffle : bool, optional
         Whether an epoch of several batches takes the examples in a random order, drawn anew by
-        `generator.sample(range(n), n)`, or in the order of the data.
+        `generator.sample(range(n), n)`, or in the order of the data. Of Dask arrays the chunks are taken in a random
+        order, and the rows of each chunk in one.
     seed : int or random.Random, optional
         The generator of that order; Python's global one unless given.
     steps_per_epoch : int, optional
@@ -130,7 +131,8 @@ def fit(
         If nothing would ever end training, or the optimizer has parameters that the model does not have; with
         `jit=True` also if loss or gradient of the first batch differ from the graph's.
     TypeError
-        With `jit=True`, if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
+        With `jit=True`, if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does. With
+        Dask arrays, if one of X and y is of NumPy, or if jit was not to be used.
     RuntimeError
         If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
@@ -150,6 +152,16 @@ def fit(
 
     A callback, a metric that is a function, and an iterator X may read `data` and `grad` of parameters. A callback may
     also change them, and may change other parts of the model: training goes on with the model as it then is.
+
+    Rows of Dask arrays stay where they are, except the first 8, on which model, loss and metric are tried. A step sends
+    the parameters to the chunks and gets the sum of their gradients, so history and parameters are those of NumPy
+    arrays in the same order, to rounding. A batch takes consecutive rows; a batch size that the chunks' lengths are
+    multiples of takes each from one chunk. Before the first step all rows are checked once. Chunks that are not
+    persisted are made anew in each step: `client.persist` keeps them, if they fit. Training goes through jit alone.
+    A metric is measured by chunk, so it must be the mean over the examples. Functions of your own travel to the workers
+    as Dask pickles them.
+
+    The order of shuffled chunks is `nn.train.chunks.draw_order(number of chunks, generator)`, drawn anew in each epoch.
 
     Examples
     --------
