@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,12 +53,18 @@ class OrderOfChunks(random.Random):
         super().__init__(seed)
         self.of_chunks = random.Random(seed)
 
-    def sample(self, population, k):
+    def sample(self, population, k, *, counts=None):
         starts = np.cumsum([0, *LENGTHS])
         drawn = draw_order(len(LENGTHS), self.of_chunks)
         return np.concatenate(
             [starts[i] + np.random.default_rng(seed).permutation(LENGTHS[i]) for i, seed in drawn]
         ).tolist()
+
+
+def computed(lazy):
+    """Compute what must be lazy."""
+    assert isinstance(lazy, da.Array)
+    return lazy.compute()
 
 
 def mlp(outputs=1):
@@ -162,14 +169,13 @@ def test_numbers_of_other_types_are_those_of_numpy(x, y):
 )
 def test_predictions_are_lazy_arrays_of_the_numbers_of_numpy(loss, outputs):
     model = mlp(outputs)
-    pairs = [(predict(model, DX, loss), predict(model, X, loss))]
+    pairs: list[Any] = [(predict(model, DX, loss), predict(model, X, loss))]
     if loss not in (None, "hinge"):
         pairs.append((predict_proba(model, DX, loss), predict_proba(model, X, loss)))
     for lazy, expected in pairs:
-        assert isinstance(lazy, da.Array)
         assert lazy.chunks[0] == LENGTHS
         assert lazy.dtype == expected.dtype
-        found = lazy.compute()
+        found = computed(lazy)
         assert found.dtype == expected.dtype
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -240,7 +246,7 @@ def test_a_model_of_ones_own_needs_jit_and_is_checked():
         line = Line()
         runs.append((line, fit(line, inputs, targets, loss="mean_squared_error", lr=0.1, epochs=4, jit=True)))
     check_same(*runs)
-    np.testing.assert_allclose(predict(line, DX, jit=True).compute(), predict(line, X), rtol=1e-12)
+    np.testing.assert_allclose(computed(predict(line, DX, jit=True)), predict(line, X), rtol=1e-12)
     with pytest.raises(ValueError, match="model and loss must be pure functions"):
         fit(Moody(), DX, DY, loss="mean_squared_error", epochs=1, jit=True)
 
@@ -317,11 +323,8 @@ def test_sparse_chunks_are_refused_with_what_converts_them():
     rows = DX.rechunk({1: -1}).map_blocks(sparse.csr_matrix)
     with pytest.raises(TypeError, match=r"must be NumPy arrays, not csr_matrix; .* chunk.toarray\(\)"):
         predict(mlp(), rows)
-    np.testing.assert_allclose(
-        predict(mlp(), rows.map_blocks(lambda chunk: chunk.toarray(), meta=np.empty((0, 0)))).compute(),
-        predict(mlp(), X),
-        rtol=1e-12,
-    )
+    full = rows.map_blocks(lambda chunk: chunk.toarray(), meta=np.empty((0, 0)))
+    np.testing.assert_allclose(computed(predict(mlp(), full)), predict(mlp(), X), rtol=1e-12)
 
 
 def test_dataframes_are_taken_and_only_their_lengths_are_computed_at_first():
@@ -334,7 +337,7 @@ def test_dataframes_are_taken_and_only_their_lengths_are_computed_at_first():
     found = train(chunked[features], chunked["y"], **options)
     check_same(found, train(frame[features], frame["y"], **options))
     model = found[0]
-    np.testing.assert_array_equal(predict(model, chunked[features], loss).compute(), predict(model, X, loss))
+    np.testing.assert_array_equal(computed(predict(model, chunked[features], loss)), predict(model, X, loss))
     assert score(model, chunked[features], chunked[["y"]], loss=loss) == pytest.approx(
         score(model, X, LABELS, loss=loss), rel=1e-12
     )
