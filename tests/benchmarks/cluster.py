@@ -59,7 +59,7 @@ def draw(rows: int, chunk: int, inputs: int = INPUTS) -> tuple[Any, Any]:
 def cluster(workers: int) -> Iterator[Client]:
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=MEMORY, dashboard_address=None, silence_logs=50
+            n_workers=workers, threads_per_worker=1, memory_limit=MEMORY, dashboard_address=":0", silence_logs=50
         ) as local,
         Client(local) as client,
     ):

@@ -35,7 +35,7 @@ def client() -> Iterator[Any]:
     with (
         dask.config.set(options),
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None, silence_logs=50
+            n_workers=1, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
