@@ -37,12 +37,13 @@ if TYPE_CHECKING:  # imported when first used
     from autograd_mini.compiler.unrolled import UnrolledLoopWarning
     from autograd_mini.show.drawing import Drawing, draw, draw_dot
     from autograd_mini.show.explanation import Explanation, explain
+    from autograd_mini.transforms.multistart import Multistart, multistart
 
 __version__ = VERSION
 # The row log is the natural logarithm alone; the row dot is called with less haste.
 log, dot = log_to_base, quick_dot  # type: ignore[assignment]
 
-# The compiler and the pictures take longer to import than all the rest.
+# The compiler and the pictures take longer to import than all the rest, and executors are seldom needed.
 _LAZY = {
     "Jitted": "autograd_mini.compiler.jit",
     "Lowered": "autograd_mini.compiler.jit",
@@ -53,6 +54,8 @@ _LAZY = {
     "draw_dot": "autograd_mini.show.drawing",
     "Explanation": "autograd_mini.show.explanation",
     "explain": "autograd_mini.show.explanation",
+    "Multistart": "autograd_mini.transforms.multistart",
+    "multistart": "autograd_mini.transforms.multistart",
 }
 
 # What is named like a built-in function, such as `sum`, does not come with `import *`: the built-in works as well.
@@ -63,6 +66,7 @@ __all__ = [
     "Explanation",
     "Jitted",
     "Lowered",
+    "Multistart",
     "Operation",
     "Scalar",
     "TracingError",
@@ -83,6 +87,7 @@ __all__ = [
     "jvp",
     "linalg",
     "log_softmax",
+    "multistart",
     "no_grad",
     "operation",
     "prod",

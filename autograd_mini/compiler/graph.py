@@ -66,6 +66,8 @@ class Loop:
     arrays: int
     reverse: bool = False  # whether the rounds go through the arrays from their ends
     is_recomputed: bool = False  # whether the way back computes anew what it could have kept
+    # The first round, those between and the last, for what is known of flags in these: see settle.py.
+    settled: tuple[Graph, Graph, Graph] | None = None
 
 
 @cython.cclass

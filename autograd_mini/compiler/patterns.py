@@ -142,7 +142,8 @@ class _Chooser:
         if node in self.rounds:
             pattern = Rounds(kinds, loop.reverse)
         else:
-            pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse))
+            settled: Any = loop.settled and tuple(map(_body, loop.settled))
+            pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse, settled))
         rounds = self.rounds.get(node, ())
         self.steps.append(Step(pattern, (), operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
 
@@ -233,7 +234,7 @@ class _Chooser:
         nodes = [node for node in self.part.nodes if node not in elsewhere]
         for largest in LARGEST:
             inner = self._inner(nodes, largest)
-            trees = [self._tree(node, inner) for node in nodes if node not in inner]
+            trees = (self._tree(node, inner) for node in nodes if node not in inner)
             if self._add_alike(trees, largest, ENOUGH if largest > 1 else 0):
                 return
 

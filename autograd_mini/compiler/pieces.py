@@ -8,6 +8,8 @@ from autograd_mini.compiler.graph import Graph, Node
 
 # So many operations that come again are looked for, no farther on than this, and no more often.
 SEQUENCE, FARTHEST, LOOKS = 16, 4096, 64
+# Where nothing comes again, every so many operations are looked at, at the most.
+STEP = 16
 # A list repeats itself if it does so many times.
 ROUNDS = 3
 # Rounds of fewer operations are taken together; longer ones are cut again.
@@ -21,7 +23,7 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], b
     """
     codes: dict[object, str] = {}  # a letter for each operation: strings are searched and compared at once
     text = "".join([codes.setdefault(graph.operations[node], chr(len(codes))) for node in nodes])
-    begin = at = 0
+    begin = at = irregular = 0  # where a piece begins, where one looks, and since where nothing came again
     while at < len(nodes):
         period, end = _repetition(text, at)
         if period:
@@ -31,10 +33,10 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], b
             for first in range(at, end, size):
                 last = min(first + size, end)
                 yield from [(nodes[i : min(i + LONGEST, last)], True) for i in range(first, last, LONGEST)]
-            begin = at = end
+            begin = at = irregular = end
         else:
             # By longer steps the longer nothing came again: rounds are found wherever in them one looks.
-            at = min(at + 1 + (at - begin) // SEQUENCE, begin + LONGEST, len(nodes))
+            at = min(at + 1 + min((at - irregular) // SEQUENCE, STEP), begin + LONGEST, len(nodes))
             if at == begin + LONGEST:
                 yield nodes[begin:at], False
                 begin = at

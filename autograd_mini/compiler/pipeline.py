@@ -11,11 +11,13 @@ from autograd_mini.compiler.arguments import Block
 from autograd_mini.compiler.backends.choice import choose_backend
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.graph import Graph
+from autograd_mini.compiler.merge import merge
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.parts import Part, rounds_of, split
 from autograd_mini.compiler.patterns import Step, choose_patterns
 from autograd_mini.compiler.runtime.kernel import Kernel, Reduction
 from autograd_mini.compiler.schedule import schedule
+from autograd_mini.compiler.settle import settle
 from autograd_mini.compiler.simplify import simplify
 from autograd_mini.compiler.slots import assign_slots
 from autograd_mini.compiler.sums import find_sums
@@ -98,6 +100,8 @@ def compile_graph(
     with compiling:
         timed = _Clock()
         expanded = timed(expand, graph, name="expand")
+        merged = timed(merge, expanded, blocks, name="merge")
+        expanded = timed(settle, merged, name="settle")
         parts = timed(split, expanded, blocks, reduce is not None, name="split")
         schedules = [_plan(timed, expanded, part) for part in parts.computed]
         program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")

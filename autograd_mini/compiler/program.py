@@ -142,6 +142,8 @@ class Scan:
     carries: int
     arrays: int
     reverse: bool
+    # The first round, those between and the last, if they are less work apart: each computes what `body` does there.
+    settled: tuple[Body, Body, Body] | None = None
 
 
 @dataclass(frozen=True)

@@ -196,8 +196,9 @@ class _LoopWriter:
     def finish(self) -> dict[int, Node]:
         """Write the node of the loop, and those of its outputs; give the places of these."""
         loop, inner, outer = self.loop, self.builder.graph, self.outer
-        made = sorted(k for k in self.alive if k >= loop.carries)
-        order = [*self.carries, *made]
+        made: dict[Node, int] = {}  # arrays by the nodes of their elements: each once
+        same = {k: made.setdefault(self.results[k], k) for k in sorted(self.alive) if k >= loop.carries}
+        order = [*self.carries, *made.values()]
         found = {k: place for k, place in self.constant.items() if k in self.outputs}
         if not order:
             return found
@@ -207,10 +208,11 @@ class _LoopWriter:
         fixed, _ = inner.partition(range(len(self.carries) + self.arrays))
         if fixed:  # they have moved out of loops within it
             again = _write_loop(outer, written, self.taken, {i for i, k in enumerate(order) if k in self.outputs})
-            return found | {order[i]: place for i, place in again.items()}
-        node = outer.mark(LOOP, tuple(self.taken), written)
-        for place, k in enumerate(order):
-            if k in self.outputs:
-                size = None if k < loop.carries else loop.length * inner.sizes.get(self.results[k], 1)
-                found[k] = outer.mark(OUTPUT, (node,), place, size)
-        return found
+            found |= {order[i]: place for i, place in again.items()}
+        else:
+            node = outer.mark(LOOP, tuple(self.taken), written)
+            for place, k in enumerate(order):
+                if k in self.outputs:
+                    size = None if k < loop.carries else loop.length * inner.sizes.get(self.results[k], 1)
+                    found[k] = outer.mark(OUTPUT, (node,), place, size)
+        return found | {k: found[one] for k, one in same.items()}

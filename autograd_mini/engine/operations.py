@@ -495,7 +495,7 @@ logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflo
 
 def _pow_base(x: Any, y: Any) -> Any:
     """Give x, but 1 where y is 0 and x is nan or so small that 1 / x, and so 0 / x, is not finite to high order."""
-    return where((y == 0.0) * (1.0 - (x > 1e-100) - (x < -1e-100)), 1.0, x)
+    return where(y == 0.0, where((x > 1e-100) + (x < -1e-100), x, 1.0), x)
 
 
 def _radius(y: Any, x: Any) -> Any:

@@ -30,7 +30,7 @@ from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
 from nn.train.objective import GraphObjective, parameters_of
 from nn.train.progress import Tell, progress_bar
-from nn.train.stopping import Callback, StoppingRules
+from nn.train.stopping import Callback, Stall, StoppingRules
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
@@ -243,7 +243,8 @@ class _Training:
         # Whether a user's functions run between epochs or observations, and may look at the parameters.
         self.is_live = isinstance(self.data, Stream)
         has_own_metric = self.measure is not None and self.history.metric_name not in METRICS
-        self.is_watched = self.is_live or has_own_metric or self.rules.callback is not None
+        has_own_callback = not isinstance(self.rules.callback, (Stall, type(None)))
+        self.is_watched = self.is_live or has_own_metric or has_own_callback
 
     def run(self) -> None:
         """Train until a rule says stop, the data end, or Ctrl-C."""

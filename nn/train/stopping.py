@@ -49,7 +49,7 @@ class StoppingRules:
     def reason_to_stop(self, history: History, elapsed: float) -> str:
         """Call the callback, then say why training should end after this epoch; empty if it should go on."""
         if self.callback is not None and self.callback(history):
-            return "the callback asked for it"
+            return self.callback.reason if isinstance(self.callback, Stall) else "the callback asked for it"
         if self.tol is not None and _last_change(history.loss) <= self.tol:
             return f"the loss changed by no more than tol = {self.tol:g}"
         if self.patience is not None and len(history) - history.best_epoch >= self.patience:
@@ -60,6 +60,31 @@ class StoppingRules:
         if len(history) == self.epochs:
             return f"epochs = {self.epochs} are done"
         return ""
+
+
+@dataclass
+class Stall:
+    """scikit-learn's rule, a callback: stop when more than `epochs` in a row lowered no loss by `tol`.
+
+    The loss is that of the validation data if there are any, and is compared with the lowest one before. The rule looks
+    at nothing but the history, so `fit` need not watch what it does to the model.
+    """
+
+    tol: float
+    epochs: int
+    lowest: float = math.inf
+    count: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Say why training ended by this rule."""
+        return f"no loss lower by tol = {self.tol:g} in more than {self.epochs} epochs"
+
+    def __call__(self, history: History) -> bool:
+        loss = (history.validation_loss or history.loss)[-1]
+        self.count = self.count + 1 if loss > self.lowest - self.tol else 0
+        self.lowest = min(self.lowest, loss)
+        return self.count > self.epochs
 
 
 def _last_change(losses: list[float]) -> float:

@@ -18,6 +18,7 @@ from autograd_mini.compiler.backends.index import LONG, Index, Variable, loop, u
 from autograd_mini.compiler.backends.lanes import DOUBLE, Lanes
 from autograd_mini.compiler.backends.lowering import Number, evaluate
 from autograd_mini.compiler.program import (
+    Body,
     Dot,
     ExactSum,
     Expression,
@@ -257,17 +258,19 @@ class _PatternCode:
         steps = {i: self.stride(kinds[i], step) for i, step in zip(arrays, entries[given:])}
         targets = [self.address(kind, slot) for slot in entries[given + len(arrays) :]]
         one = self.stride(kind, self.zero.constant(1))
+        first, between, last = pattern.settled or (None, body, None)
         with self.each_lane(kind, VECTORS if len(body.rows) <= MANY else 1) as lanes:
-            first = [[self.load(kinds[i], bases[i], v) for v in lanes] if i not in steps else [] for i in range(given)]
-            carried = [[Variable(self.builder, number) for number in numbers] for numbers in first[:carries]]
-            with up_to(self.p) as t:
+            start = [[self.load(kinds[i], bases[i], v) for v in lanes] if i not in steps else [] for i in range(given)]
+            carried = [[Variable(self.builder, number) for number in numbers] for numbers in start[:carries]]
+
+            def write_round(body: Body, t: Index) -> None:
                 at = self.p - 1 - t if pattern.reverse else t
                 sources = [(at * steps[i]).at(bases[i]) for i in arrays]
                 made: list[list[Number]] = []
                 for k, lane in enumerate(lanes):
                     current = [variables[k].get() for variables in carried]
                     current += [self.load(kinds[i], source, lane) for i, source in zip(arrays, sources)]
-                    current += [numbers[k] for numbers in first[arrays.stop :]]
+                    current += [numbers[k] for numbers in start[arrays.stop :]]
                     made.append(evaluate(self.lanes, body, current))
                 for j, target in enumerate(targets[carries:], carries):
                     address = (at * one).at(target)
@@ -276,6 +279,15 @@ class _PatternCode:
                 for j, variables in enumerate(carried):
                     for variable, numbers in zip(variables, made):
                         variable.set(numbers[j])
+
+            if first and last:
+                write_round(first, self.zero)
+                with loop(self.zero + 1, self.p - 1) as t:
+                    write_round(between, t)
+                write_round(last, self.p - 1)
+            else:
+                with up_to(self.p) as t:
+                    write_round(between, t)
             for variables, target in zip(carried, targets):
                 for variable, lane in zip(variables, lanes):
                     self.store(kind, variable.get(), target, lane)
