@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
@@ -82,4 +82,17 @@ def check_same(what: str, found: Any, expected: Any) -> None:
         raise ValueError(
             f"with jit=True the {what} would differ from the graph's: model and loss must be pure functions of "
             "parameters and examples, and the loss the mean over the examples"
+        )
+
+
+def check_mean(metric: Callable[[Any, Any], float], outputs: list[Any], targets: list[Any]) -> None:
+    """Refuse a metric that is not the mean over its examples: it can't be measured by chunk."""
+    half, n = len(outputs) // 2, len(outputs)
+    if not half:
+        return
+    parts = [metric(outputs[i:j], targets[i:j]) * (j - i) for i, j in ((0, half), (half, n))]
+    if not np.isclose(sum(parts) / n, metric(outputs, targets), rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True):
+        raise ValueError(
+            "of Dask's rows a metric is measured by chunk, so it must be the mean over the examples, and this one is "
+            "not; predict gives a Dask array, of which other figures can be computed"
         )

@@ -6,7 +6,7 @@ The loss that a model was trained with says what its outputs are: numbers, score
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -20,11 +20,10 @@ from nn.checks import find_function, is_row
 from nn.losses import LOSSES, THRESHOLDS, Loss, loss_name
 from nn.metrics import accuracy, classification_error, predicted_class
 from nn.module import Module
-from nn.train.contract import foreign_part
-from nn.train.data import Array, as_arrays, as_rows
+from nn.train.chunks import is_of_dask, over_rows, take_examples, take_rows
+from nn.train.contract import check_mean, foreign_part
+from nn.train.data import Metric, Rows
 from nn.train.objective import outputs_along_graph, outputs_through_jit
-
-Metric = Callable[[Sequence[Any], Sequence[Any]], Any]
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "classification_error": classification_error, **LOSSES}
 
@@ -40,7 +39,7 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     Parameters
     ----------
     model : Module
-    X : array-like of shape (n, features)
+    X : array-like of shape (n, features), Dask array or dataframe
     loss : str or callable, optional
         The loss that the model was trained with. A loss of classification gives classes, coded as the
         targets of that loss: of several outputs the largest says the class; a single one says 1 if
@@ -53,6 +52,8 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     Returns
     -------
     array of int of shape (n,), or of float of shape (n,) or (n, outputs)
+        For an X of Dask a lazy Dask array of the same chunks. It is computed through jit, so models of your own need
+        `jit=True`.
 
     Examples
     --------
@@ -64,12 +65,9 @@ def predict(model: Module, X: Any, loss: str | Loss | None = None, *, jit: bool 
     array([-1,  1])
     """
     trained_with = loss_name(loss)
-    outputs = _outputs(model, as_rows(X), jit, trained_with)
-    if trained_with not in _CLASSIFIERS:
-        return np.array(outputs)
-    threshold = THRESHOLDS.get(trained_with, 0.5)
-    classes = np.array([predicted_class(output, threshold) for output in outputs])
-    return 2 * classes - 1 if trained_with == "hinge" and not is_row(outputs[0]) else classes
+    outputs = _outputs(model, take_rows(X), jit, trained_with)
+    answers = partial(_classes, trained_with) if trained_with in _CLASSIFIERS else np.array
+    return over_rows(answers, outputs)  # type: ignore[no-any-return]
 
 
 def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None = None) -> NDArray[np.float64]:
@@ -88,12 +86,8 @@ def predict_proba(model: Module, X: Any, loss: str | Loss, *, jit: bool | None =
     trained_with = loss_name(loss)
     if trained_with not in _CLASSIFIERS - {"hinge"}:
         raise ValueError(f"a model trained with {trained_with} gives no probabilities; with a cross-entropy it would")
-    outputs = _outputs(model, as_rows(X), jit, trained_with)
-    if trained_with == "binary_cross_entropy_from_logits":
-        outputs = [[sigmoid(z) for z in row] if isinstance(row, list) else sigmoid(row) for row in outputs]
-    elif trained_with == "cross_entropy_from_logits":
-        outputs = [softmax(row) for row in outputs if isinstance(row, list)]
-    return np.array(outputs)
+    outputs = _outputs(model, take_rows(X), jit, trained_with)
+    return over_rows(partial(_probabilities, trained_with), outputs)  # type: ignore[no-any-return]
 
 
 def score(
@@ -109,10 +103,11 @@ def score(
 
     Parameters
     ----------
-    y : array-like of shape (n,) or (n, outputs)
+    y : array-like of shape (n,) or (n, outputs); of Dask if X is
     metric : str or callable, optional
         A key of `nn.METRICS`, or a function of outputs and targets that gives a number. The accuracy of a model with a
-        single output needs the loss too, to tell where one class ends.
+        single output needs the loss too, to tell where one class ends. Chunks of Dask arrays are measured where they
+        are; there a function must be the mean over the examples.
 
     Examples
     --------
@@ -123,9 +118,11 @@ def score(
     >>> score(unit, [[0.0], [3.0]], [-1.0, 4.0], metric="mean_squared_error")
     0.5
     """
-    measure = metric_function(metric, loss)
-    inputs, targets = as_arrays(X, y)
-    return measure(_outputs(model, inputs, jit), targets.tolist())  # type: ignore[no-any-return]
+    measure, rows = metric_function(metric, loss), take_examples(X, y)
+    arrays: Any = rows.arrays
+    outputs = _outputs(model, arrays[0], jit)
+    check_metric(measure, model, rows)
+    return rows.measure(measure, [(outputs, rows.targets)])
 
 
 def check_model(model: Any, jit: Any) -> None:
@@ -144,14 +141,42 @@ def metric_function(metric: str | Metric, loss: str | Loss | None) -> Metric:
     return partial(_measure, function)
 
 
-def _outputs(model: Any, X: Array, jit: bool | None, trained_with: str = "None") -> list[Any]:
+def check_metric(measure: Metric, model: Module, rows: Rows) -> None:
+    """Refuse a metric of rows on workers that is no mean over examples, as far as the first ones show it."""
+    sample = rows.at_hand()
+    if sample is not rows and sample.arrays is not None:
+        check_mean(measure, outputs_along_graph(model, sample.arrays[0]), sample.targets)
+
+
+def _outputs(model: Any, X: Any, jit: bool | None, trained_with: str = "None") -> Any:
+    """Give a list of outputs, or a Dask array of them."""
     check_model(model, jit)
-    if jit is None:
+    if is_of_dask(X):
+        foreign = foreign_part(model)
+        if jit is False or (foreign and not jit):
+            why = f"{foreign} is not nn's own; jit=True compiles pure functions" if foreign else "jit=False was given"
+            raise TypeError(f"outputs for rows of Dask are computed through jit alone, and {why}")
+        jit = True
+    elif jit is None:
         jit = len(X) * len(model.parameters()) >= _WORTH_COMPILING and not foreign_part(model)
     outputs = outputs_through_jit(model, X) if jit else outputs_along_graph(model, X)
     if trained_with in ("cross_entropy", "cross_entropy_from_logits") and not is_row(outputs[0]):
         raise ValueError(f"a model trained with {trained_with} has an output for each class, but this one has one")
     return outputs
+
+
+def _classes(trained_with: str, outputs: list[Any]) -> NDArray[Any]:
+    threshold = THRESHOLDS.get(trained_with, 0.5)
+    classes = np.array([predicted_class(output, threshold) for output in outputs])
+    return 2 * classes - 1 if trained_with == "hinge" and not is_row(outputs[0]) else classes
+
+
+def _probabilities(trained_with: str, outputs: list[Any]) -> NDArray[Any]:
+    if trained_with == "binary_cross_entropy_from_logits":
+        outputs = [[sigmoid(z) for z in row] if isinstance(row, list) else sigmoid(row) for row in outputs]
+    elif trained_with == "cross_entropy_from_logits":
+        outputs = [softmax(row) for row in outputs if isinstance(row, list)]
+    return np.array(outputs)
 
 
 def _classify(function: Callable[..., float], trained_with: str, outputs: Any, targets: Any) -> float:

@@ -22,9 +22,10 @@ from nn.optim.line_search import LineSearch
 from nn.optim.newton import Newton
 from nn.optim.optimizer import Optimizer, Schedule
 from nn.optim.sgd import SGD
+from nn.train.chunks import take_examples
 from nn.train.contract import Structure
-from nn.train.data import DataSet, Examples, Stream, as_examples
-from nn.train.evaluation import METRICS, Metric, check_model, metric_function
+from nn.train.data import DataSet, Metric, Parts, Rows, Stream
+from nn.train.evaluation import METRICS, check_metric, check_model, metric_function
 from nn.train.history import History
 from nn.train.learner import Learner, choose_objective
 from nn.train.objective import GraphObjective, parameters_of
@@ -68,10 +69,10 @@ def fit(
     ----------
     model : Module
     X : array-like of shape (n, features), or iterator of pairs (x, y)
-        The inputs: lists, tuples, an array, a pandas frame. An iterator is learned from online: each observation as
-        it arrives, and none is stored (Chapter 11: Neural Network, section 11.2).
+        The inputs: lists, tuples, an array, a pandas frame, a Dask array or dataframe. An iterator is learned from
+        online: each observation as it arrives, and none is stored (Chapter 11: Neural Network, section 11.2).
     y : array-like of shape (n,) or (n, outputs), optional
-        The targets, as the loss wants them; integers stay integers. Left out if X is an iterator.
+        The targets, as the loss wants them; integers stay integers. Left out if X is an iterator, of Dask if X is.
     loss : str or callable
         A key of `nn.LOSSES`, or a function of a batch's outputs and targets that gives the mean of
         the examples' losses.
@@ -88,7 +89,8 @@ def fit(
         all examples, or batches of 1 of an iterator.
     shuffle : bool, optional
         Whether an epoch of several batches takes the examples in a random order, drawn anew by
-        `generator.sample(range(n), n)`, or in the order of the data.
+        `generator.sample(range(n), n)`, or in the order of the data. Of Dask arrays the chunks are taken in a random
+        order, and the rows of each chunk in one.
     seed : int or random.Random, optional
         The generator of that order; Python's global one unless given.
     steps_per_epoch : int, optional
@@ -129,7 +131,8 @@ def fit(
         If nothing would ever end training, or the optimizer has parameters that the model does not have; with
         `jit=True` also if loss or gradient of the first batch differ from the graph's.
     TypeError
-        With `jit=True`, if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does.
+        With `jit=True`, if model or loss can't be traced, or the optimizer needs the graph, as `"newton"` does. With
+        Dask arrays, if one of X and y is of NumPy, or if jit was not to be used.
     RuntimeError
         If a callback adds, removes or exchanges parameters, and training is to go on.
     FloatingPointError
@@ -149,6 +152,16 @@ def fit(
 
     A callback, a metric that is a function, and an iterator X may read `data` and `grad` of parameters. A callback may
     also change them, and may change other parts of the model: training goes on with the model as it then is.
+
+    Rows of Dask arrays stay where they are, except the first 8, on which model, loss and metric are tried. A step sends
+    the parameters to the chunks and gets the sum of their gradients, so history and parameters are those of NumPy
+    arrays in the same order, to rounding. A batch takes consecutive rows; a batch size that the chunks' lengths are
+    multiples of takes each from one chunk. Before the first step all rows are checked once. Chunks that are not
+    persisted are made anew in each step: `client.persist` keeps them, if they fit. Training goes through jit alone.
+    A metric is measured by chunk, so it must be the mean over the examples. Functions of your own travel to the workers
+    as Dask pickles them.
+
+    The order of shuffled chunks is `nn.train.chunks.draw_order(number of chunks, generator)`, drawn anew in each epoch.
 
     Examples
     --------
@@ -182,7 +195,7 @@ def fit(
     if validation is not None:
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise TypeError(f"validation must be a pair (X, y), not {describe(validation)}")
-        held_out = as_examples(*validation, "validation X", "validation y")
+        held_out = take_examples(*validation, "validation X", "validation y")
     size = None if batch_size is None else check_count(batch_size, "batch_size")
     history = History(metric if isinstance(metric, str) else "metric")
     data: DataSet | Stream
@@ -196,7 +209,7 @@ def fit(
             raise ValueError("nothing would end training: give epochs, tol, patience, max_seconds or a callback")
         if steps_per_epoch is not None:
             raise ValueError("steps_per_epoch is for an iterator; of a data set an epoch is every example once")
-        data = DataSet(as_examples(X, y), size, random_generator(seed) if shuffle else None)
+        data = DataSet(take_examples(X, y), size, random_generator(seed) if shuffle else None)
     model._trained_with = loss_name(loss)
     with progress_bar(progress, epochs) as tell:
         _Training(objective, optimizer, jit, measure, data, held_out, rules, history, tell).run()
@@ -212,16 +225,15 @@ class _Training:
     jit: bool | None
     measure: Metric | None
     data: DataSet | Stream
-    held_out: Examples | None
+    held_out: Rows | None
     rules: StoppingRules
     history: History
     tell: Tell
 
     def __post_init__(self) -> None:
-        for examples in (self.data.examples if isinstance(self.data, DataSet) else None, self.held_out):
-            if examples is not None:
-                self.graph.check(examples)
-                self._measure(self.graph.outputs, examples.targets)
+        for rows in (self.data.rows if isinstance(self.data, DataSet) else None, self.held_out):
+            if rows is not None:
+                self._check(rows)
         self.learner = Learner(self.graph, self.optimizer)  # until a first batch chooses another
         self.is_chosen = False
         self.start = self.latest = self.learner.numbers()
@@ -251,19 +263,29 @@ class _Training:
             self.learner.restore(self.best)
         self.history.stopped = stopped
 
-    def _measure(self, outputs: list[Any], targets: list[Any]) -> float | None:
-        return None if self.measure is None else self.measure(outputs, targets)
+    def _check(self, rows: Rows) -> None:
+        """Let loss and metric check all targets, with the model's output for the first input as predictions."""
+        functions, sample = [self.graph.loss], rows.at_hand()
+        prediction = self.graph.check(sample)
+        if self.measure is not None:
+            functions.append(self.measure)
+            self.measure(self.graph.outputs, sample.targets)
+            check_metric(self.measure, self.graph.model, rows)
+        rows.check_elsewhere(functions, prediction)
 
-    def _choose(self, batch: Examples) -> None:
+    def _measure(self, rows: Rows, parts: Parts) -> float | None:
+        return None if self.measure is None else rows.measure(self.measure, parts)
+
+    def _choose(self, batch: Rows) -> None:
         """Choose along the graph or through jit, for the model as it is."""
-        objective, self.history.why_plain = choose_objective(self.graph, self.optimizer, self.jit, batch)
+        objective, why = choose_objective(self.graph, self.optimizer, self.jit, batch.at_hand())
+        self.history.why_plain = why
         self.history.engine = objective.engine
         self.learner = Learner(objective, self.optimizer)
-        keep = Examples.for_jit if objective.engine == "jit" else Examples.for_graph
         if isinstance(self.data, DataSet):
-            self.data = replace(self.data, examples=keep(self.data.examples))
+            self.data = replace(self.data, rows=self.data.rows.for_engine(objective.engine, why))
         if self.held_out is not None:
-            self.held_out = keep(self.held_out)
+            self.held_out = self.held_out.for_engine(objective.engine, why)
         if self.is_watched:
             self.structure = Structure(objective.model)
         self.is_chosen = True
@@ -283,7 +305,7 @@ class _Training:
         validation_loss, validation_metric = None, None
         if self.held_out is not None:
             validation_loss, outputs = self.learner.evaluate(self.held_out)
-            validation_metric = self._measure(outputs, self.held_out.targets)
+            validation_metric = self._measure(self.held_out, [(outputs, self.held_out.targets)])
         with interrupts_wait():  # for a history and best parameters that fit together
             self.history.record(
                 loss=loss,
@@ -310,8 +332,7 @@ class _Training:
     def _learn(self) -> tuple[float, float | None] | None:
         """Go through the batches of an epoch; give its loss and metric, or None if there was no batch."""
         total, seen = 0.0, 0
-        outputs: list[Any] = []
-        targets: list[Any] = []
+        parts: list[tuple[Any, Any]] = []
         for batch in self.data:
             if not self.is_chosen:
                 self._choose(batch)
@@ -320,11 +341,10 @@ class _Training:
                 self._diverge(loss)
             if self.is_live:
                 self.learner.write()
-            size = len(batch.targets)
+            size = len(batch)
             total, seen = total + loss * size, seen + size
             if self.measure is not None:
-                outputs += of_batch
-                targets += batch.targets
+                parts.append((of_batch, batch.targets))
             if self.best is None:
                 self.latest = self.learner.numbers()
             if self.rules.time_is_over(perf_counter() - self.began):
@@ -333,7 +353,7 @@ class _Training:
             return None
         if self.is_watched:
             self.learner.write()
-        return total / seen, self._measure(outputs, targets)
+        return total / seen, self._measure(batch, parts)
 
     def _notice_changes(self) -> None:
         """Go on with the model as a callback has left it, or refuse that."""

@@ -11,7 +11,7 @@ from autograd_mini.engine.vectors import read, write
 from nn.optim.line_search import LineSearch
 from nn.optim.optimizer import Optimizer
 from nn.train.contract import compiling, foreign_part
-from nn.train.data import Array, Examples
+from nn.train.data import Array, Examples, Rows
 from nn.train.objective import CompiledObjective, GraphObjective
 
 
@@ -33,7 +33,7 @@ class Learner:
         self._numbers = self._gradient = np.zeros(0)
         self.read()
 
-    def step(self, batch: Examples) -> tuple[float, list[Any]]:
+    def step(self, batch: Rows) -> tuple[float, Any]:
         """Learn from a batch; give its loss before that, and the outputs that the objective keeps."""
         if self._by_arrays:
             loss, gradient = self.objective(self._numbers, batch)
@@ -44,13 +44,13 @@ class Learner:
         def closure() -> Value:
             node = self.objective.node(batch)
             if not outputs:  # a line search comes here again, from where it tries to go
-                outputs.extend(self.objective.outputs)
+                outputs.append(self.objective.outputs)
             return node
 
         node: Any = self.optimizer.step(closure)
-        return node.data, outputs
+        return node.data, outputs[0]
 
-    def evaluate(self, batch: Examples) -> tuple[float, list[Any]]:
+    def evaluate(self, batch: Rows) -> tuple[float, Any]:
         """Compute the loss of a batch, and the outputs that the objective keeps."""
         if self._by_arrays:
             loss, _ = self.objective(self._numbers, batch)

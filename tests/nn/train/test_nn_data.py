@@ -127,7 +127,7 @@ def test_an_epoch_has_every_example_once_in_the_order_that_the_generator_draws(s
         assert sizes[:-1] == [size] * (len(epoch) - 1)
         assert 1 <= sizes[-1] <= size
         orders.append([t for batch in epoch for t in batch.targets])
-        assert [row[0].data for batch in epoch for row in batch.inputs()] == orders[-1]
+        assert [row[0].data for batch in epoch for row in batch.at_hand().inputs()] == orders[-1]
     assert orders == [twin.sample(range(n), n) for _ in range(3)]
 
 
