@@ -16,7 +16,7 @@ def show_file(content: bytes, suffix: str) -> None:
     browser can't open: there a picture is shown by the page itself.
     """
     if sys.platform == "emscripten":
-        raise RuntimeError("a page can't open another: a picture is shown here as the last line of a cell, without show()")
+        raise RuntimeError("in a page nothing can be opened: without show(), the last line of a cell is shown there")
     handle, name = tempfile.mkstemp(suffix, "autograd_mini-")
     with os.fdopen(handle, "wb") as file:
         file.write(content)

@@ -499,7 +499,9 @@ def _render_by_program(source: str, format: str, remedy: str) -> bytes:
     import graphviz
 
     if IN_BROWSER:
-        raise RuntimeError(f"this .{format} needs Graphviz's program dot, and no program runs in a browser: {remedy}")
+        raise RuntimeError(
+            f"making this .{format} needs Graphviz's program dot, and no program runs in a browser: {remedy}"
+        ) from None
     try:
         return bytes(graphviz.pipe("dot", format, source.encode(), quiet=True))
     except graphviz.ExecutableNotFound:

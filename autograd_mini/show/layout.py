@@ -35,9 +35,10 @@ class BrowserBackend:
         from pyodide.ffi import create_proxy, to_js
 
         module = js.WebAssembly.Module.new(to_js(path.read_bytes()))
-        # To make an SVG it asks nothing of an operating system; whatever else it may ask is refused.
+        # Of an operating system it asks for the environment, which is empty; whatever else it may ask is refused.
+        given = {"environ_sizes_get": self._measure_environment, "environ_get": lambda *addresses: 0}
         asked = [entry.name for entry in js.WebAssembly.Module.imports(module)]
-        system = {"wasi_snapshot_preview1": dict.fromkeys(asked, create_proxy(_refuse))}
+        system = {"wasi_snapshot_preview1": {name: create_proxy(given.get(name, _refuse)) for name in asked}}
         imports = to_js(system, dict_converter=js.Object.fromEntries)
         self._bytes, self._module = js.Uint8Array, js.WebAssembly.Instance.new(module, imports).exports
 
@@ -55,6 +56,11 @@ class BrowserBackend:
         finally:
             for address in (picture, *texts, length):
                 self._module.graphviz_free(address)
+
+    def _measure_environment(self, *addresses: int) -> int:
+        for address in addresses:  # of the number of variables, and of the length of their text
+            self._view(address, 4).assign(bytes(4))
+        return 0
 
     def _view(self, address: int, length: int) -> Any:
         # Memory that has grown is another buffer.
