@@ -67,7 +67,7 @@ def end(stage: str, seconds: float, form: Any = None) -> None:
 def _is_watched() -> bool:
     """Say whether to show the line: on a screen, and unless the logger's level is ERROR (silence) or INFO (records)."""
     is_wanted = log.isEnabledFor(logging.WARNING) and not log.isEnabledFor(logging.INFO)
-    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0"
+    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0" and sys.platform != "emscripten"  # has no threads
     is_notebook = type(sys.stderr).__module__.startswith("ipykernel.")
     return is_wanted and sys.stderr is not None and (is_notebook or sys.stderr.isatty())
 
