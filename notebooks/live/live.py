@@ -70,10 +70,8 @@ def show_figures(show: Show) -> None:
         file = io.BytesIO()
         pyplot.figure(number).savefig(file, format="png", bbox_inches="tight")
         pyplot.close(number)
-        show(
-            "html",
-            f'<img alt="a plot" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">',
-        )
+        data = base64.b64encode(file.getvalue()).decode()
+        show("html", f'<img alt="a plot" src="data:image/png;base64,{data}">')
 
 
 def told(error: BaseException, cell: str) -> str:
