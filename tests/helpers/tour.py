@@ -67,11 +67,16 @@ def trained() -> dict[str, Any]:
     model = nn.MLP(2, [4, 1], activation="tanh", seed=0)
     X, T = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
     history = nn.fit(model, X, T, loss="half_squared_error", optimizer="adam", lr=0.1, epochs=50)
+    try:
+        nn.fit(nn.MLP(2, [3, 1], seed=0), X[:1], T[:1], loss="half_squared_error", optimizer="newton", epochs=2)
+        refused = ""
+    except ValueError as error:
+        refused = str(error)
     with tempfile.TemporaryDirectory() as folder:
         plot = Path(folder, "plot.png")
         nn.plot_curves({"loss": history.loss}).figure.savefig(plot)
         is_png = plot.read_bytes().startswith(b"\x89PNG")
-    return {"outputs": nn.predict(model, X).tolist(), "engine": history.engine, "plot": is_png}
+    return {"outputs": nn.predict(model, X).tolist(), "engine": history.engine, "singular": refused, "plot": is_png}
 
 
 if __name__ == "__main__":
