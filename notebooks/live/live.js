@@ -34,9 +34,9 @@ function run(code, cell, output, isConsole = false) {
         waiting.set(id, (kind, text) => {
             if (kind !== "done" && kind !== "more") return show(output, kind, text);
             waiting.delete(id);
-            if (text === "broken") stopPython();
             if (waiting.size === 0) status.textContent = "Python is ready";
             stop.disabled = waiting.size === 0;
+            if (text === "broken") stopPython();
             resolve(kind === "done" ? text : kind);
         });
         start().postMessage({ id, cell, code, isConsole });

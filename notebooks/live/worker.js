@@ -39,8 +39,8 @@ async function run({ id, cell, code, isConsole }) {
         }
         post("status", "running …");
         await python.loadPackagesFromImports(code, quiet);
-        // What nn imports when it plots.
-        if (/\bplot_\w+\(/.test(code)) await python.loadPackage("matplotlib", quiet);
+        // What nn imports when it plots, and not before.
+        if (/\b(plot|animate)\w*\(/.test(code)) await python.loadPackage("matplotlib", quiet);
         outcome = (await live.run(code, cell, post)) ? "ran" : "failed";
     } catch (error) {
         post("error", String(error));

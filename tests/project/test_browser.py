@@ -119,7 +119,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield driver
 
 
-def until(condition: Callable[[], Any], patience: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], patience: float = 120.0) -> Any:
     """Wait for something to become true, and give it."""
     end = time.monotonic() + patience
     while not (found := condition()):
