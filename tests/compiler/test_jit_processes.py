@@ -406,6 +406,22 @@ def test_without_llvmlite_numpy_computes_the_same_and_repr_says_so() -> None:
     assert "NumPy" not in repr(compiled)
 
 
+NATIVE_WITHOUT = """
+import os, sys
+sys.modules["llvmlite"] = None
+os.environ["AUTOGRAD_MINI_BACKEND"] = "llvm"
+from autograd_mini import jit
+try:
+    jit(lambda x: x * x)(3.0)
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_native_code_without_llvmlite_is_refused_and_the_error_names_the_extra() -> None:
+    assert "needs llvmlite: pip install 'autograd_mini[jit]'" in run(NATIVE_WITHOUT)
+
+
 def test_importing_the_package_does_not_import_llvmlite() -> None:
     program = "import sys, autograd_mini; print([name for name in sys.modules if name.startswith('llvmlite')])"
     assert run(program).strip() == "[]"

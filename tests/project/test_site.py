@@ -5,13 +5,12 @@ from __future__ import annotations
 import doctest
 import html.parser
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from built_site import build_site
 
 import autograd_mini
 import nn
@@ -60,23 +59,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for package in ("sphinx", "myst_nb", "furo", "numpydoc", "latex2mathml"):
-        pytest.importorskip(package, reason="the extra `docs` is not installed")
-    folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "-d",
-        str(folder / "doctrees"),
-        str(NOTEBOOKS),
-        str(folder / "html"),
-    ]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
-    return folder / "html"
+    return build_site(tmp_path_factory.getbasetemp() / "site")
 
 
 def test_links_of_the_site_lead_somewhere_and_no_page_asks_the_network(site: Path) -> None:

@@ -35,11 +35,21 @@ def choose_backend(name: str | None = None) -> Any:
     - `once()`, which computes what is the same for all examples;
     - `each(sources, cut, divisor, numbers)`, which computes all examples, and divides totals;
     - `begin(sources, cut, divisor)`, after which threads may call `part(begin, end, numbers)` at the same time.
+
+    Raises
+    ------
+    ImportError
+        For native code without llvmlite.
     """
     if backend_name(name) == "numpy":
         from autograd_mini.compiler.backends.numpy import NumpyCode
 
         return NumpyCode
+    if not find_spec("llvmlite"):
+        raise ImportError(
+            "the backend 'llvm' needs llvmlite: pip install 'autograd_mini[jit]' (a browser has no native code); "
+            "the backend 'numpy' needs nothing"
+        )
     from autograd_mini.compiler.backends.native import NativeCode
 
     return NativeCode

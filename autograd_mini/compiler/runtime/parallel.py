@@ -7,6 +7,7 @@ Ctrl-C may come between any two instructions. So this thread takes no lock that 
 from __future__ import annotations
 
 import os
+import sys
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -14,12 +15,13 @@ from typing import Any
 
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _helpers = 0  # how many threads there are to do tasks
+_MOST_THREADS = 1 if sys.platform == "emscripten" else sys.maxsize  # Python in a browser can't start any
 
 
 def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> None:
     """Let this thread, and others if it is worth it, take parts until none is left."""
     remaining = iter(parts)
-    helpers = min(threads, len(parts)) - 1
+    helpers = min(threads, len(parts), _MOST_THREADS) - 1
     if helpers <= 0:
         work(remaining)
         return
