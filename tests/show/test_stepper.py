@@ -19,6 +19,7 @@ from autograd_mini import Explanation, Value, dot, exp, explain, log, softmax, t
 from autograd_mini import sum as sum_of
 from autograd_mini.show.stepper import Item, Page, Shown
 
+NO_BROWSER = "no browser: the extra browser, and chromium with chromedriver (apt install chromium chromium-driver)"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
@@ -240,9 +241,9 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    webdriver = pytest.importorskip("selenium.webdriver", reason=NO_BROWSER)
     if CHROMIUM is None or DRIVER is None:
-        pytest.skip("needs chromium and chromedriver (apt install chromium chromium-driver)")
+        pytest.skip(NO_BROWSER)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     profile = tmp_path_factory.mktemp("profile")
@@ -791,14 +792,14 @@ def test_any_picture_with_marked_nodes_edges_and_numbers_has_a_page(browser: Bro
 
 
 def notebook(explanations: list[Explanation]) -> Any:
-    nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     v4 = nbformat.v4
     outputs = [v4.new_output("execute_result", data={"text/html": e._repr_html_()}) for e in explanations]
     return v4.new_notebook(cells=[v4.new_code_cell("explain(f)", outputs=[output]) for output in outputs])
 
 
 def test_steppers_in_an_exported_notebook_work_without_a_kernel(browser: Browser, tmp_path: Path) -> None:
-    nbconvert = pytest.importorskip("nbconvert", reason="needs nbconvert")
+    nbconvert = pytest.importorskip("nbconvert", reason="nbconvert is not installed")
     exporter = nbconvert.HTMLExporter(template_name="basic")  # the cells alone: no MathJax from the network
     body, _ = exporter.from_notebook_node(notebook([explain_lecture_example(), explain_meeting_paths()]))
     target = tmp_path / "notebook.html"
