@@ -521,8 +521,8 @@ def test_arrays_that_are_more_than_their_numbers_are_refused() -> None:
 
 
 def test_arrays_of_other_libraries_are_told_what_to_call() -> None:
-    tensor = pytest.importorskip("torch").tensor([1.0, 2.0])
-    array = pytest.importorskip("jax.numpy").asarray([1.0, 2.0])
+    tensor = pytest.importorskip("torch", reason="PyTorch is not installed").tensor([1.0, 2.0])
+    array = pytest.importorskip("jax.numpy", reason="JAX is not installed").asarray([1.0, 2.0])
     for foreign in (tensor, array):
         for f in (jit(lambda xs: xs[0]), grad(lambda xs: xs[0])):
             for argument, place in ((foreign, ""), ([foreign], r"\[0\]")):

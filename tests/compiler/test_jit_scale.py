@@ -59,7 +59,7 @@ class Network:
 
 
 def test_the_code_of_a_wide_network_is_that_of_a_narrow_one_and_its_gradient_is_pytorchs() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     narrow, wide = Network(20, 12, 10).lower(), Network(784, 128, 10)
     lowered = wide.lower()
     assert node_count(lowered) > 100_000

@@ -92,7 +92,7 @@ def numbers(array: Any) -> Any:
 
 
 def by_jax(function: Function, x: Any) -> tuple[Any, Any]:
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
     jax.config.update("jax_enable_x64", True)
     numpy = jax.numpy
     x = numpy.asarray(x)

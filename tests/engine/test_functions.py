@@ -88,7 +88,7 @@ def test_logsumexp_and_softmax_are_those_of_scipy(xs: list[float]) -> None:
     [[1e308, -1e308], [-1e308, 1e308, 1e308], [1000.0, 0.0, -1000.0], [-1e4, -1e4], [5e-324, 0.0], [1e300]],
 )
 def test_softmax_and_logsumexp_are_stable_for_huge_logits(logits: list[float]) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     xs = leaves(*logits)
     tensor = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
 

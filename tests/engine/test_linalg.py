@@ -39,7 +39,7 @@ def nested(matrix: Any) -> list[list[float]]:
 @pytest.mark.parametrize("function", SCALARS)
 @pytest.mark.parametrize("kind", MATRICES)
 def test_values_and_gradients_are_jaxs(function: str, kind: str) -> None:
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
     jax.config.update("jax_enable_x64", True)
     matrix, f = MATRICES[kind], SCALARS[function]
     value, slopes = jax.value_and_grad(lambda a: f(jax.numpy.linalg, a))(matrix)

@@ -144,7 +144,7 @@ def test_numbers_in_give_the_same_number_out(op: Operation) -> None:
 
 @operations_of_pytorch
 def test_values_and_gradients_agree_with_pytorch_at_the_edges(op: Operation) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     reference = reference_of(op)
     assert reference.torch is not None
     columns = [torch.tensor(column, dtype=torch.float64, requires_grad=True) for column in zip(*reference.edges)]
@@ -159,7 +159,7 @@ def test_values_and_gradients_agree_with_pytorch_at_the_edges(op: Operation) -> 
 
 @operations_of_jax
 def test_values_and_gradients_agree_with_jax_at_the_edges(op: Operation) -> None:
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
     jax.config.update("jax_enable_x64", True)
     reference = reference_of(op)
     function = reference.jax

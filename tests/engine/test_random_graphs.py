@@ -40,7 +40,7 @@ def clear(nodes: Sequence[Value]) -> None:
 @random_graphs
 @given(recipes())
 def test_values_and_all_gradients_agree_with_pytorch(recipe: Recipe) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     values = recipe.values()
     leaves = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in recipe.leaves]
     tensors = recipe.nodes(leaves, lambda kind: kind.torchs)

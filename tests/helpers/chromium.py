@@ -15,13 +15,15 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
+NO_BROWSER = "no browser: the extra browser, and chromium with chromedriver (apt install chromium chromium-driver)"
+
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Any]:
     """Start Chromium with a new profile, or skip the test where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    webdriver = pytest.importorskip("selenium.webdriver", reason=NO_BROWSER)
     if CHROMIUM is None or DRIVER is None:
-        pytest.skip("needs chromium and chromedriver (apt install chromium chromium-driver)")
+        pytest.skip(NO_BROWSER)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for option in (

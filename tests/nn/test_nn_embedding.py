@@ -12,7 +12,7 @@ from nn import MLP, SGD, Embedding, Module, fit
 
 
 def test_gradients_are_pytorchs() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     ours, theirs = Embedding(4, 3, seed=1), torch.nn.Embedding(4, 3, dtype=torch.float64)
     theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()})
     vectors = ours([1, 3, 1])

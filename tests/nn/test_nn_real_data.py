@@ -79,7 +79,7 @@ HIGH = np.array([row[5] for row in INCOME])
 )
 def test_linear_regression_of_income_is_that_of_least_squares(options, tolerance):
     design = np.column_stack([PERSONS, np.ones(9)])
-    expected = np.linalg.lstsq(design, THOUSANDS)[0]
+    expected = np.linalg.lstsq(design, THOUSANDS, rcond=None)[0]
     unit = Neuron(5, nonlin=False, init="zeros")
     fit(unit, PERSONS, THOUSANDS, loss="half_squared_error", **options)
     assert [p.data for p in unit.parameters()] == pytest.approx(expected, abs=tolerance)

@@ -160,7 +160,7 @@ def test_a_unit_whose_activation_was_changed_alone_is_not_taken_for_its_layers(t
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_torch_sequential_loads_the_file_and_computes_the_same(name, tmp_path):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     torch_tensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
     nn = torch.nn
     modules = {
@@ -185,7 +185,7 @@ def test_torch_sequential_loads_the_file_and_computes_the_same(name, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_a_file_that_torch_saved_is_loaded_into_a_model(dtype, tmp_path):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     torch_tensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
     torch.manual_seed(0)
     sequential = torch.nn.Sequential(

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 def lesson(number: int, *variables: str) -> dict[str, Any]:
     """Run what a lesson imports and defines: functions, classes, CONSTANTS and the variables that are asked for."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    pytest.importorskip("scipy", reason="scipy is not installed")
+    pytest.importorskip("scipy", reason="SciPy is not installed")
     (path,) = FOLDER.glob(f"{number}_*.ipynb")
     names: dict[str, Any] = {"__name__": path.stem}
     for statement in statements(path):
@@ -50,7 +50,7 @@ def is_wanted(name: str, variables: tuple[str, ...]) -> bool:
 
 
 def test_the_engine_that_one_types_has_the_gradients_of_torch():
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     typed = lesson(0)["Value"]
 
     def program(a, b, c):
@@ -81,7 +81,7 @@ def test_the_engine_that_one_types_has_about_a_hundred_lines():
 
 @pytest.mark.parametrize("name", ["plain", "momentum", "nesterov", "adam"])
 def test_update_rules_go_the_way_of_torchs_optimizers(name):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     names = lesson(9, "slope")
     rule, make = {
         "plain": (names["plain"](0.03), lambda w: torch.optim.SGD(w, lr=0.03)),
@@ -132,7 +132,7 @@ def test_l2_gives_the_ridge_regression_of_scikit_learn(strength):
 
 
 def test_backpropagation_through_time_by_hand_is_torchs():
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     u, w = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.8, 0.5))
     xs = np.random.default_rng(0).normal(size=25)
     h = torch.tensor(0.0, dtype=torch.float64)
@@ -147,7 +147,7 @@ def test_backpropagation_through_time_by_hand_is_torchs():
 
 
 def test_the_plain_recurrent_network_is_torchs():
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     names = lesson(11)
     w, (xs, _) = names["initial_weights"](gated=False), names["sequences"](1, 12, seed=3)
     cell = torch.nn.RNN(1, 4, dtype=torch.float64)
@@ -170,7 +170,7 @@ def test_the_plain_recurrent_network_is_torchs():
 
 
 def test_microgpt_has_the_loss_and_the_gradients_of_torchs_transformer_parts():
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     functional = torch.nn.functional
     names = lesson(13)
     width, heads = names["WIDTH"], names["HEADS"]

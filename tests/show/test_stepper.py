@@ -765,14 +765,14 @@ def test_any_picture_with_marked_nodes_edges_and_numbers_has_a_page(browser: Bro
 
 
 def notebook(explanations: list[Explanation]) -> Any:
-    nbformat = pytest.importorskip("nbformat", reason="needs nbformat")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     v4 = nbformat.v4
     outputs = [v4.new_output("execute_result", data={"text/html": e._repr_html_()}) for e in explanations]
     return v4.new_notebook(cells=[v4.new_code_cell("explain(f)", outputs=[output]) for output in outputs])
 
 
 def test_steppers_in_an_exported_notebook_work_without_a_kernel(browser: Browser, tmp_path: Path) -> None:
-    nbconvert = pytest.importorskip("nbconvert", reason="needs nbconvert")
+    nbconvert = pytest.importorskip("nbconvert", reason="nbconvert is not installed")
     exporter = nbconvert.HTMLExporter(template_name="basic")  # the cells alone: no MathJax from the network
     body, _ = exporter.from_notebook_node(notebook([explain_lecture_example(), explain_meeting_paths()]))
     target = tmp_path / "notebook.html"

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any, Any]] = {
 @each_way
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_results_are_those_of_jax(way: Way, case: tuple[Callable[..., Any], tuple[Any, ...], Any, Any]) -> None:
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
     jax.config.update("jax_enable_x64", True)
     f, args, in_axes, out_axes = case
     expected = jax.tree.map(np.asarray, jax.vmap(f, in_axes, out_axes)(*args))
