@@ -40,7 +40,7 @@ def client():
     options = {"distributed.comm.timeouts.connect": "2s", "logging": {"distributed": "critical"}}
     with (
         dask.config.set(options),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
