@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_mini.compiler.arguments import blocks_of, check_static, collect
+from autograd_mini.compiler.backends.c import write_c
 from autograd_mini.compiler.backends.choice import backend_name
 from autograd_mini.compiler.backends.disk import cache_folder
 from autograd_mini.compiler.options import Options
@@ -52,8 +53,8 @@ SHAPES = 1000
 class Lowered:
     """What became of a function for one structure of arguments: see `Jitted.lower`. `str` is a summary."""
 
-    def __init__(self, name: str, kernel: Kernel) -> None:
-        self._name, self._kernel = name, kernel
+    def __init__(self, name: str, kernel: Kernel, guarded: Callable[[], Kernel]) -> None:
+        self._name, self._kernel, self._guarded = name, kernel, guarded
 
     @property
     def graph(self) -> str:
@@ -74,6 +75,11 @@ class Lowered:
     def assembly(self) -> str:
         """The machine code as text; empty where NumPy runs the program."""
         return str(self._kernel.code.assembly())
+
+    @property
+    def c(self) -> str:
+        """The function as a file of C99, whose head says how to call it; captured Values are numbers, as they are now."""
+        return write_c(self._name, self._guarded() if self._kernel.is_doubtful else self._kernel)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -358,7 +364,7 @@ class Jitted:
         if not is_compiled:
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
-        return Lowered(self._name, kernel)
+        return Lowered(self._name, kernel, lambda: self._find((*key, "guarded"), args, is_guarded=True).kernel)
 
     def _function(self) -> Callable[..., Any]:
         if self._f is None:
