@@ -78,7 +78,7 @@ class Lowered:
 
     @property
     def c(self) -> str:
-        """The function as a file of C99, whose head says how to call it; captured Values are numbers, as they are now."""
+        """The function as a file of C99, whose head says how to call it; captured Values are what they are now."""
         return write_c(self._name, self._guarded() if self._kernel.is_doubtful else self._kernel)
 
     @property

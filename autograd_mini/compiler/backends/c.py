@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -35,7 +36,8 @@ from autograd_mini.engine.operation import Operation
 # A function of more lines than this is followed by another one: compilers take time quadratic in a function's length.
 LINES = 400
 
-# More numbers than this are copied from a table.
+# More numbers than this are copied from a table. An expression of more operations, which several runs have, is a
+# function.
 SEVERAL = 4
 
 
@@ -163,7 +165,7 @@ class _Function:
         steps = [places[tuple(int(axis == k) for k in range(places.ndim))] - origin for axis in range(places.ndim)]
         if (places == origin + sum([s * x for s, x in zip(steps, np.indices(places.shape))])).all():
             return _linear(int(origin), [(int(step), index) for step, (index, _) in zip(steps, axes)])
-        kind = next(f"uint_least{bits}_t" for bits in (8, 16, 32) if places.max() < 1 << bits)
+        kind = _least_kind(places.max())
         strides = [math.prod(places.shape[axis + 1 :]) for axis in range(places.ndim)]
         place = _linear(0, [(stride, index) for stride, (index, _) in zip(strides, axes)])
         return f"{self.table(kind, [*map(str, places.ravel().tolist())])}[{place}]"
@@ -180,13 +182,7 @@ class _Function:
                     place = self.at(offsets[columns["array"]] + columns["place"], i)
                     self.line(f"s[{self.at(columns['result'], i)}] = x[{place}];")
             case Expression():
-                with self.loop(len(columns["results"])) as i:
-                    given = [f"{k}[{self.at(columns['operands'][:, n], i)}]" for n, k in enumerate(pattern.leaves)]
-                    needed, lines, made = _computed(pattern.body, len(given))
-                    self._write_given(needed, given)
-                    self.write_lines(lines)
-                    for slots, number in zip(columns["results"].T, made):
-                        self.line(f"{kind}[{self.at(slots, i)}] = {number};")
+                self._write_expression(run, kind)
             case Dot():
                 self._write_dot(run, kind)
             case ExactSum():
@@ -213,7 +209,7 @@ class _Function:
             case Scan():
                 self._write_scan(run, kind)
 
-    def set(self, numbers: dict[int, float]) -> None:
+    def fill(self, numbers: dict[int, float]) -> None:
         """Set slots of the workspace to numbers that are known."""
         for slots in _neighbours(sorted(numbers)):
             literals = [_literal(numbers[slot]) for slot in slots]
@@ -223,6 +219,31 @@ class _Function:
             else:
                 for slot, literal in zip(slots, literals):
                     self.line(f"work[{slot}] = {literal};")
+
+    def _write_expression(self, run: Run, kind: str) -> None:
+        pattern, columns, _ = run
+        assert isinstance(pattern, Expression)
+        results, operands = columns["results"], columns["operands"]
+        if self._file.is_shared(pattern):
+            entries = np.hstack([results, operands]).ravel().tolist()
+            table = self.table(self._file.slot_kind, [*map(str, entries)])
+            self.line(f"{self._file.pattern(pattern, kind)}, {table}, {len(results)});")
+            return
+        with self.loop(len(results)) as i:
+            self.write_row(
+                pattern,
+                kind,
+                [self.at(column, i) for column in results.T],
+                [self.at(column, i) for column in operands.T],
+            )
+
+    def write_row(self, pattern: Expression, kind: str, results: Sequence[str], operands: Sequence[str]) -> None:
+        """Write a row of an expression, given the slots."""
+        needed, lines, made = _computed(pattern.body, len(operands))
+        self._write_given(needed, [f"{k}[{slot}]" for k, slot in zip(pattern.leaves, operands)])
+        self.write_lines(lines)
+        for slot, number in zip(results, made):
+            self.line(f"{kind}[{slot}] = {number};")
 
     def _write_dot(self, run: Run, kind: str) -> None:
         pattern, columns, _ = run
@@ -354,8 +375,33 @@ class _File:
         self.name, self.kernel = name, kernel
         widths = [math.prod(shape) for shape, is_mapped in kernel.blocks if is_mapped]
         self.offsets = np.cumsum([0, *widths]).astype(np.int32)  # where each mapped array begins in an example
+        self.slot_kind = _least_kind(max(kernel.program.sizes["u"], kernel.program.sizes["s"]))
         self._functions: list[str] = []
+        self._patterns: dict[tuple[Expression, str], str] = {}  # calls of the functions of expressions
+        self._counts = Counter([run.pattern for run in _all_runs([*kernel.program.once, *kernel.program.each])])
         self._terms = 0  # the most terms of an exactly rounded sum
+
+    def is_shared(self, pattern: Expression) -> bool:
+        """Say whether an expression is a function of its own: then the file grows with the number of different ones."""
+        return self._counts[pattern] > 1 and len(pattern.body.rows) - len(pattern.leaves) > SEVERAL
+
+    def pattern(self, pattern: Expression, kind: str) -> str:
+        """Begin a call of an expression's function: a table of results' and leaves' slots follows, and its rows."""
+        call = self._patterns.get((pattern, kind))
+        if call is None:
+            made, given = len(pattern.body.results), len(pattern.leaves)
+            function = _Function(self)
+            with function.block(f"for (; rows > 0; rows--, slots += {made + given})"):
+                slots = [f"slots[{i}]" for i in range(made + given)]
+                function.write_row(pattern, kind, slots[:made], slots[made:])
+            name, used = f"{self.name}_pattern{len(self._patterns) + 1}", _used_in(str(function))
+            self._define(name, function, used, [f"const {self.slot_kind} *slots", "long rows"])
+            call = self._patterns[pattern, kind] = f"{name}({', '.join(used)}"
+        return call
+
+    def _define(self, name: str, function: _Function, used: Sequence[str], others: Sequence[str] = ()) -> None:
+        parameters = [f"{'const ' * (memory == 'x')}double *{memory}" for memory in used]
+        self._functions.append(f"static void {name}({', '.join([*parameters, *others])})\n{function}\n")
 
     def exact_sum(self, terms: int) -> str:
         """Name the function that sums exactly, of so many terms."""
@@ -371,11 +417,9 @@ class _File:
             functions[-1].write(run, kind)
         calls = []
         for function in functions:
-            body, called = str(function), f"{self.name}_{len(self._functions) + 1}"
-            used = [name for name in _MEMORY if re.search(rf"\b{name}\b", body)]
-            parameters = ", ".join([f"{'const ' * (name == 'x')}double *{name}" for name in used])
-            self._functions.append(f"static void {called}({parameters})\n{body}\n")
-            calls.append(f"{called}({', '.join([memory[name] for name in used])});")
+            name, used = f"{self.name}_{len(self._functions) + 1}", _used_in(str(function))
+            self._define(name, function, used)
+            calls.append(f"{name}({', '.join([memory[of] for of in used])});")
         return calls
 
     def text(self) -> str:
@@ -388,7 +432,7 @@ class _File:
         with main.loop(given) as i:
             i = i if given != 1 else "0"
             main.line(f"work[{i}] = {'shared' if kernel.is_mapped else 'arguments'}[{i}];")
-        main.set(self._known())
+        main.fill(self._known())
         main.write_lines(self.calls(program.once, "u", memory))
         if kernel.is_mapped:
             self._write_examples(main, memory, count)
@@ -445,6 +489,20 @@ class _File:
             return lines + _listed("results", of_result)
         lines += _listed("of each example", mapped)
         return lines + _listed("results" if kernel.reduce else "results of each example", of_result)
+
+
+def _used_in(body: str) -> list[str]:
+    return [memory for memory in _MEMORY if re.search(rf"\b{memory}\b", body)]
+
+
+def _all_runs(runs: Sequence[Run]) -> Iterator[Run]:
+    for run in runs:
+        yield run
+        yield from _all_runs(run.rounds)
+
+
+def _least_kind(most: int) -> str:
+    return next(f"uint_least{bits}_t" for bits in (8, 16, 32) if most < 1 << bits)
 
 
 def _listed(name: str, shapes: Sequence[tuple[int, ...]]) -> list[str]:
