@@ -9,7 +9,7 @@ import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -150,6 +150,14 @@ class _Function:
         with self.block(f"for (long {name} = 0; {name} < {count}; {name}++)" if count != 1 else ""):
             yield name
         self._loops -= 1
+
+    def repeat(self, count: int, text: Callable[[str], str]) -> None:
+        """Write a line for each number from 0: in a loop, if there are several."""
+        if count == 1:
+            self.line(text("0"))
+        elif count:
+            with self.loop(count) as i:
+                self.line(text(i))
 
     def table(self, kind: str, entries: Sequence[str]) -> str:
         """Name a table of constants."""
@@ -429,17 +437,15 @@ class _File:
         given = program.arguments - len(kernel.captured)
         memory = {"x": "", "u": "work", "s": f"work + {u}", "e": f"work + {u + s}", "r": "results"}
         main = _Function(self)
-        with main.loop(given) as i:
-            i = i if given != 1 else "0"
-            main.line(f"work[{i}] = {'shared' if kernel.is_mapped else 'arguments'}[{i}];")
+        source = "shared" if kernel.is_mapped else "arguments"
+        main.repeat(given, lambda i: f"work[{i}] = {source}[{i}];")
         main.fill(self._known())
         main.write_lines(self.calls(program.once, "u", memory))
         if kernel.is_mapped:
             self._write_examples(main, memory, count)
         else:
-            with main.loop(count) as i:
-                main.line(f"results[{i if count != 1 else 0}] = work[{main.at(program.results, i)}];")
-        names = ["shared", "examples"] if kernel.is_mapped else ["arguments"]
+            main.repeat(count, lambda i: f"results[{i}] = work[{main.at(program.results, i)}];")
+        names = [source, *["examples"] * kernel.is_mapped]
         parameters = "".join(["size_t n, " * kernel.is_mapped, *[f"const double *{name}, " for name in names]])
         parameters += "double *results, double *work"
         unused = [name for name in (*names, "results", "work") if not re.search(rf"\b{name}\b", str(main))]
@@ -462,13 +468,11 @@ class _File:
         folded = self.kernel.reduce is not None
         of_example = {"x": f"examples + k * {self.offsets[-1]}", "r": "results" if folded else f"results + k * {count}"}
         if folded:
-            with main.loop(count) as i:
-                main.line(f"results[{i if count != 1 else 0}] = 0.0;")
+            main.repeat(count, lambda i: f"results[{i}] = 0.0;")
         with main.block("for (size_t k = 0; k < n; k++)"):
             main.write_lines(self.calls(self.kernel.program.each, "s", {**memory, **of_example}))
         if self.kernel.reduce == "mean":
-            with main.loop(count) as i:
-                main.line(f"results[{i if count != 1 else 0}] /= (double)n;")
+            main.repeat(count, lambda i: f"results[{i}] /= (double)n;")
 
     def _known(self) -> dict[int, float]:
         """Give the numbers that are known, by their slots."""
