@@ -158,7 +158,7 @@ def _parameter(torch: Any, array: NDArray[np.float64]) -> Any:
 
 def _modules(torch: Any, sequential: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """List the modules that compute something, with their paths; a Sequential may contain others."""
-    for name, module in sequential.named_children():
+    for name, module in sequential._modules.items():  # named_children() would leave out what is there twice
         if type(module) is torch.nn.Sequential:
             yield from _modules(torch, module, f"{path}{name}.")
         elif type(module) is torch.nn.Dropout and module.training and module.p:
