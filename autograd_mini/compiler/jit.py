@@ -344,9 +344,9 @@ class Jitted:
         Lowered
             Printed it is a summary. `graph` is the simplified graph, one operation a line. `program` lists how it is
             computed: runs of one pattern each, with the slots of operands and results. `llvm_ir` is the generated code
-            and `assembly` the processor's, empty where NumPy runs the program. `seconds` says how long each pass took:
-            `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for native code also
-            `compile`.
+            and `assembly` the processor's, empty where NumPy runs the program. `c` is a file of C99 that computes the
+            same. `seconds` says how long each pass took: `trace`, `simplify`, `split`, `sums`, `patterns`, `schedule`,
+            `slots`, and `write`, for native code also `compile`.
 
         Examples
         --------
