@@ -11,7 +11,6 @@ from autograd_mini import identity, softmax
 from autograd_mini.engine.checks import describe
 from nn.activations import activation_title, describe_activation
 from nn.checks import finite_array
-from nn.embedding import Embedding
 from nn.layer import Layer
 from nn.mlp import MLP, layers_of
 from nn.module import Module
@@ -40,11 +39,6 @@ def linear_layers(model: Any, purpose: str) -> list[Linear]:
             f"{type(model).__name__} does: hand its parts over one by one"
         )
     return [_described(layer, i, purpose) for i, layer in enumerate(layers_of(model))]
-
-
-def embedding_table(model: Embedding) -> NDArray[np.float64]:
-    """Give the vectors of an embedding."""
-    return finite_array(model.weight, "weight")
 
 
 def _described(layer: Layer, i: int, purpose: str) -> Linear:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from autograd_mini import __version__
 from autograd_mini.engine.files import write_file
+from nn.checks import finite_array
 from nn.embedding import Embedding
-from nn.exchange.layers import Linear, embedding_table, linear_layers
+from nn.exchange.layers import Linear, linear_layers
 from nn.mlp import MLP
 from nn.module import Module
 
@@ -67,7 +68,7 @@ def export_onnx(model: Module, path: str | os.PathLike[str]) -> None:
     graph, kind = _Graph(onnx), onnx.TensorProto.INT64
     inputs: list[Any] = ["batch"]
     if type(model) is Embedding:
-        table = embedding_table(model)
+        table = finite_array(model.weight, "weight")
         graph.add("Gather", "lookup", graph.tensor("weight", table), "x")
         width = table.shape[1]
     else:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from autograd_mini import identity
 from autograd_mini.engine.checks import describe
 from nn.activations import ACTIVATIONS, Activation
+from nn.checks import finite_array
 from nn.embedding import Embedding
-from nn.exchange.layers import embedding_table, linear_layers
+from nn.exchange.layers import linear_layers
 from nn.layer import Layer
 from nn.mlp import MLP
 from nn.module import Module
@@ -67,7 +68,7 @@ def to_torch(model: Module) -> Any:
     """
     torch = _torch("to_torch")
     if type(model) is Embedding:
-        vectors = _parameter(torch, embedding_table(model))
+        vectors = _parameter(torch, finite_array(model.weight, "weight"))
         return torch.nn.Sequential(torch.nn.Embedding(*vectors.shape, _weight=vectors))
     layers = linear_layers(model, "to_torch")
     if len(model.parameters()) < sum(
