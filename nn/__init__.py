@@ -16,6 +16,8 @@ docstring lists under Raises only what goes beyond that.
 
 from nn.activations import ACTIVATIONS, activation_function, activation_title
 from nn.embedding import Embedding
+from nn.exchange.onnx import export_onnx
+from nn.exchange.pytorch import from_torch, to_torch
 from nn.initializers import INITIALIZERS
 from nn.layer import Layer
 from nn.losses import (
@@ -54,6 +56,7 @@ __all__ = [
     # models
     "MLP", "Embedding", "Layer", "Module", "Neuron", "load", "load_into", "save",
     "ACTIVATIONS", "INITIALIZERS", "activation_function", "activation_title",
+    "export_onnx", "from_torch", "to_torch",
     # losses and metrics
     "LOSSES", "loss_function", "half_squared_error", "mean_squared_error", "hinge", "l2", "cross_entropy",
     "cross_entropy_from_logits", "binary_cross_entropy", "binary_cross_entropy_from_logits",

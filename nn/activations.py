@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from autograd_mini import elu, gelu, identity, leaky_relu, relu, sigmoid, silu, softmax, softplus, tanh
-from nn.checks import find_function
+from nn.checks import find_function, is_finite, name_in
 
 Activation = Callable[[Any], Any]
 
@@ -47,6 +48,16 @@ def activation_function(activation: str | Activation) -> Activation:
     -0.02
     """
     return find_function(ACTIVATIONS, activation, "activation")
+
+
+def describe_activation(activation: Activation) -> tuple[str, dict[str, float]] | None:
+    """Describe an activation by its name in `ACTIVATIONS`, and the parameters that `partial` gives it; None without."""
+    function, parameters = activation, {}
+    if isinstance(activation, partial) and not activation.args:
+        function = activation.func
+        parameters = {key: float(x) if isinstance(x, Real) else x for key, x in activation.keywords.items()}
+    name = name_in(ACTIVATIONS, function)
+    return (name, parameters) if name and all(map(is_finite, parameters.values())) else None
 
 
 def activation_title(activation: Activation) -> str:

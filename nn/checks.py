@@ -41,6 +41,11 @@ def name_in(table: Mapping[str, Any], function: Any) -> str:
 # Numbers.
 
 
+def is_finite(number: Any) -> bool:
+    """Tell a finite float from all else."""
+    return isinstance(number, float) and math.isfinite(number)
+
+
 def check_positive(number: Any, role: str) -> float:
     """Check a finite number above 0."""
     if not 0.0 < as_float(number, role) < math.inf:

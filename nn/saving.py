@@ -7,12 +7,10 @@ model and its activations, which the tensors don't tell.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from numpy.typing import NDArray
 from autograd_mini import identity, softmax
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.files import write_file
-from nn.activations import ACTIVATIONS, Activation, activation_function
-from nn.checks import finite_array, name_in
+from nn.activations import Activation, activation_function, describe_activation
+from nn.checks import finite_array, is_finite
 from nn.layer import Layer
 from nn.mlp import MLP, layers_of
 from nn.module import Module
@@ -263,14 +261,8 @@ def _describe_activations(model: Module) -> list[Any] | None:
 
 def _describe_activation(activation: Activation) -> Any:
     """Describe an activation: its name, or name and parameters; None without a name."""
-    function, parameters = activation, {}
-    if isinstance(activation, partial) and not activation.args:
-        function = activation.func
-        parameters = {key: float(x) if isinstance(x, Real) else x for key, x in activation.keywords.items()}
-    name = name_in(ACTIVATIONS, function)
-    if not name or not all(map(_is_finite, parameters.values())):
-        return None
-    return [name, parameters] if parameters else name
+    described = describe_activation(activation)
+    return list(described) if described and described[1] else described and described[0]
 
 
 def _activation_from(description: Any) -> Activation:
@@ -278,7 +270,7 @@ def _activation_from(description: Any) -> Activation:
     match description:
         case str(name):
             return activation_function(name)
-        case [str(name), dict(parameters)] if all(map(_is_finite, parameters.values())):
+        case [str(name), dict(parameters)] if all(map(is_finite, parameters.values())):
             activation = partial(activation_function(name), **parameters)
             try:
                 activation(0.5)
@@ -286,10 +278,6 @@ def _activation_from(description: Any) -> Activation:
                 raise ValueError(f"{name} does not take the parameters {describe(parameters)}") from None
             return activation
     raise ValueError(f"expected the name of an activation, but found {describe(description)}")
-
-
-def _is_finite(number: Any) -> bool:
-    return isinstance(number, float) and math.isfinite(number)
 
 
 # Files.

@@ -53,8 +53,8 @@ SHAPES = 1000
 class Lowered:
     """What became of a function for one structure of arguments: see `Jitted.lower`. `str` is a summary."""
 
-    def __init__(self, name: str, kernel: Kernel) -> None:
-        self._name, self._kernel = name, kernel
+    def __init__(self, name: str, kernel: Kernel, guarded: Callable[[], Kernel]) -> None:
+        self._name, self._kernel, self._guarded = name, kernel, guarded
 
     @property
     def graph(self) -> str:
@@ -75,6 +75,13 @@ class Lowered:
     def assembly(self) -> str:
         """The machine code as text; empty where NumPy runs the program."""
         return str(self._kernel.code.assembly())
+
+    @property
+    def c(self) -> str:
+        """The function as a file of C99, whose head says how to call it; captured Values are what they are now."""
+        from autograd_mini.compiler.backends.c import write_c
+
+        return write_c(self._name, self._guarded() if self._kernel.is_doubtful else self._kernel)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -344,9 +351,9 @@ class Jitted:
         Lowered
             Printed it is a summary. `graph` is the simplified graph, one operation a line. `program` lists how it is
             computed: runs of one pattern each, with the slots of operands and results. `llvm_ir` is the generated code
-            and `assembly` the processor's, empty where NumPy runs the program. `seconds` says how long each pass took:
-            `trace`, `simplify`, `expand`, `merge`, `settle`, `split`, `sums`, `patterns`, `schedule`, `slots`, and
-            `write`, for native code also `compile`.
+            and `assembly` the processor's, empty where NumPy runs the program. `c` is a file of C99 that computes the
+            same. `seconds` says how long each pass took: `trace`, `simplify`, `expand`, `merge`, `settle`, `split`,
+            `sums`, `patterns`, `schedule`, `slots`, and `write`, for native code also `compile`.
 
         Examples
         --------
@@ -366,7 +373,7 @@ class Jitted:
         if not is_compiled:
             raise TypeError("lower takes numbers and arrays, as a compiled call does, but no Values")
         kernel = self._find(tuple(key), args).kernel
-        return Lowered(self._name, kernel)
+        return Lowered(self._name, kernel, lambda: self._find((*key, "guarded"), args, is_guarded=True).kernel)
 
     def _function(self) -> Callable[..., Any]:
         if self._f is None:
