@@ -41,7 +41,7 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 def _replace(draft: Path, final: Path) -> None:
-    """Let a file take the place of another, on Windows once nobody has that open: a scanner of viruses, for instance."""
+    """Let a file take the place of another, on Windows once no other program, such as a virus scanner, has it open."""
     for wait in WAITS if sys.platform == "win32" else ():
         try:
             draft.replace(final)

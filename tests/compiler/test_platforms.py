@@ -42,6 +42,7 @@ WEIGHTS = np.linspace(0.1, 0.9, 40).tolist()
 def test_code_calls_nothing_but_its_own_functions_and_those_of_c(
     monkeypatch: pytest.MonkeyPatch, system: str, function: Callable[..., Any]
 ) -> None:
+    machine.describe_processor()  # loads what later tests call
     monkeypatch.setattr(machine, "_vector_library", lambda: None)  # glibc's alone
     text = jit(value_and_grad(function), in_axes=(None, 0), reduce="sum").lower(WEIGHTS, POINTS).llvm_ir
     target = llvm.Target.from_triple(system).create_target_machine(cpu="haswell", opt=machine.LEVEL, jit=True)

@@ -28,7 +28,7 @@ echo "== Debian's Python for arm64"
 apt=(apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State=$work"
     -o "Dir::State::status=$work/status" -o "Dir::Cache=$work" -o APT::Sandbox::User=)
 "${apt[@]}" update
-"${apt[@]}" install -y --download-only --no-install-recommends python3 libpython3-dev
+"${apt[@]}" install -y --download-only --no-install-recommends python3 libpython3-dev libstdc++6
 for package in "$work"/archives/*.deb; do dpkg -x "$package" "$root"; done
 version=$(basename "$(ls -d "$root"/usr/lib/python3.*)")  # python3.11
 tag=cp${version#python} tag=${tag/./}
