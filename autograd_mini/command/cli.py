@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import contextlib
+import errno
 import io
 import keyword
 import os
@@ -23,7 +23,7 @@ from autograd_mini.command.report import TABLE_DIGITS, is_worth_a_line, report
 from autograd_mini.command.syntax import ExpressionError
 from autograd_mini.show.drawing import FORMATS, draw
 from autograd_mini.show.explanation import Explanation, explain
-from autograd_mini.show.format import DIGITS, MOST_DIGITS, number, one_line, shorten
+from autograd_mini.show.format import DIGITS, MOST_DIGITS, PLAIN, number, one_line, shorten
 
 _DESCRIPTION = """\
 Compute an expression and its derivatives by backpropagation: the value of every
@@ -53,10 +53,6 @@ _SAVED_AS = (*FORMATS, "html")
 
 _EXAMPLE = 'a command reads python -m autograd_mini "x * y" x=2 y=3'
 
-# Written in place of characters that the output's encoding lacks.
-_PLAIN = {"∂": "d", "Σ": "sum", "π": "pi", "·": "*", "…": "...", "≈": "~", "≤": "<=", "≥": ">=", "≠": "!="}
-_PLAIN |= dict(zip("⁽⁾⁰¹²³⁴⁵⁶⁷⁸⁹", "()0123456789"))
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with the words after its name, and give its exit code; a wrong command raises SystemExit.
@@ -78,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        codecs.register_error("autograd_mini", _plainly)
-        sys.stdout.reconfigure(errors="autograd_mini")
+        sys.stdout.reconfigure(errors=PLAIN)
     parser = _parser()
     try:
         try:
@@ -93,17 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at exit goes there
-        if not isinstance(error, BrokenPipeError):
+        is_gone = isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
+        if not is_gone:
             parser.error(f"the output can't be written: {error.strerror}")
         return 141
     return 0
-
-
-def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """Write characters that the output's encoding lacks in ASCII."""
-    assert isinstance(error, UnicodeEncodeError)
-    lacking = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(c, ascii(c)[1:-1]) for c in lacking), error.end
 
 
 # Reading the command.

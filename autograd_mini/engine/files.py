@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 from uuid import uuid4
+
+# How many seconds to wait, in turn, where another program has the file open that is to be replaced.
+WAITS = (0.01, 0.02, 0.05, 0.1, 0.3)
 
 
 def write_file(target: Path, content: bytes) -> None:
     """Write a file, or replace one once the new content is complete and on the disk, not before.
 
     A link keeps pointing to what it points to, and a replaced file's permissions stay. An OSError, or a ValueError
-    for a device, a pipe or a socket, leaves nothing behind.
+    for a device, a pipe or a socket, leaves nothing behind: on Windows a PermissionError too, where another program has
+    the file open for half a second and more.
     """
     final = Path(os.path.realpath(target))
     if not final.parent.is_dir():
@@ -29,6 +35,17 @@ def write_file(target: Path, content: bytes) -> None:
             os.fsync(file.fileno())  # else the name might reach the disk before the content
         if final.exists():
             shutil.copymode(final, draft)
-        draft.replace(final)
+        _replace(draft, final)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _replace(draft: Path, final: Path) -> None:
+    """Let a file take the place of another, on Windows once no other program, such as a virus scanner, has it open."""
+    for wait in WAITS if sys.platform == "win32" else ():
+        try:
+            draft.replace(final)
+            return
+        except PermissionError:
+            time.sleep(wait)
+    draft.replace(final)

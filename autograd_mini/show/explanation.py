@@ -15,7 +15,7 @@ from typing import Any
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_names
 from autograd_mini.show.browser import show_file
-from autograd_mini.show.format import COLORS, DIGITS, sign
+from autograd_mini.show.format import COLORS, DIGITS, for_output, sign
 from autograd_mini.show.formulas import Text
 from autograd_mini.show.graph_stepper import graph_page
 from autograd_mini.show.names import suggested_names
@@ -51,7 +51,7 @@ class Explanation:
         lines = ["Forward", *self._lines(self.forward)]
         if self.backward:
             lines += ["", "Backward", *self._lines(self.backward)]
-        return "\n".join(lines)
+        return for_output("\n".join(lines))
 
     def _lines(self, steps: Iterable[Step]) -> Iterator[str]:
         notation = Text(self.digits)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -114,11 +116,51 @@ def dot_tooltip(*lines: str) -> str:
     return text.replace("\\\\", "\\\\\\\\")  # Graphviz reads the escapes of a tooltip twice
 
 
+# Text for a stream whose encoding lacks characters, as a console or a file of cp1252, cp437 or ASCII does.
+
+PLAIN = "autograd_mini.plain"  # names the handler of errors that writes such characters in ASCII
+
+_LOW, _HIGH = "₀₁₂₃₄₅₆₇₈₉", "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_DIGITS = str.maketrans(_LOW + _HIGH, "0123456789" * 2)
+_IN_ASCII = {
+    **{"∂": "d", "Σ": "sum", "π": "pi", "δ": "delta", "σ": "sigma", "η": "eta", "ŷ": "yhat", "ᵀ": "^T", "²": "^2"},
+    **{"·": "*", "×": "x", "−": "-", "–": "-", "‖": "|", "∞": "inf", "…": "...", "→": "->", "←": "<-"},
+    **{"≈": "~", "≤": "<=", "≥": ">=", "≠": "!=", "⁽": "(", "⁾": ")"},
+    **{"\N{FIRST STRONG ISOLATE}": "", "\N{POP DIRECTIONAL ISOLATE}": ""},
+}
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Write the characters that an encoding lacks in ASCII."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_IN_ASCII.get(c, ascii(c)[1:-1]) for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(PLAIN, _in_ascii)
+
+
+def for_output(text: str) -> str:
+    """Write text in the characters that sys.stdout can show: `∂f/∂w₁₂` as `df/dw_12` where it lacks those.
+
+    `__str__` is not told which stream it writes for. Where it is another one than sys.stdout, the text is right too.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        # A subscript, commas included, and a superscript in brackets are written as a whole: cp1252 has ¹, and no ⁽.
+        text = re.sub(f"[{_LOW}]+(,[{_LOW}]+)*", r"_\g<0>", text)
+        text = re.sub(f"[{_LOW}]|⁽[{_HIGH}]+⁾", lambda found: found[0].translate(_DIGITS), text)
+        return text.encode(encoding, PLAIN).decode(encoding)
+    return text
+
+
 # Text in columns.
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "   ") -> list[str]:
-    """Lay out rows of cells in columns, a line for each row."""
+    """Lay out rows of cells in columns, a line for each row, in characters that sys.stdout can show."""
+    rows = [[for_output(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from autograd_mini.engine.choices import flows
 from autograd_mini.engine.value import Value
-from autograd_mini.show.format import number, one_line, shorten
+from autograd_mini.show.format import for_output, number, one_line, shorten
 from autograd_mini.show.formulas import TEXT, Formula, Side, Term, Text
 from autograd_mini.show.rules import Reason, reasons
 
@@ -74,7 +74,7 @@ class Step:
         return [first, *(f"    {other}" for other in others)]
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        return for_output("\n".join(self.lines()))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import numpy as np
 from autograd_mini import Value, dot, no_grad, softmax, value_and_grad
 from autograd_mini.engine.checks import check_count, describe
 from autograd_mini.show.browser import show_file
-from autograd_mini.show.format import columns, number
+from autograd_mini.show.format import columns, for_output, number
 from autograd_mini.show.stepper import Page, save_page
 from nn.activations import ACTIVATIONS, activation_title
 from nn.checks import as_array, as_inputs, as_numbers, check_not_negative, is_row, name_in
@@ -128,7 +128,7 @@ class NetworkExplanation(Passes):
                 else:
                     lines += [f"  {line}" for line in columns(rows, "  ")]
             paragraphs.append("\n".join(lines))
-        return "\n\n".join(paragraphs)
+        return for_output("\n\n".join(paragraphs))
 
     __repr__ = __str__
 

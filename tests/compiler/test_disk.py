@@ -146,6 +146,17 @@ def test_a_folder_that_can_not_be_written_is_no_error(folder: Path) -> None:
     assert folder.read_text() == "a file where the folder should be"
 
 
+def test_a_file_that_another_process_has_open_on_windows_is_no_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(draft: Path, final: Path) -> Path:
+        raise PermissionError(13, "in use by another process", str(draft), 5, str(final))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert jit(lambda x: exp(x) - 3.0, cache=True)(0.0) == -2.0
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs permissions that bind this user")
 def test_a_read_only_folder_is_read_alone(folder: Path) -> None:
     call()

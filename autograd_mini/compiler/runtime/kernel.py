@@ -91,7 +91,7 @@ class Kernel:
 
         The leaves are what each block contains; those that are mapped have the batch as their first axis.
         """
-        frame = self._frames.pop() if self._frames else self._new_frame()
+        frame = self._free_frame()
         result = self._compute(frame, leaves, cut, threads)
         self._frames.append(frame)  # but not after an exception: a thread may be at work in it for a while yet
         return result
@@ -137,6 +137,13 @@ class Kernel:
             return self._nested(numbers, cut.batch)
         with np.errstate(all="ignore"):
             return self._nested(numbers.sum(axis=0) / (cut.batch if self._is_mean else 1), 1)
+
+    def _free_frame(self) -> Any:
+        """Take a frame that no call is at work in: other threads do so at the same time."""
+        try:
+            return self._frames.pop()
+        except IndexError:
+            return self._new_frame()
 
     def _new_frame(self) -> Any:
         """Give memory for one call at a time."""
