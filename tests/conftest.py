@@ -1,12 +1,27 @@
-"""What was skipped is summed up: one line for each reason."""
+"""The targets of the compiler, for tests that hold on each of them; and what was skipped, a line for each reason."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
+
+import pytest
+
+
+@pytest.fixture(params=["llvm", "numpy"], scope="module")
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Compile for one target, then for the other; ask for it by `usefixtures`."""
+    if request.param == "llvm" and not find_spec("llvmlite"):
+        pytest.skip("native code needs the extra jit: llvmlite")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOGRAD_MINI_BACKEND", request.param)
+        yield request.param
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Sum up what was skipped."""
     reasons: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         if isinstance(report.longrepr, tuple):  # an expected failure has a traceback here

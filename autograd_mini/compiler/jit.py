@@ -364,7 +364,8 @@ class Jitted:
         """
         args = self._arrange(args, kwargs)
         if has_chunks(args):
-            return Lowered(self._name, take_arguments(self, args).kernels[0])
+            kernels = take_arguments(self, args).kernels
+            return Lowered(self._name, kernels[0], lambda: kernels[-1])
         key: list[Any] = []
         try:
             is_compiled = collect(args, key, [])
