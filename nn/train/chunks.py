@@ -190,7 +190,7 @@ def _as_chunked(thing: Any, name: str) -> Any:
     if not isinstance(array._meta, np.ndarray):
         raise TypeError(
             f"the chunks of {name} must be NumPy arrays, not {type(array._meta).__name__}; where these can be "
-            f"converted, {name}.map_blocks(lambda chunk: chunk.toarray()) does it"
+            f"converted, {name}.map_blocks(lambda chunk: chunk.toarray(), meta=np.empty((0, 0))) does it"
         )
     return array
 

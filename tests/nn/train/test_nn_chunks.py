@@ -321,7 +321,9 @@ def test_detect_anomaly_holds_on_the_workers(optimizer):
 def test_sparse_chunks_are_refused_with_what_converts_them():
     sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
     rows = DX.rechunk({1: -1}).map_blocks(sparse.csr_matrix)
-    with pytest.raises(TypeError, match=r"must be NumPy arrays, not csr_matrix; .* chunk.toarray\(\)"):
+    with pytest.raises(
+        TypeError, match=r"must be NumPy arrays, not csr_matrix; .* chunk.toarray\(\), meta=np.empty\(\(0, 0\)\)\)"
+    ):
         predict(mlp(), rows)
     full = rows.map_blocks(lambda chunk: chunk.toarray(), meta=np.empty((0, 0)))
     np.testing.assert_allclose(computed(predict(mlp(), full)), predict(mlp(), X), rtol=1e-12)
