@@ -254,6 +254,7 @@ def test_a_fit_that_fails_leaves_no_network_of_other_classes():
         model.predict(X)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_training_and_leaves_a_fitted_estimator():
     def interrupting(step):
         if step == 5:
