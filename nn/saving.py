@@ -120,8 +120,8 @@ def load_into(model: Module, path: str | os.PathLike[str]) -> None:
     >>> with TemporaryDirectory() as folder:
     ...     save(layer, f"{folder}/layer.safetensors")
     ...     load_into(other, f"{folder}/layer.safetensors")
-    >>> (other.weight == layer.weight).all()
-    np.True_
+    >>> bool((other.weight == layer.weight).all())
+    True
     """
     if not isinstance(model, Module):
         raise TypeError(f"load_into needs a Module, such as an MLP, not {describe(model)}")
