@@ -74,7 +74,8 @@ end = time.monotonic() + 2.0
 while time.monotonic() < end:
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3))
+            # again where Python has dropped it, as in the callback of a weak reference
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3), 0.5)
             while True:
                 work()
         finally:
