@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+# pytest has put this folder first on the path, and its folder nn would stand before the package nn.
+sys.path.remove(str(Path(__file__).parent))
 
 
 @pytest.fixture(params=["llvm", "numpy"], scope="module")
