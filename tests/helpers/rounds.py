@@ -12,6 +12,7 @@ from autograd_mini import (
     clip,
     cos,
     detach,
+    div,
     exp,
     grad,
     greater,
@@ -344,7 +345,7 @@ UNARY: list[Callable[[Any], Any]] = [
     lambda x: where(greater(x, 0.0), sqrt(x), 0.0),
     lambda x: where(greater(x, 0.0), x * log(x), -0.25 * x),
     lambda x: sqrt(maximum(x, 0.0)) * x,
-    lambda x: clip(1.0 / x, -1.0, 1.5),
+    lambda x: clip(div(1.0, x), -1.0, 1.5),  # of floats, too
     lambda x: x**2,
     lambda x: x * 0.0 + 1.0,
     lambda x: 0.5,
