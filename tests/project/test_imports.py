@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -57,7 +58,10 @@ def test_every_module_of_nn_is_reached_by_the_second_name() -> None:
     assert autograd_mini.nn is nn
     names = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in (ROOT / "nn").rglob("*.py")}
     for name in {name.removesuffix(".__init__") for name in names}:
-        assert sys.modules[f"autograd_mini.{name}"] is sys.modules[name]
+        module = importlib.import_module(f"autograd_mini.{name}")
+        assert module is importlib.import_module(name) is sys.modules[f"autograd_mini.{name}"]
+        assert module.__spec__ is not None
+        assert module.__spec__.name == name
 
 
 def test_a_file_that_hides_nn_is_named(tmp_path: Path) -> None:
