@@ -6,14 +6,18 @@ others, and arrays of flags, which other loops read, differ at an end. Rounds in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from autograd_mini.compiler.builder import Builder
 from autograd_mini.compiler.graph import DATA, LOOP, OUTPUT, Graph, Loop, Node
 
-# What flags are. No other number is looked at: it would stand in code, and make it differ from series to series.
+# What flags are, and not -0.0, which is equal to one. No other number is looked at: it would stand in code, and make it
+# differ from series to series.
 FLAGS = (0.0, 1.0)
 
 
@@ -61,11 +65,14 @@ def settle(graph: Graph) -> Graph:
 
 
 def _flag(number: float | None) -> float | None:
-    return number if number in FLAGS else None
+    return number if number in FLAGS and math.copysign(1.0, number) > 0.0 else None
 
 
 def _known_elements(array: Any) -> _Known:
-    if len(array) < 3 or array[1] not in FLAGS or (array[1:-1] != array[1]).any():
+    if len(array) < 3 or array[1] not in FLAGS:
+        return _Known()
+    between = array[1:-1]
+    if (between != array[1]).any() or np.signbit(between).any():
         return _Known()
     return _Known(*[_flag(float(array[i])) for i in (0, 1, -1)])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import assert_agree
+from agreement import assert_agree, bits
 from rounds import unrolled
 
 from autograd_mini import exp, greater, hessian, jacobian, jit, log, scan, sin, sqrt, where
@@ -119,3 +119,22 @@ def test_a_loop_of_each_example_and_one_of_all_stay_apart() -> None:
     ps = np.array([0.1, 0.5, 0.9])
     np.testing.assert_allclose(compiled(ps, 0.3), [f(p, 0.3) for p in ps.tolist()], rtol=1e-12)
     assert [len(scans(compiled, runs)) for runs in ("once", "each")] == [1, 1]
+
+
+@pytest.mark.parametrize("first", [0.0, -0.0])
+def test_a_carry_whose_zero_changes_its_sign_in_each_round_is_not_settled(first: float) -> None:
+    def f(loop: Any) -> Any:
+        def step(carry: Any, _: Any) -> tuple[Any, Any]:
+            y, zero = carry
+            return (y * 0.5, -zero), y * zero + where(zero, y, y * zero)
+
+        return lambda y: loop(step, (y, first), [0.0] * 6)[1]
+
+    assert bits(jit(f(scan))(2.0)) == bits(f(unrolled)(2.0))
+
+
+def test_an_array_of_zeros_of_both_signs_is_not_settled() -> None:
+    def f(y: Any) -> Any:
+        return scan(lambda c, x: (c * y, x * where(x, y, 3.0)), y, np.array([1.0, 0.0, -0.0, 0.0, 1.0]))[1]
+
+    assert [str(number) for number in jit(f)(2.0)] == ["2.0", "0.0", "-0.0", "0.0", "2.0"]
