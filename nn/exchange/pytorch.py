@@ -108,7 +108,8 @@ def from_torch(sequential: Any) -> Any:
     ------
     TypeError, ValueError
         If there is a module that no model here has, with its place: a convolution, a normalisation, `Dropout` that is
-        training, `GELU(approximate="tanh")`.
+        training, `GELU(approximate="tanh")`. If the Sequential has a `forward` of its own, hooks, or complex
+        parameters.
 
     Notes
     -----
@@ -124,6 +125,12 @@ def from_torch(sequential: Any) -> Any:
     torch = _torch("from_torch")
     if not isinstance(sequential, torch.nn.Sequential):
         raise TypeError(f"from_torch needs a torch.nn.Sequential, not {describe(sequential)}")
+    if type(sequential).forward is not torch.nn.Sequential.forward:
+        raise TypeError(f"from_torch can't know what the forward of {type(sequential).__name__} computes")
+    if any(module._forward_hooks or module._forward_pre_hooks for module in sequential.modules()):
+        raise ValueError("from_torch can't take over hooks, as of weight_norm and prune; remove them first")
+    if any(parameter.is_complex() for parameter in sequential.parameters()):
+        raise TypeError("from_torch takes real parameters, and this Sequential has complex ones")
     modules = list(_modules(torch, sequential))
     if len(modules) == 1 and type(modules[0][1]) is torch.nn.Embedding:
         return _embedding(*modules[0])

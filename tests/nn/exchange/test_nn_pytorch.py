@@ -136,6 +136,16 @@ def tied() -> Any:
     return torch.nn.Sequential(one, one)
 
 
+def hooked() -> Any:
+    layer = linear()
+    layer.register_forward_hook(lambda module, given, made: 2.0 * made)
+    return torch.nn.Sequential(torch.nn.Sequential(layer))
+
+
+def doubled() -> Any:
+    return type("Doubled", (torch.nn.Sequential,), {"forward": lambda self, x: 2.0 * x})(linear())
+
+
 @pytest.mark.parametrize(
     ("make", "error", "told"),
     [
@@ -158,6 +168,9 @@ def tied() -> Any:
         (lambda: torch.nn.Sequential(torch.nn.Sequential(torch.nn.GRU(2, 2))), TypeError, "module 0.0, GRU"),
         (lambda: torch.nn.Sequential(torch.nn.Embedding(3, 2, max_norm=1.0)), ValueError, "changes its vectors"),
         (tied, ValueError, "shares some"),
+        (hooked, ValueError, "take over hooks"),
+        (doubled, TypeError, "forward of Doubled"),
+        (lambda: torch.nn.Sequential(torch.nn.Linear(2, 2, dtype=torch.complex128)), TypeError, "complex"),
     ],
 )
 def test_what_has_no_counterpart_here_is_refused_with_its_place(make: Any, error: Any, told: str) -> None:
