@@ -158,6 +158,18 @@ def test_loops_agree_and_stay_loops(load: Any, loop: Any) -> None:
     assert_agree(call(load(text), text, [*p, *xs], 4), flat(compiled(p, xs)))
 
 
+def test_arrays_among_the_results_are_written_whole(load: Any) -> None:
+    def running(xs: Any) -> Any:
+        total, totals = scan(lambda c, x: (c + x, c + x), 0.0, xs)
+        return [totals, total, xs[::2], totals[1:]]
+
+    xs = np.array([1.0, -2.5, 4.0, 0.5, 8.0])
+    totals = np.cumsum(xs)
+    expected = [*totals, totals[-1], *xs[::2], *totals[1:]]
+    text = jit(running).lower(xs).c
+    assert call(load(text), text, xs, len(expected)) == expected
+
+
 def test_an_unrolled_loop_and_its_gradient_agree(load: Any) -> None:
     def unrolled(p: Any, xs: Any) -> Any:
         h, total = 1.0, 0.0

@@ -433,7 +433,7 @@ class _File:
     def text(self) -> str:
         """Write the file."""
         kernel, program = self.kernel, self.kernel.program
-        u, s, count = program.sizes["u"], program.sizes["s"], len(kernel.graph.results)
+        u, s, count = program.sizes["u"], program.sizes["s"], kernel.structure.size
         given = program.arguments - len(kernel.captured)
         memory = {"x": "", "u": "work", "s": f"work + {u}", "e": f"work + {u + s}", "r": "results"}
         main = _Function(self)
