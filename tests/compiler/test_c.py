@@ -167,7 +167,7 @@ def test_arrays_among_the_results_are_written_whole(load: Any) -> None:
     totals = np.cumsum(xs)
     expected = [*totals, totals[-1], *xs[::2], *totals[1:]]
     text = jit(running).lower(xs).c
-    assert call(load(text), text, xs, len(expected)) == expected
+    assert call(load(text), text, xs.tolist(), len(expected)) == expected
 
 
 def test_an_unrolled_loop_and_its_gradient_agree(load: Any) -> None:
