@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, STACK, Graph, Node, Operands, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, STACK, Graph, Loop, Node, Operands, evenly
 from autograd_mini.engine import operations
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import add, div, mul, neg, sub, where
@@ -82,8 +81,8 @@ class Builder:
                     bound = self._bound(operation.bound, graph.operands[node])
             self._bounds.append(bound)
 
-    def extend(self, graph: Graph, end: int, places: list[Node], bodies: Mapping[Node, Graph]) -> None:
-        """Add the rows of a simplified graph that follow those with places, up to a row; loops get other bodies."""
+    def extend(self, graph: Graph, end: int, places: list[Node], loops: Mapping[Node, Loop]) -> None:
+        """Add the rows of a simplified graph that follow those with places, up to a row; some loops become others."""
         node: cython.Py_ssize_t
         for node in range(len(places), end):
             operation: Any = graph.operations[node]
@@ -93,8 +92,7 @@ class Builder:
             elif node not in graph.details:
                 places.append(self.add(operation, tuple(operands)))
             else:
-                details = graph.details[node]
-                details = replace(details, body=bodies[node]) if node in bodies else details
+                details = loops.get(node, graph.details[node])
                 places.append(self.mark(operation, evenly(operands), details, graph.sizes.get(node)))
 
     def _key(self, operation: Operation, operands: Operands) -> Any:

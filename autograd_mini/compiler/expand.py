@@ -7,6 +7,7 @@ of operands, nor with the number of users' operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from autograd_mini.compiler.backends.lowering import Number, Target, run_lowering
@@ -23,23 +24,25 @@ FEW = 4
 def expand(graph: Graph) -> Graph:
     """Write a simplified graph anew, some operations as their lowerings say; a graph without them is given back."""
     some = {operation for operation in set(graph.operations) if _is_written_out(operation, range(FEW + 1))}
-    bodies = {node: expand(loop.body) for node, loop in graph.details.items() if isinstance(loop, Loop)}
-    changed = [node for node, body in bodies.items() if body is not graph.details[node].body]
+    loops: dict[int, Loop] = {}  # whose bodies are written anew
+    for node, loop in graph.details.items():
+        if isinstance(loop, Loop) and (body := expand(loop.body)) is not loop.body:
+            loops[node] = replace(loop, body=body)
     written_out = [node for node, operation in enumerate(graph.operations) if operation in some] if some else []
     written_out = [node for node in written_out if _is_written_out(graph.operations[node], graph.operands[node])]
-    if not written_out and not changed:
+    if not written_out and not loops:
         return graph
-    first = min(written_out[:1] + changed)
+    first = min([*written_out[:1], *loops])
     nodes = _Nodes(Builder(graph.arguments))
     builder = nodes.builder
     builder.begin(graph, first)
     places: list[Any] = [*range(first)]
     for node in written_out:
-        builder.extend(graph, node, places, bodies)
+        builder.extend(graph, node, places, loops)
         operation: Any = graph.operations[node]
         taken = [nodes.number(places[operand]) for operand in graph.operands[node]]
         places.append(run_lowering(operation, taken).value)
-    builder.extend(graph, len(graph.operations), places, bodies)
+    builder.extend(graph, len(graph.operations), places, loops)
     builder.graph.results = [places[node] for node in graph.results]
     return builder.graph
 

@@ -160,6 +160,15 @@ class Graph:
             self.sizes[node] = size
         return node
 
+    def add_row(self, graph: Graph, node: Node, operands: Operands, details: Any = None) -> Node:
+        """Add a row of another graph, with its operands, and details if it has any, in this one."""
+        if node in graph.constants:
+            return self.constant(graph.constants[node])
+        operation: Any = graph.operations[node]
+        if node in graph.details:
+            return self.mark(operation, operands, details, graph.sizes.get(node))
+        return self.append(operation, operands)
+
     def constant(self, number: float) -> Node:
         """Give the node of a constant; zeros of different sign are different constants."""
         key = float.hex(number)

@@ -30,23 +30,15 @@ def merge(graph: Graph, blocks: Sequence[Block]) -> Graph:
     outputs: dict[Node, list[int]] = {}  # of the one loop: those of each
     group_of = {node: group for group in groups for node in group}
     for node in sorted(range(graph.arguments, len(stages)), key=lambda node: (stages[node], node in group_of, node)):
-        operation, operands = graph.operations[node], graph.operands[node]
+        operands = graph.operands[node]
         if node in group_of:
             if node not in places:
                 places |= _add_loop(merged, graph, group_of[node], places, outputs)
-        elif operation is None:
-            places[node] = merged.constant(graph.constants[node])
-        else:
-            taken = tuple([places[x] for x in operands])
-            details: Any = graph.details.get(node)
-            if operation is OUTPUT and operands[0] in outputs:
-                details = outputs[operands[0]][details]
-            marked = node in graph.details
-            places[node] = (
-                merged.mark(operation, taken, details, graph.sizes.get(node))
-                if marked
-                else merged.append(operation, taken)
-            )
+            continue
+        details: Any = graph.details.get(node)
+        if graph.operations[node] is OUTPUT and operands[0] in outputs:
+            details = outputs[operands[0]][details]
+        places[node] = merged.add_row(graph, node, tuple([places[x] for x in operands]), details)
     merged.results = [places[node] for node in graph.results]
     return simplify(merged)
 
@@ -104,7 +96,9 @@ def _add_loop(
     carries = sum([graph.details[node].carries for node in loops])
     for node in loops:
         loop: Loop = graph.details[node]
-        rows = _append(body, loop.body)
+        rows: list[Node] = []
+        for row, operands in enumerate(loop.body.operands):  # of a body without details
+            rows.append(body.add_row(loop.body, row, tuple([rows[x] for x in operands])))
         for i, (inside, outside) in enumerate(zip(_divided(loop, loop.given), _divided(loop, graph.operands[node]))):
             given[i] += [rows[x] for x in inside]
             taken[i] += [places[x] for x in outside]
@@ -116,15 +110,3 @@ def _add_loop(
     body.results = carried + made
     one = replace(graph.details[loops[0]], body=body, given=[*chain(*given)], carries=carries, arrays=len(given[1]))
     return dict.fromkeys(loops, merged.mark(LOOP, tuple(chain(*taken)), one))
-
-
-def _append(graph: Graph, other: Graph) -> list[Node]:
-    """Add the rows of another graph, and list their places."""
-    places: list[Node] = []
-    for node, (operation, operands) in enumerate(zip(other.operations, other.operands)):
-        number = other.constants.get(node)
-        row = (
-            graph.append(operation, tuple([places[x] for x in operands])) if number is None else graph.constant(number)
-        )
-        places.append(row)
-    return places

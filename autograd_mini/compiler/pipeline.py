@@ -102,10 +102,10 @@ def compile_graph(
         timed = _Clock()
         expanded = timed(expand, graph, name="expand")
         merged = timed(merge, expanded, blocks, name="merge")
-        expanded = timed(settle, merged, name="settle")
-        parts = timed(split, expanded, blocks, reduce is not None, name="split")
-        schedules = [_plan(timed, expanded, part) for part in parts.computed]
-        program = timed(assign_slots, expanded, parts, schedules, structure, name="slots")
+        settled = timed(settle, merged, name="settle")
+        parts = timed(split, settled, blocks, reduce is not None, name="split")
+        schedules = [_plan(timed, settled, part) for part in parts.computed]
+        program = timed(assign_slots, settled, parts, schedules, structure, name="slots")
         code = choose_backend(backend)(program, options)  # which times itself
         for name, seconds in code.seconds.items():
             progress.end(name, seconds)

@@ -31,13 +31,14 @@ class _Known(NamedTuple):
 
 def settle(graph: Graph) -> Graph:
     """Write a simplified graph anew, with rounds for what is known of flags; one without loops is given back."""
-    loops = [node for node, details in graph.details.items() if isinstance(details, Loop)]
-    if not loops:
+    first = next((node for node, details in graph.details.items() if isinstance(details, Loop)), None)
+    if first is None:
         return graph
     builder = Builder(graph.arguments)
-    builder.begin(graph, loops[0])
-    places: list[Any] = [*range(loops[0])]
+    builder.begin(graph, first)
+    places: list[Any] = [*range(first)]
     known = {node: _known_elements(graph.details[node]) for node in places if graph.operations[node] is DATA}
+    loops: dict[Node, Loop] = {}
     outputs: dict[Node, list[_Known]] = {}  # of loops
     for node in range(len(places), len(graph.operations)):
         operation: Any = graph.operations[node]
@@ -48,10 +49,8 @@ def settle(graph: Graph) -> Graph:
                 known.get(x, _Known()) if x in graph.sizes else _Known(_flag(constants.get(places[x])))
                 for x in graph.operands[node]
             ]
-            loop, outputs[node] = _settle_loop(details, given)
-            places.append(builder.mark(LOOP, tuple([places[x] for x in graph.operands[node]]), loop))
-            continue
-        if operation is DATA:
+            loops[node], outputs[node] = _settle_loop(details, given)
+        elif operation is DATA:
             known[node] = _known_elements(details)
         elif operation is OUTPUT:
             known[node] = outputs[graph.operands[node][0]][details]
@@ -59,7 +58,7 @@ def settle(graph: Graph) -> Graph:
             if node not in graph.sizes and last is not None:
                 places.append(builder.constant(last))
                 continue
-        builder.extend(graph, node + 1, places, {})
+        builder.extend(graph, node + 1, places, loops)
     builder.graph.results = [places[node] for node in graph.results]
     return builder.graph
 

@@ -217,17 +217,12 @@ class Tracer:
             if node in places:
                 continue
             operation, operands = graph.operations[node], tuple([places[x] for x in graph.operands[node]])
-            if operation is None:
-                places[node] = self.graph.constant(graph.constants[node])
-            elif node in graph.details:
-                details = graph.details[node]
-                if operation is LOOP:
-                    details = replace(details, body=details.body.copy())
-                places[node] = self.graph.mark(operation, operands, details, graph.sizes.get(node))
-                if operation is OUTPUT:
-                    self._outputs[operands[0], details] = places[node]
-            else:
-                places[node] = self.graph.append(operation, operands)
+            details: Any = graph.details.get(node)
+            if operation is LOOP:
+                details = replace(details, body=details.body.copy())
+            places[node] = self.graph.add_row(graph, node, operands, details)
+            if operation is OUTPUT:
+                self._outputs[operands[0], details] = places[node]
         return places
 
     def add_loop(self, inner: Tracer, given: list[Node], taken: list[Node], **settings: Any) -> Node:
