@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import Any
 
+from autograd_mini.engine.emscripten import IN_BROWSER
+
 log = logging.getLogger("autograd_mini.jit")
 
 # The environment variable that switches the line off, by 0.
@@ -26,7 +28,6 @@ SILENCE, PERIOD = 1.0, 0.25
 # For how long to wait, at most, until the line is erased.
 PATIENCE = 1.0
 
-_HAS_THREADS = sys.platform != "emscripten"  # Python in a browser can't start any
 _here = threading.local()
 
 
@@ -68,7 +69,7 @@ def end(stage: str, seconds: float, form: Any = None) -> None:
 def _is_watched() -> bool:
     """Say whether to show the line: on a screen, and unless the logger's level is ERROR (silence) or INFO (records)."""
     is_wanted = log.isEnabledFor(logging.WARNING) and not log.isEnabledFor(logging.INFO)
-    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0" and _HAS_THREADS
+    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0" and not IN_BROWSER
     is_notebook = type(sys.stderr).__module__.startswith("ipykernel.")
     return is_wanted and sys.stderr is not None and (is_notebook or sys.stderr.isatty())
 

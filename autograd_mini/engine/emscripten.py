@@ -1,8 +1,14 @@
-"""Frees chains of any length where C's stack is short: what plain nodes do on Emscripten when they end."""
+"""Python in a browser, as Pyodide is: no native code, no threads, no processes, and a short stack of C.
+
+There plain nodes free chains of any length by `let_go` when they end.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+IN_BROWSER = sys.platform == "emscripten"
 
 _waiting: list[Any] = []
 _is_freeing = False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import webbrowser
 from pathlib import Path
+
+from autograd_mini.engine.emscripten import IN_BROWSER
 
 
 def show_file(content: bytes, suffix: str) -> None:
@@ -15,7 +16,7 @@ def show_file(content: bytes, suffix: str) -> None:
     The file stays: a browser may read it after the process has ended. Python in a browser's page has files that the
     browser can't open: there a picture is shown by the page itself.
     """
-    if sys.platform == "emscripten":
+    if IN_BROWSER:
         raise RuntimeError("in a page nothing can be opened: without show(), the last line of a cell is shown there")
     handle, name = tempfile.mkstemp(suffix, "autograd_mini-")
     with os.fdopen(handle, "wb") as file:

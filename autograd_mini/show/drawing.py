@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from autograd_mini.engine import operations
 from autograd_mini.engine.checks import describe
+from autograd_mini.engine.emscripten import IN_BROWSER
 from autograd_mini.engine.files import write_file
 from autograd_mini.engine.value import Value, topological_order
 from autograd_mini.show.arguments import check_arguments, check_digits, check_dpi, check_names
@@ -39,7 +40,7 @@ from autograd_mini.show.format import (
     shorten,
     sign,
 )
-from autograd_mini.show.layout import IN_BROWSER, renderer
+from autograd_mini.show.layout import renderer
 from autograd_mini.show.names import suggested_names
 
 FORMATS = ("svg", "png", "pdf", "dot")

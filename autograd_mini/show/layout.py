@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-IN_BROWSER = sys.platform == "emscripten"  # as Pyodide is: no native code, no threads, no processes
+from autograd_mini.engine.emscripten import IN_BROWSER
 
 
 @cache

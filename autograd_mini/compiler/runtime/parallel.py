@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
+from autograd_mini.engine.emscripten import IN_BROWSER
+
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _helpers = 0  # how many threads there are to do tasks
-_MOST_THREADS = 1 if sys.platform == "emscripten" else sys.maxsize  # Python in a browser can't start any
+_MOST_THREADS = 1 if IN_BROWSER else sys.maxsize  # Python in a browser can't start any
 
 
 def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> None:
