@@ -7,13 +7,13 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from agreement import bits
+from interrupts import interrupt_after
 
 from autograd_mini import dot, exp, jit, operation, tanh, value_and_grad
 
@@ -174,25 +174,18 @@ def test_an_exception_of_a_worker_arrives_with_its_message_once(client: Any) -> 
     assert bits(compiled(WEIGHTS, xs, ys)) == bits(in_one_process(compiled, WEIGHTS, xs, ys))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_at_the_client_cancels_what_runs(client: Any, tmp_path: Path) -> None:
     compiled, (xs, ys) = compiled_loss(), drawn(1000, 10)
-    client_pid = os.getpid()
+    call = interrupt_after(5, tmp_path)
 
     def interrupt(x: Any) -> Any:
-        (tmp_path / str(time.monotonic_ns())).touch()
-        if len(list(tmp_path.iterdir())) >= 5:
-            with suppress(FileExistsError):  # one worker sends one signal
-                (tmp_path / "sent").touch(exist_ok=False)
-                os.kill(client_pid, signal.SIGINT)
+        call()
         time.sleep(0.02)
         return x
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            compiled(WEIGHTS, xs.map_blocks(interrupt, dtype=float), ys)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        compiled(WEIGHTS, xs.map_blocks(interrupt, dtype=float), ys)
     assert len(tasks(client, 1)) == 1
     assert len(list(tmp_path.iterdir())) < 100, "chunks that nobody has begun are not computed any more"
     assert bits(compiled(WEIGHTS, xs, ys)) == bits(in_one_process(compiled, WEIGHTS, xs, ys))

@@ -203,6 +203,7 @@ def test_a_forked_child_calls_and_compiles(program: str) -> None:
 # Ctrl-C.
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_while_tracing_leaves_nothing_half_done() -> None:
     interrupt = True
 
@@ -212,18 +213,14 @@ def test_an_interrupt_while_tracing_leaves_nothing_half_done() -> None:
             signal.raise_signal(signal.SIGINT)
         return result
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        compiled = jit(function)
-        for call in (compiled, compiled.lower):
-            with pytest.raises(KeyboardInterrupt):
-                call(3.0)
-        assert Value(1.0) > 0.0, "no trace is open"
-        interrupt = False
-        assert compiled(3.0) == 9.0
-        assert jit(lambda x: x + 1.0)(1.0) == 2.0, "no lock is held"
-    finally:
-        signal.signal(signal.SIGINT, before)
+    compiled = jit(function)
+    for call in (compiled, compiled.lower):
+        with pytest.raises(KeyboardInterrupt):
+            call(3.0)
+    assert Value(1.0) > 0.0, "no trace is open"
+    interrupt = False
+    assert compiled(3.0) == 9.0
+    assert jit(lambda x: x + 1.0)(1.0) == 2.0, "no lock is held"
 
 
 MANY_INTERRUPTS = """

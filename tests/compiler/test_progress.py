@@ -86,6 +86,7 @@ def test_the_environment_switches_the_line_off(terminal: Terminal, monkeypatch: 
     assert terminal.getvalue() == ""
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_error_and_an_interrupt_erase_the_line(terminal: Terminal) -> None:
     def fails(x: Any) -> Any:
         time.sleep(0.1)
@@ -95,14 +96,10 @@ def test_an_error_and_an_interrupt_erase_the_line(terminal: Terminal) -> None:
         time.sleep(0.1)
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        for function, error in ((fails, OSError), (interrupted, KeyboardInterrupt)):
-            with pytest.raises(error):
-                jit(function)(0.0)
-            assert terminal.getvalue().endswith(" \r")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    for function, error in ((fails, OSError), (interrupted, KeyboardInterrupt)):
+        with pytest.raises(error):
+            jit(function)(0.0)
+        assert terminal.getvalue().endswith(" \r")
     written = terminal.getvalue()
     time.sleep(0.1)
     assert terminal.getvalue() == written, "no thread goes on"

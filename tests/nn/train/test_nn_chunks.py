@@ -3,11 +3,11 @@
 import os
 import random
 import signal
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
+from interrupts import interrupt_after
 
 from autograd_mini import Value, detect_anomaly
 from nn import MLP, Module, Neuron, fit, predict, predict_proba, score
@@ -374,24 +374,17 @@ def test_a_worker_killed_amid_a_fit_changes_no_number(client):
         np.testing.assert_array_equal(ours[name], numbers, err_msg=name)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_gives_the_history_and_the_best_parameters(client, tmp_path):
     x, y = drawn()
-    pid = os.getpid()
+    call = interrupt_after(60, tmp_path)
 
     def interrupt(rows):
-        (tmp_path / os.urandom(8).hex()).touch()
-        if len(list(tmp_path.iterdir())) >= 60:
-            with suppress(FileExistsError):  # one worker sends one signal
-                (tmp_path / "sent").touch(exist_ok=False)
-                os.kill(pid, signal.SIGINT)
+        call()
         return rows
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with dask.config.set(scheduler=client):
-            model, history = train(x.map_blocks(interrupt, dtype=float), y, epochs=1000)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with dask.config.set(scheduler=client):
+        model, history = train(x.map_blocks(interrupt, dtype=float), y, epochs=1000)
     assert history.stopped == "interrupted by Ctrl-C"
     assert 2 <= len(history) < 10
     loss = score(model, x, y, "mean_squared_error")

@@ -305,16 +305,13 @@ print(abs(kept - min(history.loss)) < 1e-14)  # the loss of an epoch is a mean o
     assert (out, err) == ("interrupted by Ctrl-C\nTrue\n", "")
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_waits_for_history_and_best_parameters_to_fit_together():
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     done = []
-    try:
-        with pytest.raises(KeyboardInterrupt), interrupts_wait():  # noqa: PT012 (the block is what is tested)
-            signal.raise_signal(signal.SIGINT)
-            done.append("all of the block")
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    with pytest.raises(KeyboardInterrupt), interrupts_wait():  # noqa: PT012 (the block is what is tested)
+        signal.raise_signal(signal.SIGINT)
+        done.append("all of the block")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert done == ["all of the block"]
 
 
