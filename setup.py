@@ -25,7 +25,10 @@ HOT = {
     "engine.value",
     "compiler.runtime.kernel",
 }
+# What all modules need of Cython itself, its type of functions and its views of memory: Cython writes it, once.
+SHARED = "engine.shared"
 MODULES = [
+    SHARED,
     "engine.arithmetic",
     "engine.checks",
     "engine.derivatives",
@@ -117,9 +120,10 @@ class EggInfo(egg_info):
 
 def extension(name: str) -> Extension:
     # The table is 40,000 lines of C, which run once: to optimise them takes longest, and gains nothing. Below these
-    # levels the build takes a quarter less, and first calls of compiled functions and eager steps a tenth more.
-    level = "-O3" if name in HOT else "-Og" if name == "engine.operations" else "-O1"
-    source = f"autograd_mini/{name.replace('.', '/')}.py"
+    # levels the build takes a quarter less, and first calls of compiled functions and eager steps a tenth more; above
+    # them nothing gets quicker.
+    level = "-O2" if name in HOT else "-Og" if name == "engine.operations" else "-O1"
+    source = f"autograd_mini/{name.replace('.', '/')}.{'c' if name == SHARED else 'py'}"
     return Extension(f"autograd_mini.{name}", [source], extra_compile_args=[*OPTIONS, "/O2" if IS_WINDOWS else level])
 
 
@@ -129,7 +133,12 @@ def write_c(ext: Extension, folder: str) -> None:
     checks = name not in HOT
     # Without the GIL the engine has been tested, and jit has not.
     own = {"boundscheck": checks, "nonecheck": checks, "freethreading_compatible": name.startswith("engine.")}
-    (written,) = cythonize([ext], compiler_directives=DIRECTIVES | own, build_dir=folder)
+    (written,) = cythonize(
+        [ext],
+        compiler_directives=DIRECTIVES | own,
+        build_dir=folder,
+        shared_utility_qualified_name=f"autograd_mini.{SHARED}",
+    )
     ext.sources = written.sources
 
 
