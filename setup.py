@@ -62,6 +62,7 @@ DIRECTIVES = {
     "wraparound": True,
     "initializedcheck": False,
     "auto_pickle": False,
+    "freethreading_compatible": True,
 }
 
 
@@ -131,8 +132,7 @@ def write_c(ext: Extension, folder: str) -> None:
     """Write a module's C into a folder, and make it the source."""
     name = ext.name.removeprefix("autograd_mini.")
     checks = name not in HOT
-    # Without the GIL the engine has been tested, and jit has not.
-    own = {"boundscheck": checks, "nonecheck": checks, "freethreading_compatible": name.startswith("engine.")}
+    own = {"boundscheck": checks, "nonecheck": checks}
     (written,) = cythonize(
         [ext],
         compiler_directives=DIRECTIVES | own,

@@ -29,6 +29,7 @@ from autograd_mini.compiler.progress import log, told
 from autograd_mini.compiler.runtime.kernel import Cut, Kernel
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import check_count, check_places, describe
+from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.modes import BLOCKS, is_checking, is_tracing
 from autograd_mini.engine.operation import Operand
 from autograd_mini.engine.operations import sum as sum_of
@@ -434,7 +435,9 @@ class Jitted:
     def _find(self, key: Any, args: Sequence[Any], is_guarded: bool = False) -> _Call:
         """Find the kernel for arguments of some shapes, or compile it."""
         if self._process != os.getpid():  # a forked child must not inherit a lock that another thread holds
-            self._lock, self._process = threading.RLock(), os.getpid()
+            with compiling:  # so that all its threads find one and the same
+                if self._process != os.getpid():
+                    self._lock, self._process = threading.RLock(), os.getpid()
         # The user's function runs under this lock: it may wait for threads that compile other functions.
         with self._lock, _no_collection():
             examples = self._examples(args)

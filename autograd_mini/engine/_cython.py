@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -13,6 +14,7 @@ def _unchanged(target: T) -> T:
     return target
 
 
+critical_section = nullcontext
 final = no_gc = cclass = _unchanged
 
 

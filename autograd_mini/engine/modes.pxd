@@ -6,6 +6,11 @@ cdef class Blocks:
     cdef dict _guards
 
 
+cdef class OfThread:
+    cdef object _default
+    cdef object _variable
+
+
 cdef class Setting:
     cdef readonly bint holds
     cdef public bint is_open

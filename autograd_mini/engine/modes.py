@@ -7,6 +7,8 @@ context variables say what holds here.
 from __future__ import annotations
 
 import inspect
+import sys
+import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import ContextDecorator
@@ -72,10 +74,45 @@ class Blocks:
 
 BLOCKS = Blocks()
 
-recorded: ContextVar[Any] = ContextVar("recorded", default=True)
-checked: ContextVar[Any] = ContextVar("checked", default=False)
-in_rules: ContextVar[Any] = ContextVar("in_rules", default=False)
-tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
+
+class _Here(threading.local):
+    """What tells this thread from all others, also from those that come after it."""
+
+    def __init__(self) -> None:
+        self.mark = object()
+
+
+_here = _Here()
+
+
+@cython.final
+@cython.cclass
+class OfThread:
+    """A context variable whose value holds in no thread but the one that has set it."""
+
+    def __init__(self, name: str, default: Any) -> None:
+        self._default = default
+        self._variable: ContextVar[Any] = ContextVar(name, default=(None, default))
+
+    def get(self) -> Any:
+        mark, value = self._variable.get()
+        return value if mark is _here.mark else self._default
+
+    def set(self, value: Any) -> None:
+        self._variable.set((_here.mark, value))
+
+
+def _variable(name: str, default: Any) -> Any:
+    """Make a context variable that no other thread sees, where a thread may take over the context of another."""
+    is_taken_over = getattr(sys.flags, "thread_inherit_context", False)  # by each new thread: free-threaded Python 3.14
+    is_free = hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled()  # then two must not record at once
+    return OfThread(name, default) if is_taken_over or is_free else ContextVar(name, default=default)
+
+
+recorded: ContextVar[Any] = _variable("recorded", True)
+checked: ContextVar[Any] = _variable("checked", False)
+in_rules: ContextVar[Any] = _variable("in_rules", False)
+tracer: ContextVar[Tracer | None] = _variable("tracer", None)
 
 
 @cython.final

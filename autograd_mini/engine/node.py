@@ -114,8 +114,16 @@ class Node(Scalar):
 
     @label.setter
     def label(self, text: Any) -> None:
-        name, place = check_label(text), place_of(self)
-        self._origin = _Labelled(origin_of(self), name, place) if name or place else origin_of(self)
+        name = check_label(text)
+        if type(self._origin) is not _Labelled:
+            if not name:
+                return
+            # What stands there is kept, and is replaced once: other threads may be reading it.
+            labelled: Any = _Labelled(self._origin, name, None)
+            with cython.critical_section(self):
+                if type(self._origin) is not _Labelled:
+                    self._origin = labelled
+        self._origin.label = name
 
     @property
     def op(self) -> Operation | None:

@@ -14,6 +14,7 @@ import pytest
 
 from autograd_mini import Value, detect_anomaly, dot, exp, grad, log, no_grad, sqrt, tanh, where
 from autograd_mini import sum as sum_of
+from autograd_mini.engine.modes import OfThread
 
 
 def test_no_grad_results_are_constants() -> None:
@@ -53,6 +54,14 @@ def test_no_grad_of_one_thread_does_not_reach_another() -> None:
     x = Value(3.0)
     with no_grad(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(lambda: x * x).result().operands == (x, x)
+
+
+def test_a_mode_of_one_thread_does_not_reach_another_that_takes_its_context_over() -> None:
+    mode = OfThread("mode", "off")
+    mode.set("on")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(contextvars.copy_context().run, mode.get).result() == "off"
+    assert mode.get() == "on"
 
 
 def test_no_grad_of_one_task_does_not_reach_another() -> None:

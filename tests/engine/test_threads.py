@@ -37,6 +37,20 @@ def test_threads_that_call_an_operation_first_at_the_same_time_agree(function: C
     assert len({*in_threads(4, lambda _: function(Value(0.3)).data)}) == 1
 
 
+def test_a_value_keeps_its_operation_while_threads_label_it_and_read_it() -> None:
+    for _ in range(100):
+        node = tanh(Value(0.3))
+        labels = [f"node {i}" for i in range(4)]
+
+        def work(i: int, node: Value = node, labels: list[str] = labels) -> bool:
+            node.label = labels[i]
+            return node.op is tanh and node.label in labels
+
+        assert all(in_threads(4, work))
+        node.label = ""
+        assert (node.label, node.op, node.requires_grad) == ("", tanh, True)
+
+
 def test_chains_freed_by_several_threads_at_once_are_freed() -> None:
     resource = pytest.importorskip("resource", reason="what memory was used at most is not asked of Windows here")
 

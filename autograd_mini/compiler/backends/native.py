@@ -153,8 +153,11 @@ class Frame:
 
     def part(self, begin: int, end: int, numbers: Array) -> None:
         work, tiles = Work.from_buffer_copy(self._each_work), self._code.tiles
-        tile = tiles.pop() if tiles else _Tile(self._code.slots, work.lanes)
-        if tile.lanes < work.lanes:
+        try:
+            tile = tiles.pop()  # in one step: other threads do so at the same time
+        except IndexError:
+            tile = None
+        if tile is None or tile.lanes < work.lanes:
             tile = _Tile(self._code.slots, work.lanes)
         work.s, work.results, work.begin, work.end = tile.address, address_of(numbers), begin, end
         _run(self._each, ctypes.addressof(work))

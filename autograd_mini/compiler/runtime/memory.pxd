@@ -1,5 +1,11 @@
 # C types of memory.py, read by Cython alone.
 
+cdef extern from *:
+    """
+    #define HEAD (sizeof(PyObject) / sizeof(long long))  /* 2; without the GIL 4 */
+    """
+    enum: HEAD
+
 cdef bint _is_known
 
 cpdef bint has_nan(object array) except -1

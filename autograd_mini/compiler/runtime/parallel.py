@@ -16,17 +16,18 @@ from typing import Any
 from autograd_mini.engine.emscripten import IN_BROWSER
 
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-_helpers = 0  # how many threads there are to do tasks
+_helpers: list[int] = []  # the threads that do tasks
 _MOST_THREADS = 1 if IN_BROWSER else sys.maxsize  # Python in a browser can't start any
 
 
 def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> None:
     """Let this thread, and others if it is worth it, take parts until none is left."""
-    remaining = iter(parts)
     helpers = min(threads, len(parts), _MOST_THREADS) - 1
     if helpers <= 0:
-        work(remaining)
+        work(iter(parts))
         return
+    # Each thread takes from the end of a list, in one step also without the GIL, until it finds None: one for each.
+    waiting = [*[None] * (helpers + 1), *reversed(parts)]
     begun: list[None] = []
     ended: list[BaseException | None] = []
     news: SimpleQueue[None] = SimpleQueue()
@@ -35,7 +36,7 @@ def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> 
         begun.append(None)
         error: BaseException | None = None
         try:
-            work(remaining)
+            work(iter(waiting.pop, None))
         except BaseException as caught:
             error = caught
         ended.append(error)
@@ -45,10 +46,9 @@ def share(work: Callable[[Iterator[int]], None], parts: range, threads: int) -> 
         for _ in range(helpers):
             _tasks.put(help_out)
         _start(helpers)
-        work(remaining)
+        work(iter(waiting.pop, None))
     except BaseException:
-        for _ in remaining:  # so that the other threads find no more
-            pass
+        del waiting[helpers + 1 :]  # so that the other threads find no more
         raise
     finally:
         _wait(begun, ended, news)
@@ -74,10 +74,8 @@ def _wait(begun: list[None], ended: list[Any], news: SimpleQueue[None]) -> None:
 
 def _start(helpers: int) -> None:
     """Start threads, unless there are enough."""
-    global _helpers
-    while _helpers < min(helpers, cpu_count()):
-        start_new_thread(_serve, (_tasks,))
-        _helpers += 1
+    while len(_helpers) < min(helpers, cpu_count()):
+        _helpers.append(start_new_thread(_serve, (_tasks,)))
 
 
 def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
@@ -92,7 +90,7 @@ def cpu_count() -> int:
 
 def _forget_helpers() -> None:
     global _tasks, _helpers
-    _tasks, _helpers = SimpleQueue(), 0  # the threads stayed in the parent
+    _tasks, _helpers = SimpleQueue(), []  # the threads stayed in the parent
 
 
 if hasattr(os, "register_at_fork"):
