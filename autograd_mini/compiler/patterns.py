@@ -49,6 +49,7 @@ _SAME = Body(((None, ()), (identity, (0,))), (1,))
 
 
 @cython.final
+@cython.no_gc
 @cython.cclass
 class Step:
     """A row of a run: what it computes, and from which nodes.
@@ -96,6 +97,7 @@ def choose_patterns(
     return _Chooser(graph, part, sums, rounds).choose()
 
 
+@cython.final
 @cython.cclass
 class _Chooser:
     """Chooses the patterns of a part."""
@@ -276,7 +278,7 @@ class _Chooser:
                 operations += size or len(piece)
                 if limit and operations > limit:
                     return False
-            steps.append(Step(pattern, results, leaves))
+            steps.append(Step(pattern, tuple(results), tuple(leaves)))
         self.steps += steps
         return True
 
@@ -370,9 +372,8 @@ class _Chooser:
                     rows.append((None, self.literals[operand]))
             rows.append((self.operations[node], tuple([places[operand] for operand in self.operands[node]])))
             places[node] = len(rows) - 1
-        return Expression(
-            Body(tuple(rows), tuple([places[node] for node in results])), "".join(map(self._kind, leaves))
-        )
+        body = Body(tuple(rows), tuple([places[node] for node in results]))
+        return Expression(body, "".join(map(self._kind, leaves)))
 
 
 def _body(graph: Graph) -> Body:

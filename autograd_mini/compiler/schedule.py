@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autograd_mini.compiler.patterns import Step
 from autograd_mini.compiler.program import Expression, Outer, Store
@@ -20,10 +24,14 @@ _RANKS = {Outer: 1 << 40, Store: -1 << 40}
 def schedule(steps: Sequence[Step]) -> list[list[Step]]:
     """Order steps so that each follows the steps it needs, and put steps of one pattern together."""
     i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
     kind: cython.Py_ssize_t
     consumer: cython.Py_ssize_t
     same: cython.Py_ssize_t
-    waiting, consumers = _dependencies(steps)
+    waiting: list[int]
+    begins: list[int]
+    consumers: list[int]
+    waiting, begins, consumers = _dependencies(steps)
     numbers: dict[int, int] = {}
     kinds: list[int] = [numbers.setdefault(id(step.pattern), len(numbers)) for step in steps]
     ranks: list[int] = [0] * len(numbers)
@@ -39,7 +47,8 @@ def schedule(steps: Sequence[Step]) -> list[list[Step]]:
         # An expression may follow one of its own pattern in the same run.
         same = kind if isinstance(steps[batch[0]].pattern, Expression) else -1
         for i in batch:  # grows
-            for consumer in consumers[i]:
+            for j in range(begins[i], begins[i + 1]):
+                consumer = consumers[j]
                 waiting[consumer] -= 1
                 if not waiting[consumer]:
                     if kinds[consumer] == same:
@@ -62,26 +71,24 @@ def _next_kind(ready: dict[int, list[int]], ranks: list[int]) -> int:
     return best
 
 
-def _dependencies(steps: Sequence[Step]) -> tuple[list[int], list[list[int]]]:
-    """Count how many steps each waits for, and list those that wait for it."""
-    i: cython.Py_ssize_t
-    producer: cython.Py_ssize_t
-    step: Step
-    producers: dict[int, int] = {}
-    for i, step in enumerate(steps):
-        for node in step.results:
-            producers[node] = i
-        for node in step.views:
-            producers[node] = i
-    waiting: list[int] = [0] * len(steps)
-    consumers: list[list[int]] = [[] for _ in steps]
-    latest: list[int] = [-1] * len(steps)  # of what waits for each
-    for i, step in enumerate(steps):
-        for nodes in (step.operands, step.right):
-            for node in nodes:
-                producer = producers.get(node, -1)
-                if producer >= 0 and latest[producer] != i:
-                    latest[producer] = i
-                    consumers[producer].append(i)
-                    waiting[i] += 1
-    return waiting, consumers
+def _dependencies(steps: Sequence[Step]) -> tuple[list[int], list[int], list[int]]:
+    """Count for how many numbers each step waits; list what waits for each, one after another, and where that begins.
+
+    A step that waits for two numbers of another is listed twice.
+    """
+    written, writers = _listed([(*step.results, *step.views) if step.views else step.results for step in steps])
+    read, readers = _listed([(*step.operands, *step.right) if step.right else step.operands for step in steps])
+    copies = min(written.min(initial=0), read.min(initial=0))
+    producers = np.full(max(written.max(initial=0), read.max(initial=0)) + 1 - copies, -1)  # of copies, at its end
+    producers[written] = writers
+    needed = producers[read]
+    is_made = needed >= 0
+    producer, consumer = np.divmod(np.sort(needed[is_made] * len(steps) + readers[is_made]), len(steps) or 1)
+    ends = np.bincount(producer, minlength=len(steps)).cumsum()
+    return np.bincount(consumer, minlength=len(steps)).tolist(), [0, *ends.tolist()], consumer.tolist()
+
+
+def _listed(nodes: list[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List the nodes of all steps, and beside each its step."""
+    counts = [len(listed) for listed in nodes]
+    return np.array([node for listed in nodes for node in listed], np.int64), np.repeat(np.arange(len(nodes)), counts)
