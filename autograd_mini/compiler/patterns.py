@@ -6,9 +6,9 @@ Knows nothing of slots: a step names nodes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from autograd_mini.compiler.graph import ELEMENT, LOOP, MARKERS, OUTPUT, SLICE, STACK, VIEWS, Graph, Loop, Node, view
+from autograd_mini.compiler.graph import ELEMENT, LOOP, OUTPUT, SLICE, STACK, VIEWS, Graph, Loop, Node, view
 from autograd_mini.compiler.parts import Part
 from autograd_mini.compiler.pieces import cut
 from autograd_mini.compiler.program import (
@@ -25,6 +25,11 @@ from autograd_mini.compiler.program import (
 )
 from autograd_mini.compiler.sums import Sums
 from autograd_mini.engine.operations import fsum, identity, mul
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
 
 # An expression of a pattern has at most so many operations; fewer where there would be more than so
 # many operations in all patterns together.
@@ -43,28 +48,34 @@ _NOTHING: Mapping[Any, Any] = {}
 _SAME = Body(((None, ()), (identity, (0,))), (1,))
 
 
-class Step(NamedTuple):
+@cython.final
+@cython.no_gc
+@cython.cclass
+class Step:
     """A row of a run: what it computes, and from which nodes.
 
     A node that has one number for all lanes, and is needed as one of each lane, is copied: the copy of node n is ~n.
     A step that stores a result, or adds to totals, has their places among all results.
     """
 
-    pattern: Pattern
-    results: Sequence[Node]
-    operands: Sequence[Node]
-    right: Sequence[Node] = ()
-    places: Sequence[int] = ()
-    outputs: Mapping[Any, int] = _NOTHING  # what a loop or a stack makes, and how many numbers each has
-    # The nodes with numbers among the outputs: which output, where the first number is, and how far apart they are.
-    views: Mapping[Node, tuple[Any, int, int]] = _NOTHING
-    loop: Loop | None = None
-    rounds: Sequence[Sequence[Any]] = ()  # the plan of its rounds, unless they are straight-line code
-
-    def nodes(self) -> Iterator[Node]:
-        """List the nodes that it computes."""
-        yield from self.results
-        yield from self.views
+    def __init__(
+        self,
+        pattern: Pattern,
+        results: Sequence[Node],
+        operands: Sequence[Node],
+        right: Sequence[Node] = (),
+        places: Sequence[int] = (),
+        outputs: Mapping[Any, int] = _NOTHING,
+        views: Mapping[Node, tuple[Any, int, int]] = _NOTHING,
+        loop: Loop | None = None,
+        rounds: Sequence[Sequence[Any]] = (),
+    ) -> None:
+        self.pattern, self.results, self.operands, self.right, self.places = pattern, results, operands, right, places
+        self.outputs = outputs  # what a loop or a stack makes, and how many numbers each has
+        # The nodes with numbers among the outputs: which output, where the first number is, and how far apart they are.
+        self.views = views
+        self.loop = loop
+        self.rounds = rounds  # the plan of its rounds, unless they are straight-line code
 
     def __str__(self) -> str:
         right = f" . {_names(self.right)}" if self.right else ""
@@ -86,31 +97,39 @@ def choose_patterns(
     return _Chooser(graph, part, sums, rounds).choose()
 
 
+@cython.final
+@cython.cclass
 class _Chooser:
     """Chooses the patterns of a part."""
 
     def __init__(self, graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Any]) -> None:
         self.graph, self.part, self.sums, self.rounds = graph, part, sums, rounds
+        self.operations: list[Any] = graph.operations
+        self.operands: list[Any] = graph.operands
+        self.uses, self.own, self.kind = part.uses, part.own, part.kind
+        self.literals = {node: number.hex() for node, number in graph.constants.items() if number in _LITERALS}
         self.copies: set[Node] = set()
         self.steps: list[Step] = []
         self.patterns: dict[Any, Pattern] = {}  # one of each
+        # Of the nodes of a piece, and what these read, while it is looked at: see `_shape`.
+        self.numbers: list[int] = [-1] * len(graph.operations)
+        self.reads: list[int] = [0] * len(graph.operations)
 
     def choose(self) -> list[Step]:
-        graph, part = self.graph, self.part
-        elsewhere = {*self.sums.found, *self.sums.inside}
+        node: cython.Py_ssize_t
+        part = self.part
         stored = [self._of_kind(node) for node in part.stored]
         products, folds = self._divide_totals()
-        elsewhere.update([part.totals[i] for i, _, _ in products])
+        elsewhere: list[bool] = self.graph.marks([*self.sums.found, *self.sums.inside, *self.graph.details])
+        for i, _, _ in products:
+            elsewhere[part.totals[i]] = True
         for node in self.sums.found:
             self._add_dot(node)
         exact = ExactSum(part.kind)
         for node in part.nodes:
-            operation: Any = graph.operations[node]
-            if operation in MARKERS:
-                elsewhere.add(node)
-            elif operation is fsum:
-                elsewhere.add(node)
-                self.steps.append(Step(exact, [node], [self._of_kind(term) for term in graph.operands[node]]))
+            if self.operations[node] is fsum:
+                elsewhere[node] = True
+                self.steps.append(Step(exact, [node], [self._of_kind(term) for term in self.operands[node]]))
         self._add_loops()
         self._add_expressions(elsewhere)
         store, fold = Store(), Fold()
@@ -121,7 +140,7 @@ class _Chooser:
     def _add_loops(self) -> None:
         """Add loops, and arrays of single numbers, each with the nodes whose numbers are among what it makes."""
         graph = self.graph
-        stack = Expression(_SAME, self.part.kind)
+        stack = Expression(_SAME, self.kind)
         for node, views in self._views().items():
             operands = graph.operands[node]
             if graph.operations[node] is LOOP:
@@ -154,7 +173,9 @@ class _Chooser:
         graph = self.graph
         views: dict[Node, dict[Node, tuple[Any, int, int]]] = {}
         source: dict[Node, Node] = {}  # the loop that an array is computed by
-        for node in self.part.nodes:
+        for node in graph.details:
+            if not self.own[node]:
+                continue
             operation, operands = graph.operations[node], graph.operands[node]
             if operation is LOOP:
                 views[node] = {}
@@ -171,20 +192,20 @@ class _Chooser:
         return views
 
     def _kind(self, node: Node) -> str:
-        return self.part.kind if self.part.own[node] else "u"
+        return self.kind if self.own[node] else "u"
 
     def _of_kind(self, node: Node) -> Node:
         """Give a node of the part's own kind with the same number."""
-        if self._kind(node) == self.part.kind:
+        if self._kind(node) == self.kind:
             return node
         if node not in self.copies:
             self.copies.add(node)
-            self.steps.append(Step(self._one_of(Expression(_SAME, "u")), [~node], (node,)))
+            self.steps.append(Step(self._one_of(Expression(_SAME, "u")), [~node], [node]))
         return ~node
 
     def _divide_totals(self) -> tuple[list[tuple[int, Node, Node]], list[tuple[int, Node]]]:
         """Divide what is added up over all lanes into products of two numbers of each lane, and the rest."""
-        graph, own, uses = self.graph, self.part.own, self.part.uses
+        graph, own, uses = self.graph, self.own, self.uses
         products: list[tuple[int, Node, Node]] = []
         folds: list[tuple[int, Node]] = []
         for i, node in enumerate(self.part.totals):
@@ -198,7 +219,7 @@ class _Chooser:
 
     def _add_dot(self, node: Node) -> None:
         start, left, right = self.sums.found[node]
-        kind = self.part.kind
+        kind = self.kind
         kinds = {self._kind(x) + self._kind(y) for x, y in zip(left, right)}
         if kinds != {kind * 2}:
             pairs = [(x, y) if self._kind(y) == kind else (y, x) for x, y in zip(left, right)]
@@ -219,23 +240,24 @@ class _Chooser:
         """Give the one object for all equal patterns."""
         return self.patterns.setdefault(pattern, pattern)
 
-    def _add_expressions(self, elsewhere: set[Node]) -> None:
+    def _add_expressions(self, elsewhere: list[bool]) -> None:
         """Cut what is not elsewhere into expressions as large as the number of different ones allows.
 
         Of numbers of all lanes an expression is straight-line code with as many results as are needed, which keeps the
         others in registers: rounds that were unrolled, and what is between them, each if it is not too much code.
         """
-        if self.part.kind == "u":
+        node: cython.Py_ssize_t
+        if self.kind == "u":
             pieces = list(self._pieces(elsewhere))
             for of_rounds in (True, False):
                 some = [piece for piece, is_round in pieces if is_round is of_rounds]
                 if self._add_alike(some, 0, STRAIGHT):
-                    elsewhere = elsewhere.union(*some)
-        nodes = [node for node in self.part.nodes if node not in elsewhere]
+                    for piece in some:
+                        for node in piece:
+                            elsewhere[node] = True
+        nodes = [node for node in self.part.nodes if not elsewhere[node]]
         for largest in LARGEST:
-            inner = self._inner(nodes, largest)
-            trees = (self._tree(node, inner) for node in nodes if node not in inner)
-            if self._add_alike(trees, largest, ENOUGH if largest > 1 else 0):
+            if self._add_alike(self._trees(nodes, largest), largest, ENOUGH if largest > 1 else 0):
                 return
 
     def _add_alike(self, pieces: Iterable[Sequence[Node]], size: int, limit: int) -> bool:
@@ -247,74 +269,111 @@ class _Chooser:
         patterns: dict[Any, Pattern] = {}
         operations = 0
         for piece in pieces:
-            body, leaves, results = self._straight(piece)
-            kinds = "".join(map(self._kind, leaves))
-            pattern = patterns.get((body, kinds))
+            leaves: list[Node] = []
+            results: list[Node] = []
+            shape = self._shape(piece, leaves, results)
+            pattern = patterns.get(shape)
             if pattern is None:
-                pattern = patterns[body, kinds] = self._one_of(Expression(body, kinds))
+                pattern = patterns[shape] = self._one_of(self._expression(piece, leaves, results))
                 operations += size or len(piece)
                 if limit and operations > limit:
                     return False
-            steps.append(Step(pattern, results, leaves))
+            steps.append(Step(pattern, tuple(results), tuple(leaves)))
         self.steps += steps
         return True
 
-    def _pieces(self, elsewhere: set[Node]) -> Iterator[tuple[Sequence[Node], bool]]:
+    def _pieces(self, elsewhere: list[bool]) -> Iterator[tuple[Sequence[Node], bool]]:
         """Cut the nodes that are not elsewhere into pieces; none begins before a sum or loop and ends after it."""
+        node: cython.Py_ssize_t
         nodes: list[Node] = []
         for node in self.part.nodes:
-            if node not in elsewhere:
+            if not elsewhere[node]:
                 nodes.append(node)
-            elif nodes and node not in self.sums.inside and self.graph.operations[node] not in VIEWS:
+            elif nodes and node not in self.sums.inside and self.operations[node] not in VIEWS:
                 yield from cut(self.graph, nodes)
                 nodes = []
         yield from cut(self.graph, nodes)
 
-    def _inner(self, nodes: Sequence[Node], largest: int) -> set[Node]:
-        """Choose the nodes that are computed within the expression of the one node that needs them."""
-        operands, uses = self.graph.operands, self.part.uses
-        sizes: dict[Node, int] = {}
-        inner: set[Node] = set()
+    def _trees(self, nodes: list[Node], largest: int) -> Iterator[list[Node]]:
+        """Cut nodes into trees: each node is computed within the expression of the one that needs it, if there is room.
+
+        Each tree lists operands before results.
+        """
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        size: cython.Py_ssize_t
+        sizes: list[int] = [0] * len(self.operations)
+        inner: list[bool] = [False] * len(self.operations)
         for node in nodes:
             size = 1
-            for operand in operands[node]:
-                if uses[operand] == 1 and operand in sizes and size + sizes[operand] <= largest:
+            for operand in self.operands[node]:
+                if self.uses[operand] == 1 and sizes[operand] and size + sizes[operand] <= largest:
                     size += sizes[operand]
-                    inner.add(operand)
+                    inner[operand] = True
             sizes[node] = size
-        return inner
+        for node in nodes:
+            if not inner[node]:
+                tree: list[Node] = []
+                self._list_tree(node, inner, tree)
+                yield tree
 
-    def _tree(self, node: Node, inner: set[Node]) -> list[Node]:
+    def _list_tree(self, node: cython.Py_ssize_t, inner: list[Any], tree: list[Node]) -> None:
         """List a node behind the inner ones that it is computed from."""
-        nodes: list[Node] = []
-        for operand in self.graph.operands[node]:
-            if operand in inner:
-                nodes += self._tree(operand, inner)
-        nodes.append(node)
-        return nodes
+        operand: cython.Py_ssize_t
+        for operand in self.operands[node]:
+            if inner[operand]:
+                self._list_tree(operand, inner, tree)
+        tree.append(node)
 
-    def _straight(self, piece: Sequence[Node]) -> tuple[Body, list[Node], list[Node]]:
-        """Write a piece as straight-line code; list its leaves, and the nodes that are needed elsewhere."""
-        graph, uses = self.graph, self.part.uses
-        remaining = {node: uses[node] for node in piece}
-        places: dict[Node, int] = {}
+    def _shape(self, piece: Sequence[Node], leaves: list[Node], results: list[Node]) -> tuple[Any, ...]:
+        """Say how a piece is computed, whatever its leaves; list these, and the nodes that are needed elsewhere.
+
+        For each node the shape has its operation, then the operands: a leaf that was not met before by its kind, a
+        literal by its digits, and what was met, or computed, by its number.
+        """
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        count: cython.Py_ssize_t = 0
+        shape: list[Any] = []
         for node in piece:
-            for operand in graph.operands[node]:
-                if operand in remaining:
-                    remaining[operand] -= 1
-                elif graph.constants.get(operand) not in _LITERALS:
-                    places.setdefault(operand, len(places))
-        leaves = list(places)
+            shape.append(self.operations[node])
+            for operand in self.operands[node]:
+                self.reads[operand] += 1
+                if self.numbers[operand] >= 0:
+                    shape.append(self.numbers[operand])
+                elif operand in self.literals:
+                    shape.append(self.literals[operand])
+                else:
+                    leaves.append(operand)
+                    shape.append(self._kind(operand))
+                    self.numbers[operand] = count
+                    count += 1
+            self.numbers[node] = count
+            count += 1
+        shape.append(None)  # between operands and results
+        for node in piece:
+            if self.reads[node] < self.uses[node]:
+                results.append(node)
+                shape.append(self.numbers[node])
+        for node in piece:
+            self.numbers[node], self.reads[node] = -1, 0
+            for operand in self.operands[node]:
+                self.numbers[operand], self.reads[operand] = -1, 0
+        return tuple(shape)
+
+    def _expression(self, piece: Sequence[Node], leaves: Sequence[Node], results: Sequence[Node]) -> Expression:
+        """Write a piece as straight-line code."""
+        places = {leaf: place for place, leaf in enumerate(leaves)}
         rows: list[tuple[Any, Any]] = [(None, ())] * len(leaves)
         for node in piece:
-            for operand in graph.operands[node]:
+            for operand in self.operands[node]:
                 if operand not in places:
                     places[operand] = len(rows)
-                    rows.append((None, graph.constants[operand].hex()))
-            rows.append((graph.operations[node], tuple([places[operand] for operand in graph.operands[node]])))
+                    rows.append((None, self.literals[operand]))
+            rows.append((self.operations[node], tuple([places[operand] for operand in self.operands[node]])))
             places[node] = len(rows) - 1
-        results = [node for node in piece if remaining[node]]
-        return Body(tuple(rows), tuple([places[node] for node in results])), leaves, results
+        body = Body(tuple(rows), tuple([places[node] for node in results]))
+        return Expression(body, "".join(map(self._kind, leaves)))
 
 
 def _body(graph: Graph) -> Body:

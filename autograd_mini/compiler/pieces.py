@@ -21,8 +21,9 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], b
 
     Each comes with whether it is of rounds.
     """
-    codes: dict[object, str] = {}  # a letter for each operation: strings are searched and compared at once
-    text = "".join([codes.setdefault(graph.operations[node], chr(len(codes))) for node in nodes])
+    operations = [graph.operations[node] for node in nodes]
+    letters = {operation: chr(code) for code, operation in enumerate(dict.fromkeys(operations))}
+    text = "".join([letters[operation] for operation in operations])  # strings are searched and compared at once
     begin = at = irregular = 0  # where a piece begins, where one looks, and since where nothing came again
     while at < len(nodes):
         period, end = _repetition(text, at)

@@ -338,7 +338,7 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]
-    results = _table([[places[node] for node in step.results] for step in batch])
+    results = _table([places[node] for step in batch for node in step.results]).reshape(len(batch), -1)
     return [Run(pattern, {"results": results, "operands": _operands(batch, places)})]
 
 
@@ -387,7 +387,7 @@ def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
 
 
 def _operands(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
-    return _table([[places[node] for node in step.operands] for step in batch])
+    return _table([places[node] for step in batch for node in step.operands]).reshape(len(batch), -1)
 
 
 def _table(slots: Sequence[Any]) -> Table:

@@ -15,7 +15,7 @@ from autograd_mini.compiler.arguments import Array
 from autograd_mini.compiler.backends.llvm import RUN, VECTORS, Key, Work, pack, write_code
 from autograd_mini.compiler.backends.machine import Code, vector_width
 from autograd_mini.compiler.options import Options
-from autograd_mini.compiler.program import Load, Program, Rounds, Run, Store
+from autograd_mini.compiler.program import Load, Pattern, Program, Rounds, Run, Store
 from autograd_mini.compiler.runtime.kernel import Cut
 from autograd_mini.compiler.runtime.memory import address_of, store
 
@@ -83,7 +83,12 @@ class _Stage:
         blocks = [[run for run in runs if not isinstance(run.pattern, (Load, Store))]]
         for block in blocks:  # grows by the runs of loops, which come after all others
             blocks += [list(run.rounds) for run in block if isinstance(run.pattern, Rounds)]
-        counts = Counter([run.pattern for block in blocks for run in block])
+        # A pattern is hashed once for each object, not for each run.
+        patterns = {id(run.pattern): run.pattern for block in blocks for run in block}
+        runs_of = Counter([id(run.pattern) for block in blocks for run in block])
+        counts: Counter[Pattern] = Counter()
+        for name, pattern in patterns.items():
+            counts[pattern] += runs_of[name]
         after = len(blocks[0])  # where the runs of the next loop begin
         for block in blocks:
             for run in block:
