@@ -157,7 +157,7 @@ def test_a_worker_that_is_killed_amid_a_fit_changes_no_number(client: Any) -> No
 def test_after_a_restart_of_the_cluster_the_kernel_is_sent_once_more(client: Any) -> None:
     compiled, (xs, ys) = compiled_loss(), drawn(100, 30)
     expected = bits(compiled(WEIGHTS, xs, ys))
-    client.restart()
+    client.restart(timeout=60)
     assert bits(compiled(WEIGHTS, xs, ys)) == expected
 
 
