@@ -33,5 +33,5 @@ cdef class _Chooser:
     cdef list steps
 
     cpdef str _kind(self, Py_ssize_t node)
-    cdef object _shape(self, object piece, list leaves, list results)
-    cdef object _list_tree(self, Py_ssize_t node, list inner, list tree)
+    cdef tuple _shape(self, object piece)
+    cdef object _list_tree(self, object node, list inner, list tree)

@@ -246,7 +246,6 @@ class _Chooser:
         Of numbers of all lanes an expression is straight-line code with as many results as are needed, which keeps the
         others in registers: rounds that were unrolled, and what is between them, each if it is not too much code.
         """
-        node: cython.Py_ssize_t
         if self.kind == "u":
             pieces = list(self._pieces(elsewhere))
             for of_rounds in (True, False):
@@ -269,22 +268,19 @@ class _Chooser:
         patterns: dict[Any, Pattern] = {}
         operations = 0
         for piece in pieces:
-            leaves: list[Node] = []
-            results: list[Node] = []
-            shape = self._shape(piece, leaves, results)
+            shape, leaves, results = self._shape(piece)
             pattern = patterns.get(shape)
             if pattern is None:
                 pattern = patterns[shape] = self._one_of(self._expression(piece, leaves, results))
                 operations += size or len(piece)
                 if limit and operations > limit:
                     return False
-            steps.append(Step(pattern, tuple(results), tuple(leaves)))
+            steps.append(Step(pattern, results, leaves))
         self.steps += steps
         return True
 
     def _pieces(self, elsewhere: list[bool]) -> Iterator[tuple[Sequence[Node], bool]]:
         """Cut the nodes that are not elsewhere into pieces; none begins before a sum or loop and ends after it."""
-        node: cython.Py_ssize_t
         nodes: list[Node] = []
         for node in self.part.nodes:
             if not elsewhere[node]:
@@ -317,15 +313,14 @@ class _Chooser:
                 self._list_tree(node, inner, tree)
                 yield tree
 
-    def _list_tree(self, node: cython.Py_ssize_t, inner: list[Any], tree: list[Node]) -> None:
+    def _list_tree(self, node: Node, inner: list[Any], tree: list[Node]) -> None:
         """List a node behind the inner ones that it is computed from."""
-        operand: cython.Py_ssize_t
         for operand in self.operands[node]:
             if inner[operand]:
                 self._list_tree(operand, inner, tree)
         tree.append(node)
 
-    def _shape(self, piece: Sequence[Node], leaves: list[Node], results: list[Node]) -> tuple[Any, ...]:
+    def _shape(self, piece: Sequence[Node]) -> tuple[tuple[Any, ...], tuple[Node, ...], tuple[Node, ...]]:
         """Say how a piece is computed, whatever its leaves; list these, and the nodes that are needed elsewhere.
 
         For each node the shape has its operation, then the operands: a leaf that was not met before by its kind, a
@@ -335,6 +330,8 @@ class _Chooser:
         operand: cython.Py_ssize_t
         count: cython.Py_ssize_t = 0
         shape: list[Any] = []
+        leaves: list[Node] = []
+        results: list[Node] = []
         for node in piece:
             shape.append(self.operations[node])
             for operand in self.operands[node]:
@@ -359,7 +356,7 @@ class _Chooser:
             self.numbers[node], self.reads[node] = -1, 0
             for operand in self.operands[node]:
                 self.numbers[operand], self.reads[operand] = -1, 0
-        return tuple(shape)
+        return tuple(shape), tuple(leaves), tuple(results)
 
     def _expression(self, piece: Sequence[Node], leaves: Sequence[Node], results: Sequence[Node]) -> Expression:
         """Write a piece as straight-line code."""

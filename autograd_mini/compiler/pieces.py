@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from autograd_mini.compiler.graph import Graph, Node
 
-# So many operations that come again are looked for, no farther on than this, and no more often.
+# So many operations that come again, a power of two, are looked for, no farther on than this, and no more often.
 SEQUENCE, FARTHEST, LOOKS = 16, 4096, 64
 # Where nothing comes again, every so many operations are looked at, at the most.
 STEP = 16
@@ -21,12 +23,16 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], b
 
     Each comes with whether it is of rounds.
     """
+    if len(nodes) < SEQUENCE:
+        yield from [(nodes, False)] if nodes else []
+        return
     operations = [graph.operations[node] for node in nodes]
     letters = {operation: chr(code) for code, operation in enumerate(dict.fromkeys(operations))}
-    text = "".join([letters[operation] for operation in operations])  # strings are searched and compared at once
+    text = "".join([letters[operation] for operation in operations])  # strings are compared at once
+    follows = _next_alike(text)
     begin = at = irregular = 0  # where a piece begins, where one looks, and since where nothing came again
     while at < len(nodes):
-        period, end = _repetition(text, at)
+        period, end = _repetition(text, at, follows)
         if period:
             if begin < at:
                 yield nodes[begin:at], False
@@ -45,16 +51,32 @@ def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], b
         yield nodes[begin:at], False
 
 
-def _repetition(text: str, at: int) -> tuple[int, int]:
+def _next_alike(text: str) -> list[int]:
+    """Give for each place of a text where the sequence that begins there comes next; the text's length for nowhere.
+
+    Sequences are taken for alike if their fingerprints are: a wrong one would be a look in vain.
+    """
+    prints = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
+    for width in (1, 2, 4, 8):  # each print becomes that of twice as many letters
+        second = prints[width:]
+        prints = prints[:-width] * np.uint64(0x9E3779B97F4A7C15) + (second ^ (second >> np.uint64(29)))
+    order = np.argsort(prints, kind="stable")
+    alike = prints[order[1:]] == prints[order[:-1]]
+    follows = np.full(len(text), len(text))
+    follows[order[:-1][alike]] = order[1:][alike]
+    listed: list[int] = follows.tolist()
+    return listed
+
+
+def _repetition(text: str, at: int, follows: list[int]) -> tuple[int, int]:
     """Give the length of the rounds that begin at a place, and the place where they end; zeros if there are none.
 
     Rounds of rounds are one round if they go on for longer.
     """
-    sequence = text[at : at + SEQUENCE]
     best, best_end = 0, at
-    found = text.find(sequence, at + 1, at + FARTHEST) if len(sequence) == SEQUENCE else -1
+    found = follows[at]
     for _ in range(LOOKS):
-        if found < 0:
+        if found + SEQUENCE > min(at + FARTHEST, len(text)):
             break
         period = found - at
         end, one = found, text[at:found]
@@ -62,5 +84,5 @@ def _repetition(text: str, at: int) -> tuple[int, int]:
             end += period
         if end - at >= max(ROUNDS * period, 2 * (best_end - at) + 1):
             best, best_end = period, end
-        found = text.find(sequence, found + 1, at + FARTHEST)
+        found = follows[found]
     return best, best_end

@@ -15,6 +15,7 @@ from autograd_mini.compiler.patterns import Step
 from autograd_mini.compiler.program import (
     Dot,
     ExactSum,
+    Expression,
     Fold,
     Load,
     Outer,
@@ -114,7 +115,7 @@ class _Slots:
         """Give the results of steps their slots, and make runs; after each batch the slots of its endings are free."""
         runs: list[Run] = []
         for batch, ending in zip(batches, endings):
-            self.take([node for step in batch for node in step.results])
+            self.take(_results_of(batch))
             if batch[0].views:
                 for step in batch:
                     runs += self._array_runs(step)
@@ -229,6 +230,15 @@ class _Slots:
         return [*zip(sources, between), *zip(between, targets)]
 
 
+def _results_of(batch: Sequence[Step]) -> list[Node]:
+    """List the nodes that steps compute."""
+    step: Step
+    nodes: list[Node] = []
+    for step in batch:
+        nodes += step.results
+    return nodes
+
+
 def _endings(
     given: Iterable[Node], batches: Sequence[Sequence[Step]], arrays: Mapping[Node, Node], kept: Iterable[Node] = ()
 ) -> list[list[Any]]:
@@ -323,6 +333,8 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
     """Write the columns of steps of one pattern."""
     pattern = batch[0].pattern
     match pattern:
+        case Expression():
+            return [_expression_run(batch, places)]
         case Dot():
             return _dot_runs(pattern, batch, places)
         case ExactSum():
@@ -338,8 +350,21 @@ def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structur
             return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
         case Outer():
             return [_outer_run(step, places) for step in batch]
-    results = _table([places[node] for step in batch for node in step.results]).reshape(len(batch), -1)
-    return [Run(pattern, {"results": results, "operands": _operands(batch, places)})]
+    raise AssertionError(f"{pattern} has runs of its own")
+
+
+def _expression_run(batch: Sequence[Step], places: Mapping[Node, int]) -> Run:
+    step: Step
+    results: list[int] = []
+    operands: list[int] = []
+    for step in batch:
+        for node in step.results:
+            results.append(places[node])
+        for node in step.operands:
+            operands.append(places[node])
+    rows = len(batch)
+    columns = {"results": _table(results).reshape(rows, -1), "operands": _table(operands).reshape(rows, -1)}
+    return Run(batch[0].pattern, columns)
 
 
 def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
@@ -387,7 +412,7 @@ def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
 
 
 def _operands(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
-    return _table([places[node] for step in batch for node in step.operands]).reshape(len(batch), -1)
+    return _table([[places[node] for node in step.operands] for step in batch])
 
 
 def _table(slots: Sequence[Any]) -> Table:
