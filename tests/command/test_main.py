@@ -241,6 +241,8 @@ def test_help_shows_examples_and_functions() -> None:
     assert done.returncode == 0
     assert '"(x + y) * z" x=-2 y=5 z=-4 --save graph.svg' in done.stdout
     assert "leaky_relu" in done.stdout
+    about = dict(re.findall(r"--(digits|save) \w+\s+(\w+)", done.stdout))
+    assert about == {"digits": "round", "save": "write"}
 
 
 @pytest.mark.parametrize(
