@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -599,6 +600,16 @@ def test_a_png_needs_no_program_and_has_as_many_pixels_as_dpi_says(
 
 
 @needs_dot
+def test_a_png_without_text_is_refused_where_there_are_no_fonts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resvg_py = pytest.importorskip("resvg_py", reason="the extra png is not installed")
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", partial(resvg_py.svg_to_bytes, skip_system_fonts=True))
+    with pytest.raises(RuntimeError, match=r"no fonts here.* save as \.svg"):
+        draw_lecture_example().save(tmp_path / "graph.png")
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_the_extra_dot_makes_the_png_with_as_many_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
