@@ -428,8 +428,8 @@ def test_a_deep_chain_is_refused_or_drawn_in_part() -> None:
 
 
 def test_a_deep_chain_within_a_high_limit_needs_no_recursion() -> None:
-    drawing = draw(chain(5_000), limit=100_000)
-    assert drawing.node_count == 15_001
+    drawing = draw(chain(2_000), limit=100_000)
+    assert drawing.node_count == 6_001
 
 
 # Bad arguments.
