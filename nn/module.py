@@ -77,7 +77,7 @@ class Module:
         >>> [name for name, _ in Layer(2, 1).named_parameters()]
         ['neurons.0.w.0', 'neurons.0.w.1', 'neurons.0.b']
         """
-        return _walk(self, "", _given_to(self), set())
+        return _walk(self, "", _given_to(self), {})
 
     def weights(self) -> list[Value]:
         """List the parameters that L2 regularization holds small: all that are not called `b` or `bias`.
@@ -116,7 +116,7 @@ class Module:
         >>> {name: array.shape for name, array in MLP(2, [3, 1]).state_dict().items()}
         {'layers.0.weight': (3, 2), 'layers.0.bias': (3,), 'layers.1.weight': (1, 3), 'layers.1.bias': (1,)}
         """
-        return {name: read_numbers(values) for name, values in self._arrays()}
+        return {name: read_numbers(values) for name, values in self._places().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set all parameters from the arrays of a `state_dict`; on any error none is changed.
@@ -136,7 +136,7 @@ class Module:
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping from names to arrays, not {describe(state)}")
-        places = dict(self._arrays())
+        places = self._places()
         missing, unexpected = sorted(places.keys() - state.keys()), sorted(map(str, state.keys() - places.keys()))
         if missing or unexpected:
             raise KeyError(f"state does not fit: missing {missing or 'nothing'}, unexpected {unexpected or 'nothing'}")
@@ -163,6 +163,14 @@ class Module:
         if len(check_sequence(values, "values")) != len(parameters):
             raise ValueError(f"expected {len(parameters)} values, one for each parameter, but got {len(values)}")
         return copy_with(self, parameters, [value if isinstance(value, Scalar) else Value(value) for value in values])
+
+    def _places(self) -> dict[str, NDArray[Any]]:
+        try:
+            return dict(self._arrays())
+        except RecursionError:
+            raise ValueError(
+                f"this {type(self).__name__} has a part that leads back to it, so the names of its parameters never end"
+            ) from None
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         """Give the parameters as arrays of Values, under the names of `state_dict`."""
@@ -237,9 +245,12 @@ def is_parameter(thing: Any, given: frozenset[int] = frozenset()) -> bool:
     return id(thing) in given or (isinstance(thing, Value) and thing.is_leaf and thing.requires_grad)
 
 
-def _walk(thing: Any, path: str, given: frozenset[int], seen: set[int]) -> Iterator[tuple[str, Value]]:
-    if is_parameter(thing, given) and id(thing) not in seen:
-        seen.add(id(thing))
+def _walk(thing: Any, path: str, given: frozenset[int], seen: dict[int, Any]) -> Iterator[tuple[str, Value]]:
+    """Find parameters in what has not been seen: parts may be shared, or lead back to what they are a part of."""
+    if id(thing) in seen:
+        return
+    seen[id(thing)] = thing  # kept, so that no other object gets its identity
+    if is_parameter(thing, given):
         yield path, thing
     for name, part in parts_of(thing):
         yield from _walk(part, f"{path}.{name}" if path else str(name), given, seen)

@@ -160,6 +160,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _held_out(self, X: Any, y: Any, generator: random.Random) -> list[Any]:
         """Split data into what is learned from and what is held out, with the same part of each class in both."""
         fraction = check_fraction(self.validation_fraction, "validation_fraction")
+        if fraction == 0.0:
+            raise ValueError("validation_fraction must be above 0 with early_stopping=True: some examples are held out")
         has_classes = isinstance(self, ClassifierMixin) and y.ndim == 1
         split: list[Any] = train_test_split(
             X, y, test_size=fraction, random_state=generator.getrandbits(32), stratify=y if has_classes else None
@@ -299,7 +301,12 @@ class MLPClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Train for one epoch on these data, from the present parameters; the first call needs all `classes`."""
+        """Train for one epoch on these data, from the present parameters; the first call needs all `classes`.
+
+        A later call may name the same ones again; others are a ValueError.
+        """
+        if classes is not None and hasattr(self, "model_") and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, not {classes}")
         return self._fit_more(X, y, classes)
 
     def predict(self, X: Any) -> NDArray[Any]:

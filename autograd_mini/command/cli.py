@@ -112,9 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     add("numbers", nargs="*", metavar="name=number", help="a number for each of its variables: x=-2")
     add("--version", action="version", version=version, help="say version and engine, and exit")
     add("--explain", action="store_true", help="show each step of both passes instead of the tables")
-    help = f"write the drawing there, or the steps as a page; PATH ends in .{', .'.join(_SAVED_AS)}"
     help = f"round to N significant digits; tables to {TABLE_DIGITS}, all else to {DIGITS} unless given"
     add("--digits", metavar="N", type=_digits, help=help)
+    help = f"write the drawing there, or the steps as a page; PATH ends in .{', .'.join(_SAVED_AS)}"
     add("--save", metavar="PATH", type=_path, help=help)
     return parser
 

@@ -81,8 +81,8 @@ class Drawing:
         Raises
         ------
         RuntimeError
-            For a .png where neither the extra `autograd_mini[png]` nor Graphviz is installed, and for a .pdf where
-            Graphviz is not.
+            For a .png where neither the extra `autograd_mini[png]` nor Graphviz is installed, or the extra finds no
+            fonts, and for a .pdf where Graphviz is not installed.
         """
         target = Path(path)
         format = target.suffix.removeprefix(".").lower()
@@ -461,6 +461,9 @@ _rendering = threading.Lock()  # the in-process renderer works on one picture at
 
 _DPI = 96.0
 _MOST_PIXELS = 250e6  # which take a gigabyte
+_LETTER = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text y="9" font-family={fonts}>{letter}</text></svg>'
+)
 
 
 def _pixels(source: str, dpi: float) -> bytes:
@@ -478,8 +481,17 @@ def _pixels(source: str, dpi: float) -> bytes:
         raise ValueError(
             f"too large for a .png, with {pixels / 1e6:,.0f} million pixels: save as .svg, or with dpi={fitting}"
         )
-    # Verdana may be missing; a family that has the letters stands in for it.
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg.replace(f'"{FONT}"', f'"{FONT},DejaVu Sans"'), dpi=dpi))
+    # Verdana may be missing; a family that has the letters stands in for it. Without any font resvg leaves text out.
+    fonts = f'"{FONT},DejaVu Sans"'
+    empty, written = (
+        bytes(resvg_py.svg_to_bytes(svg_string=_LETTER.format(fonts=fonts, letter=letter))) for letter in (" ", "x")
+    )
+    if empty == written:
+        raise RuntimeError(
+            "there are no fonts here, so this .png would have no text: save as .svg, or install fonts "
+            "(apt install fonts-dejavu-core)"
+        )
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg.replace(f'"{FONT}"', fonts), dpi=dpi))
 
 
 def _render(source: str, format: str) -> bytes:

@@ -108,8 +108,8 @@ def from_torch(sequential: Any) -> Any:
     ------
     TypeError, ValueError
         If there is a module that no model here has, with its place: a convolution, a normalisation, `Dropout` that is
-        training, `GELU(approximate="tanh")`. If the Sequential has a `forward` of its own, hooks, or complex
-        parameters.
+        training, `GELU(approximate="tanh")`. If the Sequential has a `forward` of its own, hooks, complex
+        parameters, or parameters on the device meta.
 
     Notes
     -----
@@ -131,6 +131,12 @@ def from_torch(sequential: Any) -> Any:
         raise ValueError("from_torch can't take over hooks, as of weight_norm and prune; remove them first")
     if any(parameter.is_complex() for parameter in sequential.parameters()):
         raise TypeError("from_torch takes real parameters, and this Sequential has complex ones")
+    for name, parameter in sequential.named_parameters():
+        if parameter.is_meta:
+            module = name.rpartition(".")[0]
+            raise ValueError(
+                f"module {module} is on the device meta and has no numbers: load some, then call from_torch"
+            )
     modules = list(_modules(torch, sequential))
     if len(modules) == 1 and type(modules[0][1]) is torch.nn.Embedding:
         return _embedding(*modules[0])

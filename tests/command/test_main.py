@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,12 +42,23 @@ def run(*words: str, stdin: str = "", cwd: Path | None = None, **more: str) -> s
     )
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], said: str, folder: Path, left: Sequence[str] = ()) -> None:
+@pytest.fixture
+def assert_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., None]:
     """The command ends with an error, prints nothing else, and leaves in its folder what was there."""
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert [path.name for path in folder.iterdir()] == list(left)
+    monkeypatch.chdir(tmp_path)
+
+    def check(*words: str, said: str) -> None:
+        left = list(tmp_path.iterdir())
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        output, errors = capsys.readouterr()
+        assert (ended.value.code, output) == (2, "")
+        assert said in errors
+        assert list(tmp_path.iterdir()) == left
+
+    return check
 
 
 def rows_below(title: str, output: str) -> list[list[str]]:
@@ -202,8 +213,8 @@ def test_save_writes_the_steps_as_a_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["--explain"], ["--save", "steps.html"], ["--save", "graph.svg"]])
-def test_a_graph_too_large_to_show_is_an_error(words: list[str], tmp_path: Path) -> None:
-    assert_refused(run("x" + "+x" * 500, "x=1", *words, cwd=tmp_path), "too large to", tmp_path)
+def test_a_graph_too_large_to_show_is_an_error(words: list[str], assert_refused: Callable[..., None]) -> None:
+    assert_refused("x" + "+x" * 500, "x=1", *words, said="too large to")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
@@ -241,6 +252,8 @@ def test_help_shows_examples_and_functions() -> None:
     assert done.returncode == 0
     assert '"(x + y) * z" x=-2 y=5 z=-4 --save graph.svg' in done.stdout
     assert "leaky_relu" in done.stdout
+    about = dict(re.findall(r"--(digits|save) \w+\s+(\w+)", done.stdout))
+    assert about == {"digits": "round", "save": "write"}
 
 
 @pytest.mark.parametrize(
@@ -269,8 +282,17 @@ def test_help_shows_examples_and_functions() -> None:
         (["x + \udcff", "x=1"], "column 5"),
     ],
 )
-def test_a_wrong_command_is_explained_and_writes_nothing(words: list[str], said: str, tmp_path: Path) -> None:
-    assert_refused(run(*words, "--save", "graph.svg", cwd=tmp_path), said, tmp_path)
+def test_a_wrong_command_is_explained_and_writes_nothing(
+    words: list[str], said: str, assert_refused: Callable[..., None]
+) -> None:
+    assert_refused(*words, "--save", "graph.svg", said=said)
+
+
+def test_a_wrong_command_ends_its_process_with_an_error_and_no_traceback() -> None:
+    done = run("x + \udcff", "x=1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "column 5" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_caret_stands_below_the_column() -> None:
@@ -294,14 +316,18 @@ def test_an_unknown_option_is_refused() -> None:
         ("folder.svg", "can't be written"),
     ],
 )
-def test_a_drawing_that_cannot_be_saved_is_an_error(target: str, said: str, tmp_path: Path) -> None:
+def test_a_drawing_that_cannot_be_saved_is_an_error(
+    target: str, said: str, tmp_path: Path, assert_refused: Callable[..., None]
+) -> None:
     (tmp_path / "folder.svg").mkdir()
-    assert_refused(run("x", "x=1", "--save", target, cwd=tmp_path), said, tmp_path, left=["folder.svg"])
+    assert_refused("x", "x=1", "--save", target, said=said)
 
 
-def test_a_picture_without_a_program_to_draw_it_is_an_error(tmp_path: Path) -> None:
-    done = run("x", "x=1", "--save", "graph.pdf", cwd=tmp_path, PATH=str(tmp_path))
-    assert_refused(done, "save as .svg", tmp_path)
+def test_a_picture_without_a_program_to_draw_it_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, assert_refused: Callable[..., None]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert_refused("x", "x=1", "--save", "graph.pdf", said="save as .svg")
 
 
 # One argument of a process has at most 128 KiB on Linux, so the longest ones are given in a process of its own.

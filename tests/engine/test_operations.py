@@ -28,8 +28,6 @@ GRAPH_TOLERANCE = 1e-12
 PYTORCH_TOLERANCE = 1e-12
 # Below this a float64 has lost digits, or has none left, and relative errors say nothing.
 UNDERFLOW = 1e-290
-# Enough for the difference of 1 and a sigmoid that is 1 to within the smallest float64.
-DIGITS = 360
 
 inf, nan = math.inf, math.nan
 named = attrgetter("name")
@@ -84,7 +82,7 @@ def exact_derivative(reference: Reference, operands: Sequence[float], order: tup
     origin = tuple(mp.zero for _ in xs)
     size = abs(scaled(*origin))
     result = mp.diff(scaled, origin, order) if len(xs) > 1 else mp.diff(scaled, mp.zero, order[0])
-    if abs(result) < size * mp.mpf(10) ** (50 - DIGITS):
+    if abs(result) < size * mp.mpf(10) ** (50 - reference.digits):
         return mp.zero  # the rounding of mpmath itself
     for scale, times in zip(scales, order, strict=True):
         result /= scale**times
@@ -108,7 +106,7 @@ def assert_close(actual: float, exact: Any, tolerance: float, floor: float, what
 @every_derivative
 def test_values_and_derivatives_agree_with_mpmath(op: Operation) -> None:
     reference = reference_of(op)
-    with mp.workdps(DIGITS):
+    with mp.workdps(reference.digits):
         for xs in samples_of(op):
             n = len(xs)
             out, leaves = apply(op, xs)
@@ -192,7 +190,7 @@ def truth_of(reference: Reference, deviation: Deviation, xs: Sequence[float], pe
     if deviation.truth is not None:
         return [theirs if truth is None else truth for truth, theirs in zip(deviation.truth(*xs), peer, strict=True)]
     n = len(xs)
-    with mp.workdps(DIGITS):
+    with mp.workdps(reference.digits):
         value = float(reference.mpmath(*map(mp.mpf, xs)))
         return [value, *(float(exact_derivative(reference, xs, order_of(n, i))) for i in range(n))]
 

@@ -57,7 +57,7 @@ def test_one_leaf_used_a_million_times_accumulates_every_use() -> None:
 
 
 def test_deep_graphs_are_copied_pickled_and_transformed() -> None:
-    depth = 200_000
+    depth = 100_000  # more frames than any stack has room for
     x = Value(3.0, "x")
     root = chain(x, depth)
     assert len(topological_order(root)) == depth + 1

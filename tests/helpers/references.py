@@ -67,6 +67,9 @@ class Reference:
         Where a first or second derivative goes through zero. Near there rounding, of the size of
         the derivative's terms, is compared with 1 instead of with the vanishing derivative.
     deviations : tuple of Deviation
+    digits : int
+        What mpmath computes with. Unless given, enough for the difference of 1 and a sigmoid that is 1 to within the
+        smallest float64; where nothing cancels so far, fewer save most of the time.
     """
 
     mpmath: Callable[..., Any]
@@ -76,6 +79,7 @@ class Reference:
     edges: Sequence[tuple[float, ...]] = ()
     sign_changes: tuple[float, ...] = ()
     deviations: tuple[Deviation, ...] = ()
+    digits: int = 360
 
 
 _ZEROS = (0.0, -0.0)
@@ -409,21 +413,23 @@ REFERENCES: dict[str, Reference] = {
     "isinf": Reference(lambda x: mp.mpf(0), _ONE_REAL, lambda x: torch.isinf(x).double(), edges=ONE),
     "isfinite": Reference(lambda x: mp.mpf(1), _ONE_REAL, lambda x: torch.isfinite(x).double(), edges=ONE),
     # Special functions. A second derivative cancels where a function is nearly linear, or nearly a parabola.
-    "gamma": Reference(mp.gamma, _each(_between(0.01, 30.0)), edges=ONE, sign_changes=(1.4616,)),
+    "gamma": Reference(mp.gamma, _each(_between(0.01, 30.0)), edges=ONE, sign_changes=(1.4616,), digits=100),
     "lgamma": Reference(
         mp.loggamma,
         _each(_between(0.01, 60.0)),
         lambda x: torch.lgamma(x),
         edges=_POLES,
         sign_changes=(1.4616,),
+        digits=100,
     ),
-    "digamma": Reference(mp.digamma, _each(_between(0.01, 60.0)), edges=_POLES, sign_changes=(1.4616,)),
+    "digamma": Reference(mp.digamma, _each(_between(0.01, 60.0)), edges=_POLES, sign_changes=(1.4616,), digits=100),
     "polygamma": Reference(
         lambda n, x: mp.psi(int(mp.nint(n)), x),
         lambda rng: (float(rng.randint(0, 4)), rng.uniform(0.05, 40.0)),
         edges=TWO,
+        digits=100,
     ),
-    "erfinv": Reference(mp.erfinv, _each(_inside_one), lambda x: torch.erfinv(x), edges=ONE),
+    "erfinv": Reference(mp.erfinv, _each(_inside_one), lambda x: torch.erfinv(x), edges=ONE, digits=100),
     "xlogy": Reference(
         lambda x, y: x * mp.log(y),
         _each(_ANY, _positive(-60, 60)),
@@ -457,7 +463,9 @@ REFERENCES: dict[str, Reference] = {
     "log_sigmoid": Reference(
         lambda x: -mp.log1p(mp.exp(-x)), _ACTIVATION, lambda x: functional.logsigmoid(x), edges=ONE
     ),
-    "log_ndtr": Reference(lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2), _each(_between(-40.0, 8.0)), edges=ONE),
+    "log_ndtr": Reference(
+        lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2), _each(_between(-40.0, 8.0)), edges=ONE, digits=100
+    ),
     "less": Reference(lambda x, y: mp.mpf(x < y), _TWO_REALS, lambda x, y: (x < y).double(), edges=TWO),
     "equal": Reference(lambda x, y: mp.mpf(x == y), _TWO_REALS, lambda x, y: (x == y).double(), edges=TWO),
     "not_equal": Reference(lambda x, y: mp.mpf(x != y), _TWO_REALS, lambda x, y: (x != y).double(), edges=TWO),

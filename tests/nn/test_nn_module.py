@@ -28,6 +28,22 @@ def test_parameters_are_found_in_attributes_lists_dicts_and_parts():
     assert names == ["scale", "table.rows.0.0", "table.rows.0.1", "table.rows.1.0", "part.w.0", "part.b"]
 
 
+def test_a_part_may_lead_back_to_its_module_but_has_no_end_of_names_then():
+    model = Module()
+    model.layer = Layer(2, 1)
+    model.layer.owner = model
+    model.parts = [Value(1.0)]
+    model.parts.append(model.parts)
+    assert [name for name, _ in model.named_parameters()] == [
+        "layer.neurons.0.w.0",
+        "layer.neurons.0.w.1",
+        "layer.neurons.0.b",
+        "parts.0",
+    ]
+    with pytest.raises(ValueError, match="this Module has a part that leads back to it"):
+        model.state_dict()
+
+
 def test_zero_grad_zeroes_every_gradient():
     model = MLP(2, [3, 1])
     model([1.0, 2.0]).backward()

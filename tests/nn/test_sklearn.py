@@ -184,6 +184,14 @@ def test_partial_fit_learns_classes_that_come_later():
         model.partial_fit(X[:2], ["a", "d"])
 
 
+@pytest.mark.parametrize("kind", [MLPClassifier, neural_network.MLPClassifier], ids=["ours", "scikit-learn's"])
+def test_partial_fit_refuses_other_classes_than_the_first_ones(kind):
+    model = kind(4, random_state=0).partial_fit(X, THREE, classes=["a", "b", "c"])
+    model.partial_fit(X, THREE, classes=["c", "b", "a"])
+    with pytest.raises(ValueError, match="classes"):
+        model.partial_fit(X, THREE, classes=["a", "b", "c", "d"])
+
+
 def test_early_stopping_ends_with_the_best_parameters():
     options: Options = {
         "learning_rate_init": 0.1,
@@ -222,6 +230,7 @@ def test_sparse_labels_are_the_dense_ones():
         ({"tol": -1e-3}, TWO, "tol must be 0 or more"),
         ({"n_iter_no_change": 0}, TWO, "n_iter_no_change must"),
         ({"early_stopping": True, "validation_fraction": 1.0}, TWO, "validation_fraction must"),
+        ({"early_stopping": True, "validation_fraction": 0.0}, TWO, "validation_fraction must be above 0"),
         ({}, ["one"] * 60, "needs 2 or more classes, but y has one class: \\['one'\\]"),
         ({}, np.column_stack([THREE, TWO]), "y has several columns of classes, multiclass-multioutput"),
         ({}, SCORES[:, 0], "Unknown label type"),

@@ -171,6 +171,11 @@ def doubled() -> Any:
         (hooked, ValueError, "take over hooks"),
         (doubled, TypeError, "forward of Doubled"),
         (lambda: torch.nn.Sequential(torch.nn.Linear(2, 2, dtype=torch.complex128)), TypeError, "complex"),
+        (
+            lambda: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1, device="meta")),
+            ValueError,
+            "module 1 ",
+        ),
     ],
 )
 def test_what_has_no_counterpart_here_is_refused_with_its_place(make: Any, error: Any, told: str) -> None:
