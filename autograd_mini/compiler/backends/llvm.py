@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 import numpy as np
 from llvmlite import ir
@@ -74,16 +75,11 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
     pattern, columns, _ = run
     match pattern:
         case Rounds():
-            before, enter, leave, after = (columns[name] for name in ("before", "enter", "leave", "after"))
-            counts = [len(part) for part in (before, enter, leave, after)]
-            rows = np.zeros((sum(counts), 6), np.int32)
-            rows[:, 0] = [kind == "u" for kind in pattern.kinds]
-            rows[:, 5] = 1
-            first_row, second_row, third_row = np.cumsum(counts[:3])
-            rows[:first_row, [1, 4]], rows[third_row:, [1, 4]] = before, after
-            rows[first_row:second_row, 1:], rows[second_row:third_row, 1:] = enter, leave
-            head = np.array([first, len(run.rounds), pattern.reverse, *counts], np.int32)
-            return (Rounds("", False), False), np.concatenate([head, rows.ravel()]), 1, int(columns["length"]), 0
+            kinds = iter(pattern.kinds)
+            copies = [_copies(kinds, columns[name].tolist()) for name in ("before", "enter", "leave", "after")]
+            head = np.array([first, len(run.rounds), pattern.reverse, *map(len, copies)], np.int32)
+            table = np.concatenate([head, np.array([*chain(*copies)], np.int32).ravel()])
+            return (Rounds("", False), False), table, 1, int(columns["length"]), 0
         case Outer():
             table = np.concatenate([column.ravel() for column in columns.values()])
             return (pattern, False), table, 1, len(columns["left"]), len(columns["right"])
@@ -102,6 +98,26 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
         return (pattern, tuple(rows[0].tolist())), np.empty(0, np.int32), 1, 0, 0
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
+
+
+def _copies(kinds: Iterator[str], rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Give copies as native code reads them; those of numbers at one distance to ones at one distance are a row.
+
+    A row has seven numbers: whether it copies from memory `u`, then those of a row of `enter`, and before the last of
+    these the distance of the slots that are copied to.
+    """
+    copies: list[list[int]] = []
+    for row, kind in zip(rows, kinds):
+        source, move, step, target, size = row if len(row) == 5 else (row[0], 0, 1, row[1], 1)
+        last = copies[-1] if copies else [0] * 7
+        if last[6] == size == 1:
+            last[3], last[5] = source - last[1], target - last[4]
+        ahead = [last[1] + last[6] * last[3], last[4] + last[6] * last[5]]
+        if copies and size == 1 and [kind == "u", move, source, target] == [last[0], last[2], *ahead]:
+            last[6] += 1
+        else:
+            copies.append([kind == "u", source, move, step, target, 1, size])
+    return copies
 
 
 def write_code(keys: Sequence[Key], width: int, fuse: bool) -> str:
@@ -428,9 +444,9 @@ def _write_rounds(module: ir.Module, name: str, run: ir.Function, width: int, fu
     first, count, backwards, *counts = (code.entry(code.zero + i) for i in range(7))
     begin = code.zero + 7
 
-    def copy(of: str, source: Index, step: Index, target: Index, size: Index) -> None:
+    def copy(of: str, source: Index, step: Index, target: Index, apart: Index, size: Index) -> None:
         with up_to(size) as i:
-            origin, to = code.address(of, source + i * step), code.address(kind, target + i)
+            origin, to = code.address(of, source + i * step), code.address(kind, target + i * apart)
             with code.each_lane(kind, 1) as (lane,):
                 code.store(kind, code.load(of, origin, lane), to, lane)
 
@@ -438,14 +454,14 @@ def _write_rounds(module: ir.Module, name: str, run: ir.Function, width: int, fu
         """Do the next rows of copies; `into_round` or `out_of_round` is the round, and moves the array's slots on."""
         nonlocal begin
         with up_to(count) as row:
-            uniform, source, move, step, target, size = (code.entry(begin + row * 6 + i) for i in range(6))
+            uniform, source, move, step, target, apart, size = (code.entry(begin + row * 7 + i) for i in range(7))
             source, target = source + into_round * move, target + out_of_round * move
             with builder.if_else(uniform > 0) as (then, otherwise):
                 with then:
-                    copy("u", source, step, target, size)
+                    copy("u", source, step, target, apart, size)
                 with otherwise:
-                    copy(kind, source, step, target, size)
-        begin = begin + count * 6
+                    copy(kind, source, step, target, apart, size)
+        begin = begin + count * 7
 
     before, enter, leave, after = counts
     copy_rows(before, code.zero, code.zero)
