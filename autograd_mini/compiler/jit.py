@@ -353,8 +353,8 @@ class Jitted:
             Printed it is a summary. `graph` is the simplified graph, one operation a line. `program` lists how it is
             computed: runs of one pattern each, with the slots of operands and results. `llvm_ir` is the generated code
             and `assembly` the processor's, empty where NumPy runs the program. `c` is a file of C99 that computes the
-            same. `seconds` says how long each pass took: `trace`, `simplify`, `expand`, `merge`, `settle`, `split`,
-            `sums`, `patterns`, `schedule`, `slots`, and `write`, for native code also `compile`.
+            same. `seconds` says how long each pass took: `trace`, `simplify`, `expand`, `merge`, `totals`, `settle`,
+            `split`, `sums`, `patterns`, `schedule`, `slots`, and `write`, for native code also `compile`.
 
         Examples
         --------

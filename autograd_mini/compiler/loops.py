@@ -321,6 +321,7 @@ class _Round:
         graph = self.inner.graph
         self._adopt_inner_loops()
         origin = {place: node for node, place in self.places.items()}
+        self._share(origin)
         residuals = []
         for node in self._kept(origin):
             array = self._keep(origin[node])
@@ -328,6 +329,18 @@ class _Round:
             graph.details.pop(node, None)
             residuals.append((node, array.node))
         return residuals
+
+    def _share(self, origin: dict[Node, Node]) -> None:
+        """Let what the loop's own round computes already, such as the cosine in the derivative of a sine, be that."""
+        graph = self.inner.graph
+        found = {(graph.operations[node], graph.operands[node]): node for node in origin if graph.operands[node]}
+        places = [*range(len(graph.operations))]
+        for node, operands in enumerate(graph.operands):
+            if operands and node not in origin:
+                graph.operands[node] = operands = tuple([places[x] for x in operands])
+                if node not in graph.details:
+                    places[node] = found.get((graph.operations[node], operands), node)
+        graph.results = [places[node] for node in graph.results]
 
     def _kept(self, origin: dict[Node, Node]) -> list[Node]:
         """Choose which numbers of the loop's own round are kept; the others that are needed are computed again."""

@@ -21,6 +21,7 @@ from autograd_mini.compiler.settle import settle
 from autograd_mini.compiler.simplify import simplify
 from autograd_mini.compiler.slots import assign_slots
 from autograd_mini.compiler.sums import find_sums
+from autograd_mini.compiler.totals import add_up_later
 from autograd_mini.compiler.trace import trace
 from autograd_mini.compiler.unrolled import warn_of_loops
 from autograd_mini.engine.locks import compiling
@@ -102,7 +103,8 @@ def compile_graph(
         timed = _Clock()
         expanded = timed(expand, graph, name="expand")
         merged = timed(merge, expanded, blocks, name="merge")
-        settled = timed(settle, merged, name="settle")
+        totalled = timed(add_up_later, merged, name="totals")
+        settled = timed(settle, totalled, name="settle")
         parts = timed(split, settled, blocks, reduce is not None, name="split")
         schedules = [_plan(timed, settled, part) for part in parts.computed]
         program = timed(assign_slots, settled, parts, schedules, structure, name="slots")

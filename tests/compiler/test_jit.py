@@ -446,8 +446,8 @@ def test_lower_shows_graph_program_code_and_seconds(backend: str) -> None:
     assert ("define void" in lowered.llvm_ir) == (backend == "llvm")
     assert "u2 = tanh(u0)" in lowered.program
     assert "s1 = mul(u2, s0)" in lowered.program
-    passes = "trace simplify expand merge settle split sums patterns schedule slots write"
-    assert [*lowered.seconds][:11] == passes.split()
+    passes = "trace simplify expand merge totals settle split sums patterns schedule slots write"
+    assert [*lowered.seconds][:12] == passes.split()
     assert all(seconds >= 0.0 for seconds in lowered.seconds.values())
     assert ("ret" in lowered.assembly) == (backend == "llvm")
 

@@ -20,7 +20,7 @@ from agreement import identical
 from references import rows_of
 
 import autograd_mini
-from autograd_mini import exp, operation, where
+from autograd_mini import exp, grad, jit, operation, sigmoid, tanh, where
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 
@@ -339,6 +339,13 @@ def test_vectorised_math_is_used_where_the_platform_has_it(width: int) -> None:
         text = str(module_of(TABLE[name], len(TABLE[name].parameters), width))
         assert "_ZGV" in text
         assert f'@"{name}"' not in text
+
+
+@pytest.mark.parametrize("f", [lambda x: sigmoid(x) * sigmoid(-x), grad(tanh)], ids=["sigmoid", "tanh"])
+def test_numbers_of_both_signs_share_an_exponential(f: Callable[[Any], Any]) -> None:
+    compiled = jit(f)
+    assert math.isclose(compiled(0.7), f(0.7), rel_tol=1e-15)
+    assert compiled.lower(0.7).llvm_ir.count('call double @"exp"') == 1
 
 
 def test_address_of_an_unknown_function_is_refused() -> None:

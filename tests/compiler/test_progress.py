@@ -115,6 +115,6 @@ def test_the_logger_has_a_record_for_each_pass_and_each_kernel(caplog: Any) -> N
     assert told[0][1].startswith("scaled: trace ")
     assert told[0][1].endswith(" ms, 4 nodes")
     passes = [message.split()[1] for level, message in told if level == "INFO"]
-    assert passes[:11] == "trace simplify expand merge settle split sums patterns schedule slots write".split()
+    assert passes[:12] == "trace simplify expand merge totals settle split sums patterns schedule slots write".split()
     ((_, message),) = [record for record in told if record[0] == "DEBUG"]
     assert message.startswith("scaled: kernel for (number): 2 operations; trace ")

@@ -71,6 +71,12 @@ def test_products_over_a_batch_are_added_up(lefts: int, rights: int) -> None:
         np.testing.assert_allclose(others, 2.0 * x[:, 0] @ y, rtol=1e-11, atol=1e-11)
 
 
+def test_products_over_a_batch_need_not_be_results_in_their_order() -> None:
+    compiled = jit(lambda x, y: [[a * b for a in x] for b in y], in_axes=0, reduce="sum")
+    x, y = numbers("mapped", 5), numbers("mapped", 6)
+    np.testing.assert_allclose(compiled(x, y), y.T @ x, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3, -1])
 def test_factors_may_lie_at_any_distance(stride: int) -> None:
     def function(w: Sequence[Any], x: Sequence[Any]) -> list[Any]:

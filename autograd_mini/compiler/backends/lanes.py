@@ -6,6 +6,7 @@ Knows no graph. No instruction carries a fast-math flag, but `contract` where pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from llvmlite import ir
 
@@ -29,14 +30,29 @@ class Lanes(Target):
         self.width = width
         self.flags = ("contract",) if fuse else ()
         self.type = DOUBLE if width == 1 else ir.VectorType(DOUBLE, width)
+        self._found: dict[Any, ir.Value] = {}  # what is computed already, by the block of instructions that it is in
 
     def constant(self, x: float) -> Number:
         """Give a number that is known now, the same in all lanes."""
         return Number(self, ir.Constant(self.type, x if self.width == 1 else [x] * self.width))
 
     def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number | None:
-        """Emit an instruction, or the call of an intrinsic or library function."""
+        """Emit an instruction, or the call of an intrinsic or library function; once in a block for the same operands.
+
+        So sigmoid(x) and sigmoid(-x) share the exponential of -abs(x).
+        """
         values = [operand.value for operand in operands]
+        if name == "fabs" and getattr(values[0], "opname", "") == "fneg":
+            values = values[0].operands
+        key = (self.builder.block, name, *values)
+        if key in self._found:
+            return Number(self, self._found[key])
+        number = self._emit(name, values, operands)
+        if number is not None:
+            self._found[key] = number.value
+        return number
+
+    def _emit(self, name: str, values: Sequence[ir.Value], operands: Sequence[Number]) -> Number | None:
         if (name, len(values)) in _INSTRUCTIONS:
             flags = self.flags if name in _FUSED else ()
             return Number(self, getattr(self.builder, _INSTRUCTIONS[name, len(values)])(*values, flags=flags))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, zip_longest
 
 import numpy as np
 from llvmlite import ir
@@ -52,7 +53,8 @@ EXAMPLES = 32
 
 
 # What chooses the code of a run: the pattern, and whether right factors that all rows share are in slots at one
-# distance; of an expression with one row of many columns, in all runs together, its slots, which stand in the code.
+# distance, or the totals of a row of an outer product side by side; of an expression with one row of many columns, in
+# all runs together, its slots, which stand in the code.
 Key = tuple[Pattern, bool | tuple[int, ...]]
 
 # A table of fewer columns than this is read, though it has but one row: then more kernels share their code.
@@ -74,19 +76,15 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
     pattern, columns, _ = run
     match pattern:
         case Rounds():
-            before, enter, leave, after = (columns[name] for name in ("before", "enter", "leave", "after"))
-            counts = [len(part) for part in (before, enter, leave, after)]
-            rows = np.zeros((sum(counts), 6), np.int32)
-            rows[:, 0] = [kind == "u" for kind in pattern.kinds]
-            rows[:, 5] = 1
-            first_row, second_row, third_row = np.cumsum(counts[:3])
-            rows[:first_row, [1, 4]], rows[third_row:, [1, 4]] = before, after
-            rows[first_row:second_row, 1:], rows[second_row:third_row, 1:] = enter, leave
-            head = np.array([first, len(run.rounds), pattern.reverse, *counts], np.int32)
-            return (Rounds("", False), False), np.concatenate([head, rows.ravel()]), 1, int(columns["length"]), 0
+            kinds = iter(pattern.kinds)
+            copies = [_copies(kinds, columns[name].tolist()) for name in ("before", "enter", "leave", "after")]
+            head = np.array([first, len(run.rounds), pattern.reverse, *map(len, copies)], np.int32)
+            table = np.concatenate([head, np.array([*chain(*copies)], np.int32).ravel()])
+            return (Rounds("", False), False), table, 1, int(columns["length"]), 0
         case Outer():
             table = np.concatenate([column.ravel() for column in columns.values()])
-            return (pattern, False), table, 1, len(columns["left"]), len(columns["right"])
+            side_by_side = bool((np.diff(columns["total"]) == 1).all())
+            return (pattern, side_by_side), table, 1, len(columns["left"]), len(columns["right"])
         case Dot(shared=True):
             right = columns["right"]
             stride = distance(right)
@@ -102,6 +100,26 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
         return (pattern, tuple(rows[0].tolist())), np.empty(0, np.int32), 1, 0, 0
     terms = {Dot: "left", ExactSum: "terms"}.get(type(pattern))
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
+
+
+def _copies(kinds: Iterator[str], rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Give copies as native code reads them; those of numbers at one distance to ones at one distance are a row.
+
+    A row has seven numbers: whether it copies from memory `u`, then those of a row of `enter`, and before the last of
+    these the distance of the slots that are copied to.
+    """
+    copies: list[list[int]] = []
+    for row, kind in zip(rows, kinds):
+        source, move, step, target, size = row if len(row) == 5 else (row[0], 0, 1, row[1], 1)
+        last = copies[-1] if copies else [0] * 7
+        if last[6] == size == 1:
+            last[3], last[5] = source - last[1], target - last[4]
+        ahead = [last[1] + last[6] * last[3], last[4] + last[6] * last[5]]
+        if copies and size == 1 and [kind == "u", move, source, target] == [last[0], last[2], *ahead]:
+            last[6] += 1
+        else:
+            copies.append([kind == "u", source, move, step, target, 1, size])
+    return copies
 
 
 def write_code(keys: Sequence[Key], width: int, fuse: bool) -> str:
@@ -179,7 +197,7 @@ class _PatternCode:
             case ExactSum():
                 self._write_exact_sums(pattern.kind)
             case Outer():
-                self._write_outer()
+                self._write_outer(bool(fixed))
             case Fold():
                 for rows, first in self._blocks(self.count, ROWS):
                     self._write_fold_rows(first, rows)
@@ -347,13 +365,14 @@ class _PatternCode:
                 operands = [lane.at(memory), slots, self.p.value, distance.value]
                 self.builder.store(self.builder.call(function, operands), lane.at(result))
 
-    def _write_outer(self) -> None:
+    def _write_outer(self, side_by_side: bool) -> None:
         """Go through a rectangle of results by blocks, so that each factor loaded is used several times."""
         for rights, i in self._blocks(self.q, 4):
-            for lefts, j in self._blocks(self.p, 2):
-                self._write_outer_block(j, lefts, i, rights)
+            for lefts, j in self._blocks(self.p, 4 if self.width == 8 else 2):  # with AVX-512 there are 32 registers
+                self._write_outer_block(j, lefts, i, rights, min(rights, self.width) if side_by_side else 1)
 
-    def _write_outer_block(self, j: Index, left_count: int, i: Index, right_count: int) -> None:
+    def _write_outer_block(self, j: Index, left_count: int, i: Index, right_count: int, size: int) -> None:
+        """Add products of some left and right factors to their totals, of which `size` are side by side."""
         left = [self.address("s", self.entry(j + k)) for k in range(left_count)]
         first = self.p + i
         right = [self.address("s", self.entry(first + k)) for k in range(right_count)]
@@ -365,11 +384,10 @@ class _PatternCode:
                 x = self.load("s", address, lane)
                 yield from (x * y for y in ys)
 
-        totals = self._over_lanes(left_count * right_count, products)
         results = self.p + self.q
-        for place, total in enumerate(totals):
-            row, column = divmod(place, right_count)
-            self._add_to_sum(self.entry(results + ((j + row) * self.q + (i + column))), total)
+        for k, totals in enumerate(self._over_lanes(left_count * right_count, products, size)):
+            row, column = divmod(k * size, right_count)
+            self._add_to_sum(self.entry(results + ((j + row) * self.q + (i + column))), totals)
 
     def _write_fold_rows(self, row: Index, rows: int) -> None:
         firsts = [(row + j) * 2 for j in range(rows)]
@@ -385,8 +403,11 @@ class _PatternCode:
         start = self.load(kind, address[0], lane) if address else self.lanes.constant(0.0 if kind == "0" else -0.0)
         return Variable(self.builder, start)
 
-    def _over_lanes(self, count: int, terms: Callable[[Index], Iterable[Number]]) -> list[ir.Value]:
-        """Add up some numbers over all valid lanes; the last vector may have lanes that are not."""
+    def _over_lanes(self, count: int, terms: Callable[[Index], Iterable[Number]], size: int = 1) -> list[ir.Value]:
+        """Add up some numbers over all valid lanes; the last vector may have lanes that are not.
+
+        Sums are given as vectors of a size, or one by one.
+        """
         builder = self.builder
         rest = self.valid % self.width
         whole = self.valid - rest
@@ -403,17 +424,29 @@ class _PatternCode:
             nothing = self.lanes.constant(-0.0).value
             for total, term in zip(totals, terms(whole)):
                 total.add(Number(self.lanes, builder.select(mask, term.value, nothing)))
-        return [self._across(total.get().value) for total in totals]
+        sums = self._across([total.get().value for total in totals])
+        return [self._part(sums[k // self.width], k % self.width, size) for k in range(0, count, size)]
 
-    def _across(self, vector: ir.Value) -> ir.Value:
-        parts = [self.builder.extract_element(vector, INT(k)) for k in range(self.width)]
-        while len(parts) > 1:
-            parts = [self.builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2])]
-        return parts[0]
+    def _across(self, vectors: Sequence[ir.Value]) -> Sequence[ir.Value]:
+        """Add up the lanes of each vector: neighbours, then the sums of neighbours, and so on.
+
+        Two vectors become one at each step, so that instructions go on to work on all lanes. In the end the sums are in
+        lanes one after another, in the order of the vectors.
+        """
+        for _ in range(self.width.bit_length() - 1):
+            pairs = zip_longest(vectors[::2], vectors[1::2])
+            halves = [[self.lanes.shuffle(x, y or x, range(k, 2 * self.width, 2)) for k in (0, 1)] for x, y in pairs]
+            vectors = [self.builder.fadd(*both) for both in halves]
+        return vectors
+
+    def _part(self, vector: ir.Value, lane: int, size: int) -> ir.Value:
+        if size == 1:
+            return self.builder.extract_element(vector, INT(lane))
+        return vector if size == self.width else self.lanes.shuffle(vector, vector, range(lane, lane + size))
 
     def _add_to_sum(self, place: Index, total: ir.Value) -> None:
-        address = place.at(self.sums)
-        self.builder.store(self.builder.fadd(self.builder.load(address), total), address)
+        address = self.builder.bitcast(place.at(self.sums), total.type.as_pointer())
+        self.builder.store(self.builder.fadd(self.builder.load(address, align=8), total), address, align=8)
 
 
 # Memory "u" and "s", sums, lanes, valid lanes, runs, how many, and the tables.
@@ -428,9 +461,9 @@ def _write_rounds(module: ir.Module, name: str, run: ir.Function, width: int, fu
     first, count, backwards, *counts = (code.entry(code.zero + i) for i in range(7))
     begin = code.zero + 7
 
-    def copy(of: str, source: Index, step: Index, target: Index, size: Index) -> None:
+    def copy(of: str, source: Index, step: Index, target: Index, apart: Index, size: Index) -> None:
         with up_to(size) as i:
-            origin, to = code.address(of, source + i * step), code.address(kind, target + i)
+            origin, to = code.address(of, source + i * step), code.address(kind, target + i * apart)
             with code.each_lane(kind, 1) as (lane,):
                 code.store(kind, code.load(of, origin, lane), to, lane)
 
@@ -438,14 +471,14 @@ def _write_rounds(module: ir.Module, name: str, run: ir.Function, width: int, fu
         """Do the next rows of copies; `into_round` or `out_of_round` is the round, and moves the array's slots on."""
         nonlocal begin
         with up_to(count) as row:
-            uniform, source, move, step, target, size = (code.entry(begin + row * 6 + i) for i in range(6))
+            uniform, source, move, step, target, apart, size = (code.entry(begin + row * 7 + i) for i in range(7))
             source, target = source + into_round * move, target + out_of_round * move
             with builder.if_else(uniform > 0) as (then, otherwise):
                 with then:
-                    copy("u", source, step, target, size)
+                    copy("u", source, step, target, apart, size)
                 with otherwise:
-                    copy(kind, source, step, target, size)
-        begin = begin + count * 6
+                    copy(kind, source, step, target, apart, size)
+        begin = begin + count * 7
 
     before, enter, leave, after = counts
     copy_rows(before, code.zero, code.zero)
