@@ -512,7 +512,8 @@ def _dist_derivatives(out: Any, operands: Sequence[Any]) -> list[Any]:
 
 def _shares(out: Any, terms: Sequence[Any]) -> list[Any]:
     """Give e**x / (sum of all e**x) for each term x, 0 where the sum is 0; dividing undoes the rounding of `out`."""
-    weights = [exp(term - where(out == -math.inf, 0.0, out)) for term in terms]
+    shift = where(out == -math.inf, 0.0, out)
+    weights = [exp(term - shift) for term in terms]
     total = where(out == math.inf, 1.0, sum(weights))
     return [weight / (total + (total == 0.0)) for weight in weights]
 

@@ -2,25 +2,31 @@
 
 cdef extern from *:
     """
-    #if !defined(Py_GIL_DISABLED) && !defined(_MSC_VER)
-    #include <stdlib.h>
+    #ifndef Py_GIL_DISABLED
+    #include <stdint.h>
     #include <string.h>
 
     /* A slab has room for nodes of one size. A graph that is built lies in it node by node, in the order in which
        backward() will come back, and so is read much faster than one in the holes that other nodes have left. Slabs
-       that are empty again are kept for the next graph: memory that the system takes back, it gives anew page by page. */
-    enum {SLAB_BYTES = 1 << 14, EMPTY_SLABS = 512};
+       that are empty again are kept for the next graph, up to a number: memory that the system takes back, it gives
+       anew page by page. A slab begins at a multiple of its size, in a room that has a place for that wherever it lies;
+       twice the size would do, but then slabs would lie at distances by which they share lines of the cache. */
+    enum {SLAB_BYTES = 1 << 16, ROOM_BYTES = SLAB_BYTES * 5 / 2, HEAD_BYTES = 2048, MOST_PLACES = 1000, EMPTY_SLABS = 128};
 
     typedef struct Slab {
-        struct Slab *next, *previous;  /* among the slabs that have room */
+        struct Slab *next, *previous;  /* among the slabs that have a free place */
+        void *room;
         int used, fresh, holes;        /* places in use, places that were ever in use, and holes among these */
-        unsigned char hole[255];
+        uint16_t hole[MOST_PLACES];
     } Slab;
+    _Static_assert(sizeof(Slab) <= HEAD_BYTES, "the first node comes after the head");
 
-    static struct {Slab *first; int empty; size_t node; int places;} slabs;
+    static struct {Slab *first; int empty; size_t node; int places; PyObjectArenaAllocator rooms;} slabs;
 
     static void list_slab(Slab *slab) {
-        *slab = (Slab){.next = slabs.first, .used = slab->used, .fresh = slab->fresh};
+        slab->next = slabs.first;
+        slab->previous = NULL;
+        slab->holes = 0;
         if (slabs.first) slabs.first->previous = slab;
         slabs.first = slab;
     }
@@ -31,19 +37,24 @@ cdef extern from *:
         else slabs.first = slab->next;
     }
 
+    static int make_slab(void) {
+        void *room = slabs.rooms.alloc(slabs.rooms.ctx, ROOM_BYTES);
+        if (!room) return 0;
+        Slab *slab = (Slab *)(((size_t)room + SLAB_BYTES - 1) & ~(size_t)(SLAB_BYTES - 1));
+        slab->room = room;
+        slab->used = slab->fresh = 0;
+        list_slab(slab);
+        slabs.empty++;
+        return 1;
+    }
+
     static PyObject *allocate_node(PyTypeObject *type, Py_ssize_t Py_UNUSED(items)) {
-        if (!slabs.first) {
-            void *memory;
-            if (posix_memalign(&memory, SLAB_BYTES, SLAB_BYTES - 64)) return PyErr_NoMemory();
-            ((Slab *)memory)->used = ((Slab *)memory)->fresh = 0;
-            list_slab(memory);
-            slabs.empty++;
-        }
+        if (!slabs.first && !make_slab()) return PyErr_NoMemory();
         Slab *slab = slabs.first;
         int place = slab->holes ? slab->hole[--slab->holes] : slab->fresh++;
         if (!slab->used++) slabs.empty--;
         if (slab->used == slabs.places) unlist_slab(slab);
-        void *node = (char *)(slab + 1) + place * slabs.node;
+        void *node = (char *)slab + HEAD_BYTES + place * slabs.node;
         memset(node, 0, slabs.node);
         return PyObject_Init(node, type);
     }
@@ -51,20 +62,22 @@ cdef extern from *:
     static void free_node(void *node) {
         Slab *slab = (Slab *)((size_t)node & ~(size_t)(SLAB_BYTES - 1));
         if (slab->used == slabs.places) list_slab(slab);
-        slab->hole[slab->holes++] = ((char *)node - (char *)(slab + 1)) / slabs.node;
+        slab->hole[slab->holes++] = ((char *)node - (char *)slab - HEAD_BYTES) / slabs.node;
         if (--slab->used) return;
         slab->fresh = slab->holes = 0;
         if (++slabs.empty > EMPTY_SLABS) {
             slabs.empty--;
             unlist_slab(slab);
-            free(slab);
+            slabs.rooms.free(slabs.rooms.ctx, slab->room, ROOM_BYTES);
         }
     }
 
     static void keep_in_slabs(PyObject *nodes) {
         PyTypeObject *type = (PyTypeObject *)nodes;
         slabs.node = type->tp_basicsize;
-        slabs.places = (SLAB_BYTES - 64 - sizeof(Slab)) / slabs.node;
+        slabs.places = (SLAB_BYTES - HEAD_BYTES) / slabs.node;
+        if (slabs.places > MOST_PLACES) slabs.places = MOST_PLACES;
+        PyObject_GetArenaAllocator(&slabs.rooms);
         type->tp_alloc = allocate_node;
         type->tp_free = free_node;
     }
