@@ -131,4 +131,4 @@ ctypedef struct Found:
 
 @cython.locals(places=Places, found=Found)
 cpdef Found compute(tuple formulas, double x, double y, double z, bint wants_x, bint wants_y, bint wants_z) except *
-cpdef tuple formulas_of(Operation operation)
+cpdef tuple formulas_of(Operation operation, Py_ssize_t n)

@@ -31,19 +31,27 @@ if cython.compiled:
 _STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where".split()
 
 
-def formulas_of(operation: Operation) -> tuple[Any, ...]:
-    """Give the formulas of an operation's result and of its rules, recorded at the first call; none of a user's."""
-    with compiling:  # threads that come first at the same time find one and the same
-        if operation.formulas is None:
-            operation.formulas = _recorded(operation) if TABLE.get(operation.name) is operation else ()
-    return operation.formulas
+def formulas_of(operation: Operation, n: cython.Py_ssize_t) -> tuple[Any, ...]:
+    """Give the formulas of an operation's result, and of its derivative for each of n operands.
 
-
-def _recorded(operation: Operation) -> tuple[Any, ...]:
-    if operation.is_variadic:
+    They are recorded at the first call. There are none of a user's operation, or of more than three operands.
+    """
+    if n > 3:
         return ()
-    rules = [lambda out, *xs: operation.apply(xs), *operation.rules]
-    return tuple([_Recorder(operation.arity).formula(rule) for rule in rules])
+    if operation.formulas[n] is None:
+        with compiling:  # threads that come first at the same time find one and the same
+            if operation.formulas[n] is None:
+                operation.formulas[n] = _recorded(operation, n)
+    return operation.formulas[n]  # type: ignore[no-any-return]
+
+
+def _recorded(operation: Operation, n: int) -> tuple[Any, ...]:
+    if TABLE.get(operation.name) is not operation or (n != operation.arity and not operation.is_variadic):
+        return ()
+    rules = operation.rules
+    if operation.is_variadic:
+        rules = tuple([lambda out, *xs, i=i: operation.rules[0](out, *xs)[i] for i in range(n)])
+    return tuple([_Recorder(n).formula(rule) for rule in (lambda out, *xs: operation.apply(xs), *rules)])
 
 
 class _Symbol(Scalar):
@@ -73,6 +81,7 @@ class _Recorder:
         self.steps: list[tuple[Any, tuple[int, ...]]] = []
         self.constants: list[float] = []
         self.known: dict[Any, int] = {}  # places of steps and constants that are there already
+        self.negatives: dict[tuple[int, ...], tuple[int, ...]] = {}  # what stands at a place is minus what at another
 
     def formula(self, rule: Callable[..., Any]) -> Formula:
         result = self.place(rule(*self.symbols))
@@ -96,9 +105,13 @@ class _Recorder:
         elif callable(function):
             return function(*operands)
         places = tuple([self.place(operand) for operand in operands])
+        if function == "fabs" and places in self.negatives:
+            places = self.negatives[places]  # |-x| is |x|: then sigmoid(x) and sigmoid(-x) take one power
         if (function, places) not in self.known:
             self.steps.append((function, places))
             self.known[function, places] = len(self.symbols) + len(self.steps) - 1
+        if function == "neg":
+            self.negatives[(self.known[function, places],)] = places
         return _Symbol(self, self.known[function, places])
 
 

@@ -139,9 +139,11 @@ def minimum(x: float, y: float) -> float:
 def logsumexp(*xs: float) -> float:
     """Give log(sum(e^x)) without overflow, by taking out the largest x first."""
     largest = max(xs)
-    if math.isinf(largest) or any(x != x for x in xs):
-        return largest if all(x == x for x in xs) else math.nan
-    return largest + math.log(math.fsum(math.exp(x - largest) for x in xs))
+    if any(map(math.isnan, xs)):
+        return math.nan
+    if math.isinf(largest):
+        return largest
+    return largest + math.log(math.fsum([math.exp(x - largest) for x in xs]))
 
 
 def sum_left_to_right(*xs: float) -> float:

@@ -57,7 +57,7 @@ cdef class Operation:
     cdef readonly object gather
     cdef readonly object bound
     cdef readonly bint chooses
-    cdef public tuple formulas
+    cdef public list formulas
 
     cpdef object apply(self, object operands)
     cpdef object number(self, object operand)

@@ -128,7 +128,7 @@ class Operation:
         self.gather = gather
         self.chooses = chooses
         self.textbook = textbook
-        self.formulas: tuple[Any, ...] | None = None  # see formula.py
+        self.formulas: list[Any] = [None] * 4  # for so many operands: see formula.py
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")

@@ -246,7 +246,7 @@ tanh = _row("tanh(x)", "Hyperbolic tangent (From Logistic Regression to Neural N
     math.tanh, lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-(2.0 * x)),
     textbook=lambda out, x: 1.0 - out * out, example="tanh(0.0) -> 0.0")
 asinh = _row("asinh(x)", "Inverse hyperbolic sine.",
-    math.asinh, lambda out, x: 1.0 / hypot(1.0, x),
+    math.asinh, lambda out, x: 1.0 / where(abs(x) < 1e150, sqrt(x * x + 1.0), abs(x)),
     textbook=lambda out, x: 1.0 / sqrt(x * x + 1.0), aliases="arcsinh", example="asinh(0.0) -> 0.0")
 acosh = _row("acosh(x)", "Inverse hyperbolic cosine; nan below 1.",
     ieee.ieee(math.acosh, np.arccosh), lambda out, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
@@ -512,7 +512,8 @@ def _dist_derivatives(out: Any, operands: Sequence[Any]) -> list[Any]:
 
 def _shares(out: Any, terms: Sequence[Any]) -> list[Any]:
     """Give e**x / (sum of all e**x) for each term x, 0 where the sum is 0; dividing undoes the rounding of `out`."""
-    weights = [exp(term - where(out == -math.inf, 0.0, out)) for term in terms]
+    shift = where(out == -math.inf, 0.0, out)
+    weights = [exp(term - shift) for term in terms]
     total = where(out == math.inf, 1.0, sum(weights))
     return [weight / (total + (total == 0.0)) for weight in weights]
 

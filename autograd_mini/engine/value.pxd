@@ -12,11 +12,12 @@ from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
     add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )
+from autograd_mini.engine.slabs cimport keep_in_slabs
 
 cdef Blocks _blocks
 cdef object CONSTANT
 cdef long long _walk
-cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _RELU, _DOT
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _RELU, _DOT, _SUM
 
 
 cdef class Value(Node):
@@ -46,8 +47,9 @@ cdef object _record(Operation operation, list[Value] operands)
 @cython.locals(found=Found)
 cdef object _record_formulas(Operation operation, tuple formulas, object operands)
 cdef bint _is_wanted(Value operand) noexcept
+cdef object _node_of_fan(Operation operation, Fan fan, double data)
 cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)
 cdef object _relu(Value operand)
-cdef object _dot(tuple[Value, ...] operands)
+cdef object _total(Operation operation, tuple[Value, ...] operands)

@@ -222,8 +222,10 @@ class Value(Node):
             tracer: Any = modes.tracer.get()
             if tracer is not None:
                 return tracer.compare(operation, self, other)
-        right = other.data if type(other) is Value else as_float(other, "operand")
-        return bool(operation.function(self._data, right))
+        right: cython.double = other.data if type(other) is Value else as_float(other, "operand")
+        if not cython.compiled:
+            return bool(operation.function(self._data, right))
+        return compute(formulas_of(operation, 2), self._data, right, 0.0, False, False, False).out != 0.0
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
         """Give what some roots were computed from, of which this is one: see derivatives.py."""
@@ -233,14 +235,8 @@ class Value(Node):
 
 COMPILED: bool = cython.compiled
 
-_ADD = operations.add
-_SUB = operations.sub
-_MUL = operations.mul
-_DIV = operations.div
-_NEG = operations.neg
-_POW = operations.pow
-_RELU = operations.relu
-_DOT = operations.dot
+_ADD, _SUB, _MUL, _DIV = operations.add, operations.sub, operations.mul, operations.div
+_NEG, _POW, _RELU, _DOT, _SUM = operations.neg, operations.pow, operations.relu, operations.dot, operations.sum
 
 _blocks = modes.BLOCKS
 _walk = 0  # the largest mark that a walk has left in a node
@@ -346,7 +342,7 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:
     operands: list[Any] = gather_factors(ws, xs, bias)
     if _blocks.open or type(operands[0]) is not Value:
         return _DOT.apply(operands)
-    return _dot(tuple(_as_values(_DOT, operands)))
+    return _total(_DOT, tuple(_as_values(_DOT, operands)))
 
 
 def _as_value(operation: Operation, operand: Any) -> Any:
@@ -385,12 +381,13 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
             return tracer.record(operation, operands)
     if operation is _RELU:
         return _relu(_as_value(operation, operands[0]))
+    if operation is _SUM or operation is _DOT:
+        return _total(operation, tuple(_as_values(operation, list(operands))))
     if cython.compiled:
-        formulas: Any = formulas_of(operation) if operation.formulas is None else operation.formulas
-        if len(formulas) == 1 + len(operands):
+        formulas: Any = formulas_of(operation, len(operands))
+        if formulas:
             return _record_formulas(operation, formulas, operands)
-    values = _as_values(operation, list(operands))
-    return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
+    return _record(operation, _as_values(operation, list(operands)))
 
 
 @cython.cclass
@@ -446,12 +443,9 @@ def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: 
         return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
     is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
     listed: Any = operands if is_listed else (x, y, z)
-    other: Any = _outside_graph(operation, listed, found.out) if _blocks.open else None
-    if other is not None:
-        return other
     fan: Fan = make_fan(listed)
     fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
-    return _with_fan(operation, fan, found.out)
+    return _node_of_fan(operation, fan, found.out)
 
 
 def _is_wanted(operand: Value) -> bool:
@@ -490,9 +484,15 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     return _with_fan(operation, fan, data)  # type: ignore[no-any-return]
 
 
+def _node_of_fan(operation: Operation, fan: Fan, data: float) -> Any:
+    """Make the node of an operation on the operands in a fan."""
+    other: Any = _outside_graph(operation, fan.operands, data) if _blocks.open else None
+    return _with_fan(operation, fan, data) if other is None else other
+
+
 def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
     node: Value = Value.__new__(Value)
-    _fill(node, data, located(operation) if modes.is_checking() else operation)
+    _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
     set_fan(node, fan)
     return node
 
@@ -517,25 +517,23 @@ def _relu(operand: Value) -> Any:
     return _node(_RELU, operand, None, out, relu_dx(out, operand._data), 0.0)
 
 
-def _dot(operands: tuple[Value, ...]) -> Any:
-    """Record a scalar product: in machine arithmetic what the rows mul and add of the table say, one by one."""
-    n: cython.Py_ssize_t = len(operands) // 2
+def _total(operation: Operation, operands: tuple[Value, ...]) -> Any:
+    """Record a sum or a scalar product: in machine arithmetic what the rows add and mul of the table say."""
     i: cython.Py_ssize_t
     left: Value
     right: Value
     fan: Fan = make_fan(operands)
     total: cython.double = 0.0
+    n: cython.Py_ssize_t = len(operands) // 2 if operation is _DOT else 0
     for i in range(n):
-        left = operands[i]
-        right = operands[n + i]
+        left, right = operands[i], operands[n + i]
         total += left._data * right._data
-        fan.local[i] = right._data
-        fan.local[n + i] = left._data
-    right = operands[2 * n]
-    total += right._data
-    fan.local[2 * n] = 1.0
-    other: Any = _outside_graph(_DOT, operands, total) if _blocks.open else None
-    return _with_fan(_DOT, fan, total) if other is None else other
+        fan.local[i], fan.local[n + i] = right._data, left._data
+    for i in range(2 * n, len(operands)):
+        right = operands[i]
+        total += right._data
+        fan.local[i] = 1.0
+    return _node_of_fan(operation, fan, total)
 
 
 # What differs between the two engines.
@@ -545,5 +543,7 @@ def _refuse_subclass(cls: type, **_: object) -> None:
     raise TypeError("type 'autograd_mini.engine.value.Value' is not an acceptable base type")
 
 
-if not cython.compiled:
+if cython.compiled:
+    keep_in_slabs(Value)  # type: ignore[name-defined]  # noqa: F821 (declared in slabs.pxd)
+else:
     Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
