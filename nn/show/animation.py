@@ -46,10 +46,7 @@ class Animation:
         if dpi is not None and suffix != ".gif":
             raise ValueError(f"dpi= is for a .gif, but {str(target)!r} is a page")
         resolution = _DPI if dpi is None else check_dpi(dpi, 600)
-        if suffix == ".html":
-            write_file(target, self._page().encode())
-            return target
-        write_file(target, self._gif(resolution))
+        write_file(target, self._page().encode() if suffix == ".html" else self._gif(resolution))
         return target
 
     def _gif(self, dpi: float) -> bytes:
@@ -79,7 +76,7 @@ class Animation:
 
     def _repr_html_(self) -> str:
         """Show the GIF, which is a tenth of the page."""
-        return f'<img alt="an animation of training" src="data:image/gif;base64,{b64encode(self._gif(80)).decode()}">'
+        return f'<img alt="an animation of training" src="data:image/gif;base64,{b64encode(self._gif(_DPI)).decode()}">'
 
 
 def animate_training(

@@ -18,8 +18,9 @@ from nn.show.passes import LayerExplanation, Passes
 
 _Both = tuple[Side, Side]  # of an equation, as text and typeset
 
+# Of the picture, in its units.
 _COLUMN, _ROW, _RADIUS, _MARGIN = 220, 116, 38, 56
-_CLEAR = 68  # from the middle of a unit to the middle of a number beside it  # of the picture, in its units
+_CLEAR = 68  # from the middle of a unit to the middle of a number beside it
 _MOST_TERMS = 4  # of a sum that is written out in full
 
 
@@ -243,24 +244,16 @@ class _Steps:
             layer, is_last = self.layers[column - 1], column == len(self.layers)
             for j, name in enumerate(layer.names):
                 delta, z = self._name("δ", name), self._name("z", name)
-                equations = [self._delta(column, j)]
                 key, heads = _key(column, j), [] if is_last else range(len(self.layers[column].names))
-                what = (
-                    "the slope of its activation times the derivative of the loss"
-                    if is_last
-                    else ("the slope of its activation times the deltas that come back along its weights")
-                )
-                item = self._item(
-                    "Backward: delta", f"{delta}, the derivative of E for {z}, is {what}.", equations, key
-                )
+                back = "derivative of the loss" if is_last else "deltas that come back along its weights"
+                said = f"{delta}, the derivative of E for {z}, is the slope of its activation times the {back}."
+                found = float(layer.delta[j])
                 items.append(
-                    item._replace(
+                    self._item("Backward: delta", said, [self._delta(column, j)], key)._replace(
                         source="E" if is_last else "",
                         edges=[f"E-{j}"] if is_last else [f"{key}-{k}" for k in heads],
                         uses=["E"] if is_last else [_key(column + 1, k) for k in heads],
-                        shows=[
-                            Shown(f"{key}-delta", f"δ {number(float(layer.delta[j]), 3)}", sign(float(layer.delta[j])))
-                        ],
+                        shows=[Shown(f"{key}-delta", f"δ {number(found, 3)}", sign(found))],
                         flows=True,
                     )
                 )

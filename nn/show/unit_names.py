@@ -81,9 +81,9 @@ def names_in_graph(order: Sequence[Value]) -> dict[Value, str]:
     owners: list[tuple[float, int, dict[Value, str]]] = []
     for module in _whole_models(leaves):
         try:
-            own = dict(_parameter_names(module, ""))
+            own = dict(_parameter_names(module))
             found = {parameter: name for parameter, name in own.items() if parameter in leaves}
-            units = _unit_names(module, "", order)
+            units = _unit_names(module, order)
         except Exception:  # half made, or taken apart: no reason to show no other graph
             continue
         if found:
@@ -117,8 +117,8 @@ def _networks_in(thing: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _networks_in(part, f"{path}.{name}" if path else str(name))
 
 
-def _parameter_names(module: Module, path: str) -> Iterator[tuple[Value, str]]:
-    for place, part in _networks_in(module, path):
+def _parameter_names(module: Module) -> Iterator[tuple[Value, str]]:
+    for place, part in _networks_in(module, ""):
         if isinstance(part, Value):
             yield part, place
             continue
@@ -131,10 +131,10 @@ def _parameter_names(module: Module, path: str) -> Iterator[tuple[Value, str]]:
                     yield neuron.b, prefix + weight_name(layers, i, j, None)
 
 
-def _unit_names(module: Module, path: str, order: Sequence[Value]) -> dict[Value, str]:
+def _unit_names(module: Module, order: Sequence[Value]) -> dict[Value, str]:
     """Name inputs, weighted sums and outputs of the networks in a module, wherever the graph has them."""
     names: dict[Value, str] = {}
-    for place, part in _networks_in(module, path):
+    for place, part in _networks_in(module, ""):
         if isinstance(part, Value):
             continue
         layers, prefix = layers_of(part), f"{place}." if place else ""
@@ -167,10 +167,8 @@ def _outputs(
         if node.op is None or node.op is not operation:
             continue
         below = node.operands[0]
-        while (
-            activation is softmax and below not in sums and below.operands
-        ):  # quotient, power, distance to the largest
-            below = below.operands[0]
+        while activation is softmax and below not in sums and below.operands:
+            below = below.operands[0]  # quotient, power, distance to the largest
         i, j = sums.get(below, (-1, -1))
         if i == last:
             yield node, j

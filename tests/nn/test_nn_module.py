@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_parameters_are_found_in_attributes_lists_dicts_and_parts():
 
 
 def test_a_part_may_lead_back_to_its_module_but_has_no_end_of_names_then():
-    model = Module()
+    model: Any = Module()
     model.layer = Layer(2, 1)
     model.layer.owner = model
     model.parts = [Value(1.0)]
