@@ -75,7 +75,7 @@ while time.monotonic() < end:
     try:
         try:
             # again where Python has dropped it, as in the callback of a weak reference
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3), 0.5)
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3), 0.02)
             while True:
                 work()
         finally:
