@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+_OF_NUMPY = (np.floating, np.integer, np.bool_)
+
 
 def is_real(number: Any) -> bool:
     """Say whether something is a real number of Python's or NumPy's; the abstract class takes longest."""
     if type(number) is float or type(number) is int or isinstance(number, (float, int)):
         return True
-    if isinstance(number, np.bool_):
+    if isinstance(number, _OF_NUMPY):
         return True
     return isinstance(number, Real)
 
@@ -44,7 +46,7 @@ def as_float(number: Any, role: str) -> float:
         ...
     TypeError: data must be a real number, not '3' (str)
     """
-    if type(number) is not int and not is_real(number):
+    if type(number) is not int and not isinstance(number, float) and not is_real(number):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
     try:
         return float(number)

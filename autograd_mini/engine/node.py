@@ -273,3 +273,13 @@ def set_fan(node: Node, fan: Fan) -> None:
         node._right = cython.cast(Node, fan)  # nothing reads it as a Node where `_left` is None
     else:
         node._right = fan
+
+
+def seal(cls: type) -> None:
+    """Refuse subclasses of a class, as the compiled engine does by itself."""
+    if not cython.compiled:
+        cls.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
+
+
+def _refuse_subclass(cls: type, **_: object) -> None:
+    raise TypeError("type 'autograd_mini.engine.value.Value' is not an acceptable base type")

@@ -57,12 +57,12 @@ cdef class Operation:
     cdef readonly object gather
     cdef readonly object bound
     cdef readonly bint chooses
-    cdef public tuple formulas
+    cdef public list formulas
 
     cpdef object apply(self, object operands)
     cpdef object number(self, object operand)
 
 
 cpdef object as_operand(object operand, str function)
-@cython.locals(missing=Py_ssize_t)
+@cython.locals(missing=Py_ssize_t, operands=tuple)
 cdef object _call_in_order(object operation, object arguments)

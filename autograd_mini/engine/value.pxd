@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
-from autograd_mini.engine.formula cimport Found, compute, formulas_of
+from autograd_mini.engine.formula cimport Found, compute, compute_fan, formulas_of, holds
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real
@@ -46,6 +46,7 @@ cdef object _record(Operation operation, list[Value] operands)
 @cython.locals(found=Found)
 cdef object _record_formulas(Operation operation, tuple formulas, object operands)
 cdef bint _is_wanted(Value operand) noexcept
+cdef object _record_fan(Operation operation, Fan fan, double data)
 cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)

@@ -13,8 +13,8 @@ from autograd_mini.engine.arithmetic import Scalar, refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
-from autograd_mini.engine.formula import compute, formulas_of
-from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, set_fan
+from autograd_mini.engine.formula import compute, compute_fan, formulas_of, holds
+from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, seal, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
 
@@ -223,7 +223,7 @@ class Value(Node):
             if tracer is not None:
                 return tracer.compare(operation, self, other)
         right = other.data if type(other) is Value else as_float(other, "operand")
-        return bool(operation.function(self._data, right))
+        return holds(operation, self._data, right)
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
         """Give what some roots were computed from, of which this is one: see derivatives.py."""
@@ -231,6 +231,7 @@ class Value(Node):
             return history.of_values(ordered(list(reversed(roots))), roots, inputs)
 
 
+seal(Value)
 COMPILED: bool = cython.compiled
 
 _ADD = operations.add
@@ -385,12 +386,13 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
             return tracer.record(operation, operands)
     if operation is _RELU:
         return _relu(_as_value(operation, operands[0]))
+    if operation is _DOT:
+        return _dot(tuple(_as_values(operation, list(operands))))
     if cython.compiled:
-        formulas: Any = formulas_of(operation) if operation.formulas is None else operation.formulas
-        if len(formulas) == 1 + len(operands):
+        formulas: Any = formulas_of(operation, len(operands))
+        if formulas:
             return _record_formulas(operation, formulas, operands)
-    values = _as_values(operation, list(operands))
-    return _dot(tuple(values)) if operation is _DOT else _record(operation, values)
+    return _record(operation, _as_values(operation, list(operands)))
 
 
 @cython.cclass
@@ -436,7 +438,11 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
 
 
 def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: Sequence[Any]) -> Any:
-    """Record an operation of up to three operands as its row says, in machine arithmetic."""
+    """Record an operation as its row says, in machine arithmetic."""
+    fan: Fan
+    if operation.is_variadic:
+        fan = make_fan(tuple(_as_values(operation, list(operands))))
+        return _record_fan(operation, fan, compute_fan(formulas, fan))
     n: cython.Py_ssize_t = len(operands)
     x: Value = _as_value(operation, operands[0])
     y: Value = _as_value(operation, operands[1]) if n > 1 else x
@@ -446,12 +452,9 @@ def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: 
         return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
     is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
     listed: Any = operands if is_listed else (x, y, z)
-    other: Any = _outside_graph(operation, listed, found.out) if _blocks.open else None
-    if other is not None:
-        return other
-    fan: Fan = make_fan(listed)
+    fan = make_fan(listed)
     fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
-    return _with_fan(operation, fan, found.out)
+    return _record_fan(operation, fan, found.out)
 
 
 def _is_wanted(operand: Value) -> bool:
@@ -478,7 +481,7 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     check_values(operands)
     if len(operands) in (1, 2):
         node: Value = Value.__new__(Value)
-        _fill(node, data, located(operation) if modes.is_checking() else operation)
+        _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
             node._right, node._local_right = operands[1], local[1]
@@ -490,9 +493,19 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     return _with_fan(operation, fan, data)  # type: ignore[no-any-return]
 
 
+def _record_fan(operation: Operation, fan: Fan, data: float) -> Any:
+    """Record an operation of any number of operands, which a `Fan` has with their local derivatives."""
+    n: cython.Py_ssize_t = len(fan.operands)
+    if 0 < n < 3:
+        right: Any = fan.operands[1] if n == 2 else None
+        return _node(operation, fan.operands[0], right, data, fan.local[0], fan.local[n - 1])
+    other: Any = _outside_graph(operation, fan.operands, data) if _blocks.open else None
+    return _with_fan(operation, fan, data) if other is None else other
+
+
 def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
     node: Value = Value.__new__(Value)
-    _fill(node, data, located(operation) if modes.is_checking() else operation)
+    _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
     set_fan(node, fan)
     return node
 
@@ -534,16 +547,4 @@ def _dot(operands: tuple[Value, ...]) -> Any:
     right = operands[2 * n]
     total += right._data
     fan.local[2 * n] = 1.0
-    other: Any = _outside_graph(_DOT, operands, total) if _blocks.open else None
-    return _with_fan(_DOT, fan, total) if other is None else other
-
-
-# What differs between the two engines.
-
-
-def _refuse_subclass(cls: type, **_: object) -> None:
-    raise TypeError("type 'autograd_mini.engine.value.Value' is not an acceptable base type")
-
-
-if not cython.compiled:
-    Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
+    return _record_fan(_DOT, fan, total)
