@@ -135,11 +135,9 @@ class Scalar(Operand):
 
 def _operate(operation: Operation, left: Any, right: Any) -> Any:
     """Apply an operator, or leave it to the class of the operand that is no number."""
-    number: Scalar
-    other: Any
-    number, other = (left, right) if isinstance(left, Scalar) else (right, left)
+    other: Any = right if isinstance(left, Scalar) else left
     if isinstance(other, Scalar) or is_real(other):
-        return number._apply(operation, (left, right))
+        return operation.apply((left, right))
     refuse_masked(other)
     return NotImplemented
 

@@ -80,6 +80,7 @@ class _Recorder:
         self.steps: list[tuple[Any, tuple[int, ...]]] = []
         self.constants: list[float] = []
         self.known: dict[Any, int] = {}  # places of steps and constants that are there already
+        self.negatives: dict[tuple[int, ...], tuple[int, ...]] = {}  # what stands at a place is minus what at another
 
     def formula(self, rule: Callable[..., Any]) -> Formula:
         result = rule(*self.symbols)
@@ -107,9 +108,13 @@ class _Recorder:
         places = tuple([self.place(operand) for operand in operands])
         if len(places) > 3 and places != tuple(range(places[0], places[0] + len(places))):
             raise ValueError(f"formulas call {operation.name} with more than three operands only as they stand")
+        if function == "fabs" and places in self.negatives:
+            places = self.negatives[places]  # |-x| is |x|: then sigmoid(x) and sigmoid(-x) take one power
         if (function, places) not in self.known:
             self.steps.append((function, places))
             self.known[function, places] = len(self.symbols) + len(self.steps) - 1
+        if function == "neg":
+            self.negatives[(self.known[function, places],)] = places
         return _Symbol(self, self.known[function, places])
 
 

@@ -275,9 +275,11 @@ def set_fan(node: Node, fan: Fan) -> None:
         node._right = fan
 
 
-def seal(cls: type) -> None:
-    """Refuse subclasses of a class, as the compiled engine does by itself."""
-    if not cython.compiled:
+def complete(cls: type) -> None:
+    """Do for a class of nodes what its own lines can't, which are the same in both engines."""
+    if cython.compiled:
+        keep_in_slabs(cls)
+    else:
         cls.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
 
 

@@ -242,7 +242,7 @@ cosh = _row("cosh(x)", "Hyperbolic cosine.",
     ieee.ieee(math.cosh, np.cosh), lambda out, x: sinh(x),
     example="cosh(0.0) -> 1.0")
 tanh = _row("tanh(x)", "Hyperbolic tangent (From Logistic Regression to Neural Network, eq. 1), 2 sigmoid(2x) - 1.",
-    math.tanh, lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
+    math.tanh, lambda out, x: 4.0 * sigmoid(2.0 * x) * sigmoid(-(2.0 * x)),
     textbook=lambda out, x: 1.0 - out * out, example="tanh(0.0) -> 0.0")
 asinh = _row("asinh(x)", "Inverse hyperbolic sine.",
     math.asinh, lambda out, x: 1.0 / where(abs(x) < 1e150, sqrt(x * x + 1.0), abs(x)),

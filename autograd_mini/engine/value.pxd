@@ -16,7 +16,7 @@ from autograd_mini.engine.elementary cimport (
 cdef Blocks _blocks
 cdef object CONSTANT
 cdef long long _walk
-cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _RELU, _DOT
+cdef Operation _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _RELU, _DOT, _SUM
 
 
 cdef class Value(Node):
@@ -51,4 +51,4 @@ cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)
 cdef object _relu(Value operand)
-cdef object _dot(tuple[Value, ...] operands)
+cdef object _total(Operation operation, tuple[Value, ...] operands)

@@ -14,7 +14,7 @@ from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.formula import compute, compute_fan, formulas_of, holds
-from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, seal, set_fan
+from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
 
@@ -231,17 +231,11 @@ class Value(Node):
             return history.of_values(ordered(list(reversed(roots))), roots, inputs)
 
 
-seal(Value)
+complete(Value)
 COMPILED: bool = cython.compiled
 
-_ADD = operations.add
-_SUB = operations.sub
-_MUL = operations.mul
-_DIV = operations.div
-_NEG = operations.neg
-_POW = operations.pow
-_RELU = operations.relu
-_DOT = operations.dot
+_ADD, _SUB, _MUL, _DIV = operations.add, operations.sub, operations.mul, operations.div
+_NEG, _POW, _RELU, _DOT, _SUM = operations.neg, operations.pow, operations.relu, operations.dot, operations.sum
 
 _blocks = modes.BLOCKS
 _walk = 0  # the largest mark that a walk has left in a node
@@ -347,7 +341,7 @@ def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> Any:
     operands: list[Any] = gather_factors(ws, xs, bias)
     if _blocks.open or type(operands[0]) is not Value:
         return _DOT.apply(operands)
-    return _dot(tuple(_as_values(_DOT, operands)))
+    return _total(_DOT, tuple(_as_values(_DOT, operands)))
 
 
 def _as_value(operation: Operation, operand: Any) -> Any:
@@ -386,8 +380,8 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
             return tracer.record(operation, operands)
     if operation is _RELU:
         return _relu(_as_value(operation, operands[0]))
-    if operation is _DOT:
-        return _dot(tuple(_as_values(operation, list(operands))))
+    if operation is _SUM or operation is _DOT:
+        return _total(operation, tuple(_as_values(operation, list(operands))))
     if cython.compiled:
         formulas: Any = formulas_of(operation, len(operands))
         if formulas:
@@ -530,21 +524,20 @@ def _relu(operand: Value) -> Any:
     return _node(_RELU, operand, None, out, relu_dx(out, operand._data), 0.0)
 
 
-def _dot(operands: tuple[Value, ...]) -> Any:
-    """Record a scalar product: in machine arithmetic what the rows mul and add of the table say, one by one."""
-    n: cython.Py_ssize_t = len(operands) // 2
+def _total(operation: Operation, operands: tuple[Value, ...]) -> Any:
+    """Record a sum or a scalar product: in machine arithmetic what the rows add and mul of the table say."""
     i: cython.Py_ssize_t
     left: Value
     right: Value
     fan: Fan = make_fan(operands)
     total: cython.double = 0.0
+    n: cython.Py_ssize_t = len(operands) // 2 if operation is _DOT else 0
     for i in range(n):
-        left = operands[i]
-        right = operands[n + i]
+        left, right = operands[i], operands[n + i]
         total += left._data * right._data
-        fan.local[i] = right._data
-        fan.local[n + i] = left._data
-    right = operands[2 * n]
-    total += right._data
-    fan.local[2 * n] = 1.0
-    return _record_fan(_DOT, fan, total)
+        fan.local[i], fan.local[n + i] = right._data, left._data
+    for i in range(2 * n, len(operands)):
+        right = operands[i]
+        total += right._data
+        fan.local[i] = 1.0
+    return _record_fan(operation, fan, total)

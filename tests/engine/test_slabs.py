@@ -1,0 +1,31 @@
+"""Memory of nodes: what is freed in any order, and taken anew, harms no other node."""
+
+from __future__ import annotations
+
+from random import Random
+
+from autograd_mini import Value, topological_order
+
+
+def test_nodes_freed_in_any_order_leave_the_others_as_they_are():
+    rng = Random(0)
+    kept: dict[int, Value] = {}
+    for i in range(60_000):
+        kept[i] = Value(float(i))
+        if rng.random() < 0.6:
+            kept.pop(rng.choice([i, rng.randrange(i + 1)]), None)
+        if i % 20_000 == 19_999:  # nearly all at once: slabs that are empty, and a few that are not
+            kept = {j: node for j, node in kept.items() if j % 100 == 0}
+    assert [node.data for node in kept.values()] == [float(i) for i in kept]
+    assert all(node.grad == 0.0 and node.is_leaf and node.label == "" for node in kept.values())
+
+
+def test_graphs_in_memory_that_others_left_have_their_own_gradients():
+    x = Value(2.0)
+    for n in (10, 30_000, 300, 150_000, 5_000):
+        total = x * 0.0
+        for _ in range(n):
+            total = total + x
+        x.grad = 0.0
+        total.backward()
+        assert (total.data, x.grad, len(topological_order(total))) == (2.0 * n, float(n), n + 3)
