@@ -2,6 +2,8 @@
 
 cimport cython
 
+from autograd_mini.engine.fan cimport Fan
+from autograd_mini.engine.node cimport Node
 from autograd_mini.engine.operation cimport Operation
 
 cdef extern from *:
@@ -9,6 +11,7 @@ cdef extern from *:
     #include <math.h>
     #include <string.h>
 
+    enum {ROOM = 512};  /* for the numbers of a formula */
     enum {ADD, SUB, MUL, DIV, NEG, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, WHERE, UNARY, BINARY, CALL};
 
     static const char *const operators[] = {
@@ -25,19 +28,25 @@ cdef extern from *:
         {"atan2", atan2}, {"copysign", copysign}, {"fmod", fmod}, {"pow", pow}, {"remainder", remainder}};
 
     typedef struct {
-        int code, x, y, z;  /* what is done, with the numbers of which places */
+        int code, x, y, z;  /* what is done, with the numbers of which places; of more than three, x is the first's */
         union {double (*unary)(double); double (*binary)(double, double); PyObject *function;} by;
     } Step;
 
     /* The first places are those of a row's result and its operands; then come its steps' results, then constants. */
-    typedef struct {int operands, steps, constants, result; double *constant; Step step[];} Program;
+    typedef struct {int operands, steps, constants, results; double *constant; int *result; Step step[];} Program;
 
-    static Program *new_program(int operands, int steps, int constants, int result) {
+    static Program *new_program(int operands, int steps, int constants, int results) {
         size_t size = sizeof(Program) + steps * sizeof(Step);
-        Program *program = PyMem_Malloc(size + constants * sizeof(double));
-        if (program)
-            *program = (Program){operands, steps, constants, result, (double *)((char *)program + size)};
+        Program *program = PyMem_Malloc(size + constants * sizeof(double) + results * sizeof(int));
+        if (program) {
+            double *constant = (double *)((char *)program + size);
+            *program = (Program){operands, steps, constants, results, constant, (int *)(constant + constants)};
+        }
         return program;
+    }
+
+    static void put_result(Program *program, int i, int place) {
+        program->result[i] = place;
     }
 
     static void put_constant(Program *program, int i, double number) {
@@ -61,13 +70,14 @@ cdef extern from *:
         program->step[i] = (Step){CALL + count, x, y, z, {.function = function}};
     }
 
-    static double call_function(PyObject *function, int count, double x, double y, double z) {
-        PyObject *operands[3] = {PyFloat_FromDouble(x), PyFloat_FromDouble(y), PyFloat_FromDouble(z)};
-        int fine = operands[0] && operands[1] && operands[2];
-        PyObject *result = fine ? PyObject_Vectorcall(function, operands, count, NULL) : NULL;
+    static double call_function(PyObject *function, int count, const double *numbers) {
+        PyObject *operands[ROOM], *result = NULL;
+        int made = 0;
+        while (made < count && (operands[made] = PyFloat_FromDouble(numbers[made]))) made++;
+        if (made == count) result = PyObject_Vectorcall(function, operands, count, NULL);
         double number = result ? PyFloat_AsDouble(result) : -1.0;
         Py_XDECREF(result);
-        for (int i = 0; i < 3; i++) Py_XDECREF(operands[i]);
+        while (made) Py_DECREF(operands[--made]);
         return number;
     }
 
@@ -93,25 +103,31 @@ cdef extern from *:
                 case WHERE: *next = x != 0.0 ? y : z; break;
                 case UNARY: *next = step->by.unary(x); break;
                 case BINARY: *next = step->by.binary(x, y); break;
-                default:
-                    *next = call_function(step->by.function, step->code - CALL, x, y, z);
+                default: {
+                    int count = step->code - CALL;
+                    double few[] = {x, y, z};
+                    *next = call_function(step->by.function, count, count > 3 ? place + step->x : few);
                     if (*next == -1.0 && PyErr_Occurred()) return -1.0;
+                }
             }
         }
-        return place[program->result];
+        return place[program->result[0]];
+    }
+
+    static void take_results(const Program *program, const double *place, double *results) {
+        for (int i = 0; i < program->results; i++) results[i] = place[program->result[i]];
     }
     """
     ctypedef struct Program:
         pass
-    Program* new_program(int operands, int steps, int constants, int result)
+    enum: ROOM
+    Program* new_program(int operands, int steps, int constants, int results)
+    void put_result(Program* program, int i, int place)
     void put_constant(Program* program, int i, double number)
     bint put_function(Program* program, int i, const char* name, int x, int y, int z)
     void put_call(Program* program, int i, object function, int count, int x, int y, int z)
     double run_program(const Program* program, double* place) except? -1.0
-
-
-cdef enum:
-    ROOM = 512
+    void take_results(const Program* program, const double* place, double* results)
 
 
 ctypedef struct Places:
@@ -123,6 +139,7 @@ cdef class Formula:
     cdef Program* _program
 
     cdef double run(self, double* places) except? -1.0
+    cdef object take(self, double* places, double* results)
 
 
 ctypedef struct Found:
@@ -131,4 +148,7 @@ ctypedef struct Found:
 
 @cython.locals(places=Places, found=Found)
 cpdef Found compute(tuple formulas, double x, double y, double z, bint wants_x, bint wants_y, bint wants_z) except *
-cpdef tuple formulas_of(Operation operation, Py_ssize_t n)
+@cython.locals(places=Places, operands=tuple, operand=Node, out=double, i=Py_ssize_t)
+cpdef double compute_fan(tuple formulas, Fan fan) except? -1.0
+cpdef bint holds(Operation comparison, double x, double y) except? True
+cpdef tuple formulas_of(Operation operation, Py_ssize_t operands)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import is_real
+from autograd_mini.engine.fan import Fan
 from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
@@ -31,27 +32,25 @@ if cython.compiled:
 _STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where".split()
 
 
-def formulas_of(operation: Operation, n: cython.Py_ssize_t) -> tuple[Any, ...]:
-    """Give the formulas of an operation's result, and of its derivative for each of n operands.
-
-    They are recorded at the first call. There are none of a user's operation, or of more than three operands.
-    """
-    if n > 3:
+def formulas_of(operation: Operation, operands: cython.Py_ssize_t) -> tuple[Any, ...]:
+    """Give the formulas of an operation's result and of its rules, recorded at the first call; none of a user's."""
+    if operands >= len(operation.formulas):
         return ()
-    if operation.formulas[n] is None:
-        with compiling:  # threads that come first at the same time find one and the same
-            if operation.formulas[n] is None:
-                operation.formulas[n] = _recorded(operation, n)
-    return operation.formulas[n]  # type: ignore[no-any-return]
+    formulas = operation.formulas[operands]
+    return _recorded(operation, operands) if formulas is None else formulas
 
 
-def _recorded(operation: Operation, n: int) -> tuple[Any, ...]:
-    if TABLE.get(operation.name) is not operation or (n != operation.arity and not operation.is_variadic):
-        return ()
-    rules = operation.rules
-    if operation.is_variadic:
-        rules = tuple([lambda out, *xs, i=i: operation.rules[0](out, *xs)[i] for i in range(n)])
-    return tuple([_Recorder(n).formula(rule) for rule in (lambda out, *xs: operation.apply(xs), *rules)])
+def _recorded(operation: Operation, operands: int) -> tuple[Any, ...]:
+    with compiling:  # threads that come first at the same time find one and the same
+        if operation.formulas[operands] is None:
+            is_ours = TABLE.get(operation.name) is operation
+            operation.formulas[operands] = _record(operation, operands) if is_ours else ()
+    return operation.formulas[operands]  # type: ignore[return-value]
+
+
+def _record(operation: Operation, operands: int) -> tuple[Any, ...]:
+    rules = [lambda out, *xs: operation.apply(xs), *operation.rules]
+    return tuple([_Recorder(operands).formula(rule) for rule in rules])
 
 
 class _Symbol(Scalar):
@@ -84,8 +83,9 @@ class _Recorder:
         self.negatives: dict[tuple[int, ...], tuple[int, ...]] = {}  # what stands at a place is minus what at another
 
     def formula(self, rule: Callable[..., Any]) -> Formula:
-        result = self.place(rule(*self.symbols))
-        return Formula(len(self.symbols), self.steps, self.constants[::-1], result)
+        result = rule(*self.symbols)
+        results = [self.place(number) for number in (result if isinstance(result, list) else [result])]
+        return Formula(len(self.symbols), self.steps, self.constants[::-1], results)
 
     def place(self, number: Any) -> int:
         """Give the place of a symbol, or of a constant."""
@@ -100,11 +100,14 @@ class _Recorder:
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         """Record a step, or the steps of an operation that is made of others."""
         function: Any = operation.name if operation.name in _STEPS else operation.lowering or operation.function
-        if operation.is_variadic or function in ("tgamma", "lgamma"):
+        has_own = operation.is_variadic and operation.lowering not in (None, operation.function)
+        if has_own or function in ("tgamma", "lgamma"):
             function = operation.function  # what the lowering gives has other last digits
         elif callable(function):
             return function(*operands)
         places = tuple([self.place(operand) for operand in operands])
+        if len(places) > 3 and places != tuple(range(places[0], places[0] + len(places))):
+            raise ValueError(f"formulas call {operation.name} with more than three operands only as they stand")
         if function == "fabs" and places in self.negatives:
             places = self.negatives[places]  # |-x| is |x|: then sigmoid(x) and sigmoid(-x) take one power
         if (function, places) not in self.known:
@@ -118,18 +121,20 @@ class _Recorder:
 @cython.final
 @cython.cclass
 class Formula:
-    """A rule, or what a row computes, in steps on numbers in places."""
+    """A rule, or what a row computes, in steps on numbers in places. A rule for many operands has many results."""
 
-    def __init__(self, operands: int, steps: list[Any], constants: list[float], result: int) -> None:
+    def __init__(self, operands: int, steps: list[Any], constants: list[float], results: list[int]) -> None:
         size = operands + len(steps) + len(constants)
         if size > ROOM:
             raise ValueError(f"a formula of {size} numbers is too long")
         self._functions = [function for function, _ in steps]  # kept alive
-        self._program = new_program(operands, len(steps), len(constants), result % size)
+        self._program = new_program(operands, len(steps), len(constants), len(results))
         if not self._program:
             raise MemoryError
         for i, number in enumerate(constants):
             put_constant(self._program, i, number)
+        for i, place in enumerate(results):
+            put_result(self._program, i, place % size)
         for i, (function, places) in enumerate(steps):
             x, y, z = [place % size for place in [*places, 0, 0][:3]]
             if not isinstance(function, str):
@@ -143,6 +148,10 @@ class Formula:
     def run(self, places: cython.p_double) -> float:
         """Compute, where the row's result and its operands stand in the first places; there is room for `ROOM`."""
         return run_program(self._program, places)  # type: ignore[no-any-return]
+
+    def take(self, places: cython.p_double, results: cython.p_double) -> Any:
+        """Give all results, after a run."""
+        take_results(self._program, places, results)
 
 
 def compute(
@@ -164,3 +173,26 @@ def compute(
         formula = formulas[3]
         found.by_z = formula.run(places.at)
     return found
+
+
+def holds(comparison: Operation, x: float, y: float) -> bool:
+    """Say whether a comparison holds between two numbers."""
+    if not cython.compiled:
+        return bool(comparison.function(x, y))
+    else:
+        return compute(formulas_of(comparison, 2), x, y, 0.0, False, False, False).out != 0.0  # type: ignore[no-any-return]
+
+
+def compute_fan(formulas: tuple[Any, ...], fan: Fan) -> float:
+    """Compute a row of any number of operands, and all local derivatives."""
+    operands = fan.operands
+    places.at[0] = 0.0
+    for i in range(len(operands)):
+        operand = operands[i]
+        places.at[1 + i] = operand._data
+    formula: Formula = formulas[0]
+    places.at[0] = out = formula.run(places.at)
+    formula = formulas[1]
+    formula.run(places.at)
+    formula.take(places.at, fan.local)
+    return out

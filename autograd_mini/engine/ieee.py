@@ -136,16 +136,6 @@ def minimum(x: float, y: float) -> float:
     return x if x < y or x != x else y
 
 
-def logsumexp(*xs: float) -> float:
-    """Give log(sum(e^x)) without overflow, by taking out the largest x first."""
-    largest = max(xs)
-    if any(map(math.isnan, xs)):
-        return math.nan
-    if math.isinf(largest):
-        return largest
-    return largest + math.log(math.fsum([math.exp(x - largest) for x in xs]))
-
-
 def sum_left_to_right(*xs: float) -> float:
     """Give ((x1 + x2) + x3) + ..., where the built-in sum compensates for rounding from Python 3.12 on."""
     return reduce(operator.add, xs, 0.0)

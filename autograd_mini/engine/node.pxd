@@ -7,6 +7,7 @@ from autograd_mini.engine.arithmetic cimport Scalar
 from autograd_mini.engine.checks cimport as_float
 from autograd_mini.engine.fan cimport Fan
 from autograd_mini.engine.modes cimport Blocks
+from autograd_mini.engine.slabs cimport keep_in_slabs
 
 cdef extern from *:
     """

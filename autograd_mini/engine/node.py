@@ -281,3 +281,15 @@ def set_fan(node: Node, fan: Fan) -> None:
         node._right = cython.cast(Node, fan)  # nothing reads it as a Node where `_left` is None
     else:
         node._right = fan
+
+
+def complete(cls: type) -> None:
+    """Do for a class of nodes what its own lines can't, which are the same in both engines."""
+    if cython.compiled:
+        keep_in_slabs(cls)
+    else:
+        cls.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
+
+
+def _refuse_subclass(cls: type, **_: object) -> None:
+    raise TypeError("type 'autograd_mini.engine.value.Value' is not an acceptable base type")

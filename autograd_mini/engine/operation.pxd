@@ -64,5 +64,5 @@ cdef class Operation:
 
 
 cpdef object as_operand(object operand, str function)
-@cython.locals(missing=Py_ssize_t)
+@cython.locals(missing=Py_ssize_t, operands=tuple)
 cdef object _call_in_order(object operation, object arguments)

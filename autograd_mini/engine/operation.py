@@ -128,7 +128,9 @@ class Operation:
         self.gather = gather
         self.chooses = chooses
         self.textbook = textbook
-        self.formulas: list[Any] = [None] * 4  # for so many operands: see formula.py
+        # See formula.py: some for each number of operands. A formula for many operands is as long as they are many.
+        most = 48 if self.is_variadic else self.arity
+        self.formulas: list[tuple[Any, ...] | None] = [(), *[None if self.is_variadic else ()] * (most - 1), None]
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")
@@ -206,10 +208,18 @@ class Operation:
 def _call_in_order(operation: Any, arguments: Any) -> Any:
     """Call an operation of so many operands, the last of which may have defaults; else give NotImplemented."""
     called: Operation = operation
-    missing = called.arity - len(arguments)
-    if 0 < missing <= len(called._defaults):
-        return called.apply(arguments + called._defaults[-missing:])
-    return NotImplemented if missing else called.apply(arguments)
+    operands: tuple[Any, ...] = arguments
+    if called.gather is not None:
+        return called.apply(called.gather(*operands))
+    missing = called.arity - len(operands)
+    if missing and not called.is_variadic:
+        if not 0 < missing <= len(called._defaults):
+            return NotImplemented
+        operands += called._defaults[-missing:]
+    for operand in operands:
+        if type(operand) is not _recorder.kind:
+            return called.apply(operands)
+    return _recorder.record(called, operands) if operands else called.apply(operands)
 
 
 if cython.compiled:

@@ -232,8 +232,7 @@ atan = _row("atan(x)", "Arc tangent, in radians.",
     math.atan, lambda out, x: 1.0 / (1.0 + x * x),
     aliases="arctan", example="atan(0.0) -> 0.0")
 atan2 = _row("atan2(y, x)", "Angle of the point (x, y), in radians, from -pi to pi; the gradient at the origin is 0.",
-    math.atan2, lambda out, y, x: x / _radius(y, x) / _radius(y, x),
-    lambda out, y, x: -y / _radius(y, x) / _radius(y, x),
+    math.atan2, lambda out, y, x: _over_square(x, y), lambda out, y, x: -_over_square(y, x),
     textbook=(lambda out, y, x: x / (x * x + y * y), lambda out, y, x: -y / (x * x + y * y)),
     aliases="arctan2", example="atan2(0.0, -1.0) -> 3.141592653589793")
 sinh = _row("sinh(x)", "Hyperbolic sine.",
@@ -482,9 +481,9 @@ dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; 
     gather=_gather_points, parameters="p, q : iterables of Value or real number, of one length",
     raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
 logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
-    ieee.logsumexp, lambda out, *terms: _shares(out, terms),
+    lambda *terms: _logsumexp(terms), lambda out, *terms: _shares(out, terms),
     textbook=lambda out, *terms: [exp(term - out) for term in terms],
-    lowering=lambda *terms: _logsumexp(terms), gather=_gather_some, parameters=_TERMS + ", not empty",
+    lowering=ITSELF, gather=_gather_some, parameters=_TERMS + ", not empty",
     raises="ValueError\n    If there is no term.\n", example="logsumexp([1000.0, 1000.0]) -> 1000.6931471805599")
 
 # fmt: on
@@ -498,10 +497,13 @@ def _pow_base(x: Any, y: Any) -> Any:
     return where(y == 0.0, where((x > 1e-100) + (x < -1e-100), x, 1.0), x)
 
 
-def _radius(y: Any, x: Any) -> Any:
-    """Give the distance from the origin, but 1 at the origin itself."""
-    r = hypot(x, y)
-    return r + (r == 0.0)
+def _over_square(x: Any, y: Any) -> Any:
+    """Give x / (x*x + y*y), without overflow on the way; 0 at the origin."""
+    is_smaller = abs(x) < abs(y)
+    larger = where(is_smaller, y, x)
+    divisor = larger + (larger == 0.0)
+    ratio = where(is_smaller, x, y) / divisor
+    return x / divisor / (1.0 + ratio * ratio) / divisor
 
 
 def _dist_derivatives(out: Any, operands: Sequence[Any]) -> list[Any]:
@@ -541,7 +543,7 @@ def _sigmoid(x: Any, e: Any) -> Any:
 def _sum_pairwise(terms: Sequence[Any]) -> Any:
     """Sum with an error that grows with the logarithm of the number of terms."""
     while len(terms) > 1:
-        terms = [*map(add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]
+        terms = [*map(operator.add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]
     return terms[0]
 
 

@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
-from autograd_mini.engine.formula cimport Found, compute, formulas_of
+from autograd_mini.engine.formula cimport Found, compute, compute_fan, formulas_of, holds
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real
@@ -12,7 +12,6 @@ from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
     add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )
-from autograd_mini.engine.slabs cimport keep_in_slabs
 
 cdef Blocks _blocks
 cdef object CONSTANT
@@ -47,7 +46,7 @@ cdef object _record(Operation operation, list[Value] operands)
 @cython.locals(found=Found)
 cdef object _record_formulas(Operation operation, tuple formulas, object operands)
 cdef bint _is_wanted(Value operand) noexcept
-cdef object _node_of_fan(Operation operation, Fan fan, double data)
+cdef object _record_fan(Operation operation, Fan fan, double data)
 cdef object _with_fan(Operation operation, Fan fan, double data)
 cdef Value _as_value(Operation operation, object operand)
 cdef list[Any] _as_values(Operation operation, list[Any] operands)

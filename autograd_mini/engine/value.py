@@ -13,8 +13,8 @@ from autograd_mini.engine.arithmetic import Scalar, refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
-from autograd_mini.engine.formula import compute, formulas_of
-from autograd_mini.engine.node import CONSTANT, Node, fan_of, located, origin_of, restore_leaves, set_fan
+from autograd_mini.engine.formula import compute, compute_fan, formulas_of, holds
+from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
 
@@ -222,10 +222,8 @@ class Value(Node):
             tracer: Any = modes.tracer.get()
             if tracer is not None:
                 return tracer.compare(operation, self, other)
-        right: cython.double = other.data if type(other) is Value else as_float(other, "operand")
-        if not cython.compiled:
-            return bool(operation.function(self._data, right))
-        return compute(formulas_of(operation, 2), self._data, right, 0.0, False, False, False).out != 0.0
+        right = other.data if type(other) is Value else as_float(other, "operand")
+        return holds(operation, self._data, right)
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
         """Give what some roots were computed from, of which this is one: see derivatives.py."""
@@ -233,6 +231,7 @@ class Value(Node):
             return history.of_values(ordered(list(reversed(roots))), roots, inputs)
 
 
+complete(Value)
 COMPILED: bool = cython.compiled
 
 _ADD, _SUB, _MUL, _DIV = operations.add, operations.sub, operations.mul, operations.div
@@ -433,7 +432,11 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
 
 
 def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: Sequence[Any]) -> Any:
-    """Record an operation of up to three operands as its row says, in machine arithmetic."""
+    """Record an operation as its row says, in machine arithmetic."""
+    fan: Fan
+    if operation.is_variadic:
+        fan = make_fan(tuple(_as_values(operation, list(operands))))
+        return _record_fan(operation, fan, compute_fan(formulas, fan))
     n: cython.Py_ssize_t = len(operands)
     x: Value = _as_value(operation, operands[0])
     y: Value = _as_value(operation, operands[1]) if n > 1 else x
@@ -443,9 +446,9 @@ def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: 
         return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
     is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
     listed: Any = operands if is_listed else (x, y, z)
-    fan: Fan = make_fan(listed)
+    fan = make_fan(listed)
     fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
-    return _node_of_fan(operation, fan, found.out)
+    return _record_fan(operation, fan, found.out)
 
 
 def _is_wanted(operand: Value) -> bool:
@@ -472,7 +475,7 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     check_values(operands)
     if len(operands) in (1, 2):
         node: Value = Value.__new__(Value)
-        _fill(node, data, located(operation) if modes.is_checking() else operation)
+        _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
         node._left, node._local_left = operands[0], local[0]
         if len(operands) == 2:
             node._right, node._local_right = operands[1], local[1]
@@ -484,8 +487,12 @@ def make_node(operation: Operation, operands: Sequence[Any], data: float, local:
     return _with_fan(operation, fan, data)  # type: ignore[no-any-return]
 
 
-def _node_of_fan(operation: Operation, fan: Fan, data: float) -> Any:
-    """Make the node of an operation on the operands in a fan."""
+def _record_fan(operation: Operation, fan: Fan, data: float) -> Any:
+    """Record an operation of any number of operands, which a `Fan` has with their local derivatives."""
+    n: cython.Py_ssize_t = len(fan.operands)
+    if 0 < n < 3:
+        right: Any = fan.operands[1] if n == 2 else None
+        return _node(operation, fan.operands[0], right, data, fan.local[0], fan.local[n - 1])
     other: Any = _outside_graph(operation, fan.operands, data) if _blocks.open else None
     return _with_fan(operation, fan, data) if other is None else other
 
@@ -533,17 +540,4 @@ def _total(operation: Operation, operands: tuple[Value, ...]) -> Any:
         right = operands[i]
         total += right._data
         fan.local[i] = 1.0
-    return _node_of_fan(operation, fan, total)
-
-
-# What differs between the two engines.
-
-
-def _refuse_subclass(cls: type, **_: object) -> None:
-    raise TypeError("type 'autograd_mini.engine.value.Value' is not an acceptable base type")
-
-
-if cython.compiled:
-    keep_in_slabs(Value)  # type: ignore[name-defined]  # noqa: F821 (declared in slabs.pxd)
-else:
-    Value.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
+    return _record_fan(operation, fan, total)
