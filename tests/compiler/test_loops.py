@@ -22,6 +22,7 @@ from rounds import MODELS, random_function, unrolled
 from autograd_mini import (
     TracingError,
     Value,
+    cos,
     detach,
     fori_loop,
     fsum,
@@ -574,6 +575,14 @@ def test_a_compiled_loop_is_part_of_a_graph_of_values() -> None:
     result = compiled(values)
     result.backward()
     assert_agree([v.grad for v in values], grad(model.write(unrolled))(model.point))
+
+
+def test_way_back_takes_what_the_rounds_have_computed() -> None:
+    def anomaly(mean: Any) -> Any:
+        return scan(lambda a, _: (mean + 0.5 * (sin(a) - a * cos(a)), None), mean, length=10)[0]
+
+    graph = jit(grad(anomaly)).lower(1.0).graph
+    assert (graph.count("sin("), graph.count("cos(")) == (1, 1)
 
 
 def test_fori_loop_is_compiled_as_a_loop() -> None:
