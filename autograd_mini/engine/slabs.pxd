@@ -56,10 +56,12 @@ cdef extern from *:
         if (slab->used == slabs.places) unlist_slab(slab);
         void *node = (char *)slab + HEAD_BYTES + place * slabs.node;
         memset(node, 0, slabs.node);
+        PyTraceMalloc_Track(0, (uintptr_t)node, slabs.node);  /* as any memory of Python's; nothing unless it traces */
         return PyObject_Init(node, type);
     }
 
     static void free_node(void *node) {
+        PyTraceMalloc_Untrack(0, (uintptr_t)node);
         Slab *slab = (Slab *)((size_t)node & ~(size_t)(SLAB_BYTES - 1));
         if (slab->used == slabs.places) list_slab(slab);
         slab->hole[slab->holes++] = ((char *)node - (char *)slab - HEAD_BYTES) / slabs.node;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from random import Random
 
 from autograd_mini import Value, topological_order
@@ -29,3 +30,19 @@ def test_graphs_in_memory_that_others_left_have_their_own_gradients():
         x.grad = 0.0
         total.backward()
         assert (total.data, x.grad, len(topological_order(total))) == (2.0 * n, float(n), n + 3)
+
+
+def test_tracemalloc_sees_the_memory_of_nodes_and_that_it_is_freed():
+    x = Value(2.0)
+    tracemalloc.start()
+    try:
+        total = x * 1.0
+        for _ in range(1000):
+            total = total + x
+        taken, _ = tracemalloc.get_traced_memory()
+        del total
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken > 1000 * 64
+    assert left < taken / 10
