@@ -1,12 +1,7 @@
 # C types of memory.py, read by Cython alone.
 
-cdef extern from *:
-    """
-    #define HEAD (sizeof(PyObject) / sizeof(long long))  /* 2; without the GIL 4 */
-    """
-    enum: HEAD
-
 cdef bint _is_known
+cdef Py_ssize_t _HEAD
 
 cpdef bint has_nan(object array) except -1
 cpdef long long address_of(object array) except? -1

@@ -1,9 +1,5 @@
 """The numbers of an array in memory: where they are, whether one is nan, how they are copied, one that is written."""
 
-# What memory.pxd declares, and the plain engine never comes to:
-# ruff: noqa: F821
-# mypy: disable-error-code="name-defined"
-
 from __future__ import annotations
 
 import ctypes
@@ -37,15 +33,15 @@ def address_of(array: Array) -> int:
     if not _is_known:
         return int(array.ctypes.data)
     if cython.compiled:
-        return cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[HEAD]
-    return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
+        return cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[_HEAD]
+    return ctypes.c_void_p.from_address(id(array) + 8 * _HEAD).value or 0
 
 
 def is_contiguous(array: Array) -> bool:
     """Say whether an array's numbers stand side by side, in the order of its axes."""
     if not cython.compiled or not _is_known:
         return bool(array.flags.c_contiguous)
-    return cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[HEAD + 6] & 1
+    return cython.cast(cython.p_longlong, cython.cast(cython.p_void, array))[_HEAD + 6] & 1
 
 
 def copy(array: Array, target: Array) -> None:
@@ -69,7 +65,7 @@ def store(address: cython.longlong, index: cython.Py_ssize_t, number: cython.lon
         ctypes.c_int64.from_address(address + 8 * index).value = number
 
 
-_DATA = object.__basicsize__  # an array begins as any object, followed by that address
+_HEAD = object.__basicsize__ // 8  # an array begins as any object, in so many words, followed by that address
 
 _is_known = sys.implementation.name == "cpython"
 _probe = np.zeros(1)
