@@ -57,9 +57,11 @@ def _next_alike(text: str) -> list[int]:
     Sequences are taken for alike if their fingerprints are: a wrong one would be a look in vain.
     """
     prints = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
-    for width in (1, 2, 4, 8):  # each print becomes that of twice as many letters
+    width = 1
+    while width < SEQUENCE:  # each print becomes that of twice as many letters
         second = prints[width:]
         prints = prints[:-width] * np.uint64(0x9E3779B97F4A7C15) + (second ^ (second >> np.uint64(29)))
+        width *= 2
     order = np.argsort(prints, kind="stable")
     alike = prints[order[1:]] == prints[order[:-1]]
     follows = np.full(len(text), len(text))
