@@ -27,6 +27,7 @@ HOT = {
 }
 # What all modules need of Cython itself, its type of functions and its views of memory: Cython writes it, once.
 SHARED = "engine.shared"
+# The table of operations is not among them: its functions are recorded once, and computed by engine.formula.
 MODULES = [
     SHARED,
     "engine.arithmetic",
@@ -40,7 +41,6 @@ MODULES = [
     "engine.modes",
     "engine.node",
     "engine.operation",
-    "engine.operations",
     "engine.value",
     "engine.vectors",
     "compiler.arguments",
@@ -120,10 +120,9 @@ class EggInfo(egg_info):
 
 
 def extension(name: str) -> Extension:
-    # The table is 40,000 lines of C, which run once: to optimise them takes longest, and gains nothing. Below these
-    # levels the build takes a quarter less, and first calls of compiled functions and eager steps a tenth more; above
-    # them nothing gets quicker.
-    level = "-O2" if name in HOT else "-Og" if name == "engine.operations" else "-O1"
+    # Below these levels the build takes a quarter less, and first calls of compiled functions and eager steps a tenth
+    # more; above them nothing gets quicker.
+    level = "-O2" if name in HOT else "-O1"
     source = f"autograd_mini/{name.replace('.', '/')}.{'c' if name == SHARED else 'py'}"
     return Extension(f"autograd_mini.{name}", [source], extra_compile_args=[*OPTIONS, "/O2" if IS_WINDOWS else level])
 

@@ -11,3 +11,4 @@ cdef class Fan:
 
 cpdef Fan make_fan(tuple[Any, ...] operands)
 cdef double* _allocate(Py_ssize_t n) except NULL
+cpdef list[Any] gather_factors(object ws, object xs, object bias=*)

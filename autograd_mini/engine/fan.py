@@ -1,7 +1,8 @@
-"""The operands of a node that has more than two, with a local derivative, or another double, for each."""
+"""The operands of a node that has more than two: from the arguments of its operation, and with a double for each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 try:
@@ -48,3 +49,38 @@ def _allocate(n: cython.Py_ssize_t) -> cython.p_double:
         return room
     else:
         return [0.0] * n
+
+
+def gather_terms(terms: Iterable[Any], start: Any = 0.0) -> list[Any]:
+    listed = list(terms)
+    if not (isinstance(start, (int, float)) and start == 0):
+        listed.insert(0, start)
+    return listed
+
+
+def gather_all(terms: Iterable[Any]) -> list[Any]:
+    return list(terms)
+
+
+def gather_some(terms: Iterable[Any]) -> list[Any]:
+    listed = list(terms)
+    if not listed:
+        raise ValueError("logsumexp needs at least one term")
+    return listed
+
+
+def gather_factors(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> list[Any]:
+    listed = [*ws]
+    n = len(listed)
+    listed.extend(xs)
+    if len(listed) != 2 * n:
+        raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(listed) - n}")
+    listed.append(bias)
+    return listed
+
+
+def gather_points(p: Iterable[Any], q: Iterable[Any]) -> list[Any]:
+    ps, qs = list(p), list(q)
+    if len(ps) != len(qs):
+        raise ValueError(f"dist needs points of one dimension, but got {len(ps)} and {len(qs)} coordinates")
+    return ps + qs

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -41,6 +41,7 @@ from autograd_mini.engine.elementary import (
     sub_,
     sub_dy,
 )
+from autograd_mini.engine.fan import gather_all, gather_factors, gather_points, gather_some, gather_terms
 from autograd_mini.engine.ieee import FloatFunction
 from autograd_mini.engine.operation import Lowering, Operation, Rule
 
@@ -423,49 +424,13 @@ isfinite = _row("isfinite(x)", "1.0 for a number, 0.0 for inf, -inf and nan.",
 
 _TERMS = "terms : iterable of Value or real number"
 
-
-def _gather_terms(terms: Iterable[Any], start: Any = 0.0) -> list[Any]:
-    listed = list(terms)
-    if not (isinstance(start, (int, float)) and start == 0):
-        listed.insert(0, start)
-    return listed
-
-
-def _gather_all(terms: Iterable[Any]) -> list[Any]:
-    return list(terms)
-
-
-def _gather_some(terms: Iterable[Any]) -> list[Any]:
-    listed = list(terms)
-    if not listed:
-        raise ValueError("logsumexp needs at least one term")
-    return listed
-
-
-def gather_factors(ws: Iterable[Any], xs: Iterable[Any], bias: Any = 0.0) -> list[Any]:
-    listed = [*ws]
-    n = len(listed)
-    listed.extend(xs)
-    if len(listed) != 2 * n:
-        raise ValueError(f"dot needs as many ws as xs, but got {n} and {len(listed) - n}")
-    listed.append(bias)
-    return listed
-
-
-def _gather_points(p: Iterable[Any], q: Iterable[Any]) -> list[Any]:
-    ps, qs = list(p), list(q)
-    if len(ps) != len(qs):
-        raise ValueError(f"dist needs points of one dimension, but got {len(ps)} and {len(qs)} coordinates")
-    return ps + qs
-
-
 sum = _row("sum(*terms)", "Sum of all terms, left to right, where the built-in `sum` makes a node for each term.",
     ieee.sum_left_to_right, lambda out, *terms: [1.0] * len(terms),
-    symbol="Σ", notation="sum", lowering=ieee.sum_left_to_right, gather=_gather_terms,
+    symbol="Σ", notation="sum", lowering=ieee.sum_left_to_right, gather=gather_terms,
     parameters=_TERMS + "\nstart : Value or real number, optional", example="sum([1.0, 2.0, 3.0]) -> 6.0")
 fsum = _row("fsum(*terms)", "Exactly rounded sum, as `math.fsum`.",
     ieee.fsum, lambda out, *terms: [1.0] * len(terms),
-    gather=_gather_all, parameters=_TERMS, example="fsum([0.1] * 10) -> 1.0")
+    gather=gather_all, parameters=_TERMS, example="fsum([0.1] * 10) -> 1.0")
 dot = _row("dot(*operands)",
     "Scalar product with a bias, w1*x1 + ... + wn*xn + bias; its operands are w1 ... wn, x1 ... xn, bias.",
     ieee.dot, lambda out, *operands: [*operands[len(operands) // 2 : -1], *operands[: len(operands) // 2], 1.0],
@@ -478,12 +443,12 @@ dist = _row("dist(*operands)", "Distance of two points p and q, as `math.dist`; 
     lambda out, *operands: _dist_derivatives(out, operands),
     notation="points",
     lowering=lambda *operands: _length([*map(sub, operands[: len(operands) // 2], operands[len(operands) // 2 :])]),
-    gather=_gather_points, parameters="p, q : iterables of Value or real number, of one length",
+    gather=gather_points, parameters="p, q : iterables of Value or real number, of one length",
     raises="ValueError\n    If `p` and `q` differ in length.\n", example="dist([1.0, 1.0], [4.0, 5.0]) -> 5.0")
 logsumexp = _row("logsumexp(*terms)", "log(e**x1 + ... + e**xn), without overflow.",
     lambda *terms: _logsumexp(terms), lambda out, *terms: _shares(out, terms),
     textbook=lambda out, *terms: [exp(term - out) for term in terms],
-    lowering=ITSELF, gather=_gather_some, parameters=_TERMS + ", not empty",
+    lowering=ITSELF, gather=gather_some, parameters=_TERMS + ", not empty",
     raises="ValueError\n    If there is no term.\n", example="logsumexp([1000.0, 1000.0]) -> 1000.6931471805599")
 
 # fmt: on

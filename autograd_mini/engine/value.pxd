@@ -2,13 +2,12 @@
 
 cimport cython
 
-from autograd_mini.engine.fan cimport Fan, make_fan
+from autograd_mini.engine.fan cimport Fan, gather_factors, make_fan
 from autograd_mini.engine.formula cimport Found, compute, compute_fan, formulas_of, holds
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real
 from autograd_mini.engine.operation cimport Operation, Recorder
-from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
     add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy, neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
 )

@@ -12,11 +12,10 @@ from autograd_mini.engine import anomaly, choices, history, locks, modes, operat
 from autograd_mini.engine.arithmetic import Scalar, refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
-from autograd_mini.engine.fan import Fan, make_fan
+from autograd_mini.engine.fan import Fan, gather_factors, make_fan
 from autograd_mini.engine.formula import compute, compute_fan, formulas_of, holds
 from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
-from autograd_mini.engine.operations import gather_factors
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
