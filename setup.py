@@ -1,9 +1,12 @@
 """Build the optional extension: the engine's modules compiled by Cython, where a C compiler is."""
 
 import os
+import re
+import runpy
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -141,10 +144,31 @@ def write_c(ext: Extension, folder: str) -> None:
     ext.sources = written.sources
 
 
+def addresses() -> dict[str, Any]:
+    """Give the README, which stands apart from the other files where a package is shown, and the project's addresses.
+
+    AUTOGRAD_MINI_URL in the environment says where the repository is, which no file does: the release sets it. Then the
+    README's links lead there, to the files of this version.
+    """
+    text = Path("README.md").read_text("utf-8")
+    url = os.environ.get("AUTOGRAD_MINI_URL")
+    if url:
+        tag = "v" + runpy.run_path("autograd_mini/version.py")["VERSION"]
+        files = {"": f"{url}/blob/{tag}/", "!": f"{url}/raw/{tag}/"}  # pictures themselves, not a page about them
+        text = re.sub(r"(!?)(\[[^\]]*\]\()(?!\w+:|#)", lambda link: link[1] + link[2] + files[link[1]], text)
+    pages = {"Source": "", "Documentation": "tree/HEAD/notebooks", "Changelog": "blob/HEAD/CHANGELOG.md"}
+    return {
+        "long_description": text,
+        "long_description_content_type": "text/markdown",
+        "project_urls": {name: f"{url}/{page}" for name, page in pages.items()} if url else {},
+    }
+
+
 SCRATCH = tempfile.TemporaryDirectory(prefix="autograd_mini-")
 
 with SCRATCH:
     setup(
         cmdclass={"build_ext": OptionalBuild, "bdist_wheel": Wheel, "egg_info": EggInfo},
         ext_modules=[extension(name) for name in MODULES],
+        **addresses(),
     )
