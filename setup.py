@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.egg_info import egg_info
+from setuptools.command.sdist import sdist
 
 # No flag here may assume that there are no nans, or fuse a product and a sum into one rounding.
 IS_WINDOWS = sys.platform == "win32"
@@ -114,12 +116,20 @@ class Wheel(bdist_wheel):
 
 
 class EggInfo(egg_info):
-    """Keep what setuptools notes about the project out of the source folder; a source distribution has it within."""
+    """Keep what setuptools notes about the project out of the source folder; sdist alone reads it there."""
 
     def finalize_options(self) -> None:
         if self.egg_base is None and "sdist" not in self.distribution.commands:
             self.egg_base = SCRATCH.name
         super().finalize_options()
+
+
+class SourceDistribution(sdist):
+    """Leave nothing in the source folder."""
+
+    def run(self) -> None:
+        super().run()
+        shutil.rmtree(self.get_finalized_command("egg_info").egg_info)
 
 
 def extension(name: str) -> Extension:
@@ -168,7 +178,7 @@ SCRATCH = tempfile.TemporaryDirectory(prefix="autograd_mini-")
 
 with SCRATCH:
     setup(
-        cmdclass={"build_ext": OptionalBuild, "bdist_wheel": Wheel, "egg_info": EggInfo},
+        cmdclass={"build_ext": OptionalBuild, "bdist_wheel": Wheel, "egg_info": EggInfo, "sdist": SourceDistribution},
         ext_modules=[extension(name) for name in MODULES],
         **addresses(),
     )
