@@ -1,4 +1,4 @@
-"""Ctrl-C at thousands of random times: it arrives, nothing stays locked or half-open, and gradients are whole."""
+"""Ctrl-C at hundreds of random times: it arrives, nothing stays locked or half-open, and gradients are whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autograd_mini.engine.value import COMPILED
 
 # A child process: a timer raises KeyboardInterrupt at random times while some work is done over and over.
 STORM = """
-import json, random, signal, sys, time
+import json, random, signal, sys
 from autograd_mini import Value, detect_anomaly, exp, grad, hessian, jit, no_grad
 from autograd_mini.engine import modes
 from autograd_mini.engine.locks import walking
@@ -70,8 +70,7 @@ def interrupt(*_):
 
 signal.signal(signal.SIGALRM, interrupt)
 work, caught, others_caught = globals()[sys.argv[1]], 0, []
-end = time.monotonic() + 2.0
-while time.monotonic() < end:
+for _ in range(500):
     try:
         try:
             # again where Python has dropped it, as in the callback of a weak reference
@@ -95,11 +94,10 @@ print(json.dumps([caught, others_caught[:3], held, state, torn[:3]]))
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the platform has no interval timers")
 @pytest.mark.parametrize("work", ["backward", "blocks", "derivatives", "call", "compilation", "training"])
 def test_an_interrupt_arrives_and_leaves_nothing_behind(work: str) -> None:
-    child = subprocess.run([sys.executable, "-c", STORM, work], capture_output=True, text=True, timeout=60)
+    child = subprocess.run([sys.executable, "-c", STORM, work], capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr[-2000:]
     caught, others, held, state, torn = json.loads(child.stdout)
-    assert caught > 200
-    assert (others, held, torn) == ([], [], [])
+    assert (caught, others, held, torn) == (500, [], [], [])
     assert state == [0, True, False, None]
 
 

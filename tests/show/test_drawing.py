@@ -610,6 +610,7 @@ def test_a_png_without_text_is_refused_where_there_are_no_fonts(
     assert not list(tmp_path.iterdir())
 
 
+@needs_dot
 def test_without_the_extra_dot_makes_the_png_with_as_many_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
