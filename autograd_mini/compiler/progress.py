@@ -51,6 +51,20 @@ def told(name: str) -> Iterator[None]:
         erased.acquire(timeout=PATIENCE)
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """Show no line in this thread until the block ends."""
+    before, _here.is_silent = _is_silent(), True
+    try:
+        yield
+    finally:
+        _here.is_silent = before
+
+
+def _is_silent() -> bool:
+    return getattr(_here, "is_silent", False)
+
+
 def begin(stage: str) -> None:
     """Let the line say what is done now."""
     line = getattr(_here, "line", None)
@@ -67,9 +81,9 @@ def end(stage: str, seconds: float, form: Any = None) -> None:
 
 
 def _is_watched() -> bool:
-    """Say whether to show the line: on a screen, and unless the logger's level is ERROR (silence) or INFO (records)."""
+    """Say whether to show the line: on a screen, and unless silence is asked for, or the logger has records instead."""
     is_wanted = log.isEnabledFor(logging.WARNING) and not log.isEnabledFor(logging.INFO)
-    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0" and not IN_BROWSER
+    is_wanted = is_wanted and os.environ.get(VARIABLE) != "0" and not IN_BROWSER and not _is_silent()
     is_notebook = type(sys.stderr).__module__.startswith("ipykernel.")
     return is_wanted and sys.stderr is not None and (is_notebook or sys.stderr.isatty())
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from textwrap import shorten
 from typing import Any
 
+from autograd_mini.compiler.progress import silence
 from nn.train.history import History
 
 _LOG = logging.getLogger("nn.fit")
@@ -26,9 +27,13 @@ def progress_bar(wanted: bool, epochs: int | None) -> Iterator[Tell]:
         To be called with the history and the number of epochs that were added: 0 once it is known how training runs,
         1 after each epoch. Without a bar the logger "nn.fit" then says why training runs along the graph, if it does.
     """
-    bar = _tqdm(epochs) if wanted else None
+    if not wanted:
+        with silence():
+            yield lambda history, added: None
+        return
+    bar = _tqdm(epochs)
     if bar is None:
-        yield _log if wanted else lambda history, added: None
+        yield _log
         return
 
     def advance(history: History, added: int) -> None:

@@ -123,6 +123,7 @@ STAIRCASE = {
     },
     "nn": {
         "autograd_mini",
+        "autograd_mini.compiler.progress",
         "autograd_mini.engine.checks",
         "autograd_mini.engine.vectors",
         "autograd_mini.show.format",

@@ -70,12 +70,16 @@ def test_the_line_begins_with_the_way_that_training_runs(options, begins):
     assert shown.count("\n") == 1
 
 
+AT_ONCE = "import autograd_mini.compiler.progress as progress\nprogress.SILENCE = 0.0\n"
+
+
 def test_it_is_quiet_when_asked():
-    assert train_on_terminal("{'progress': False}") == ""
+    assert "compiling" in train_on_terminal("{'jit': True}", AT_ONCE)
+    assert train_on_terminal("{'jit': True, 'progress': False}", AT_ONCE) == ""
 
 
 def test_without_tqdm_training_goes_on_in_silence():
-    assert train_on_terminal(before=WITHOUT_TQDM) == ""
+    assert train_on_terminal("{'jit': False}", WITHOUT_TQDM) == ""
 
 
 def test_where_stderr_is_no_terminal_it_says_once_why_training_is_plain_and_nothing_else():
