@@ -45,6 +45,7 @@ MODULES = [
     "engine.vectors",
     "compiler.arguments",
     "compiler.builder",
+    "compiler.columns",
     "compiler.graph",
     "compiler.backends.native",
     "compiler.patterns",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node
 from autograd_mini.engine.operations import detach, identity
 
 try:
@@ -80,7 +80,7 @@ def _write(
         places[node] = places[operands[0]][graph.details[node]]
     elif node in graph.details:
         size = graph.sizes.get(node)
-        places[node] = builder.mark(operation, evenly([places[x] for x in operands]), graph.details[node], size)
+        places[node] = builder.mark(operation, tuple([places[x] for x in operands]), graph.details[node], size)
     else:
         places[node] = builder.add(operation, tuple([places[x] for x in operands]))
 
