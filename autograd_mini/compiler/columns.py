@@ -5,7 +5,7 @@ A graph of a million nodes is read many times over: most of that time would go t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,9 @@ MOST = 2**31 - 1
 class Column:
     """Integers, to which more can be added. Passes read and write them as `at[i]`, which compiled is C memory."""
 
-    __slots__ = ("at",)
+    __slots__ = ("at", "count", "room")
+
+    at: cython.p_int
 
     def __init__(self, count: int = 0, number: int = 0) -> None:
         i: cython.Py_ssize_t
@@ -126,14 +128,20 @@ class Rows:
             raise IndexError(f"there is no row {i} among {len(self)}")
         return tuple([self.numbers.at[k] for k in range(self.begins.at[i], self.begins.at[i + 1])])
 
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return map(self.__getitem__, range(len(self)))
+
     def entry(self, i: cython.Py_ssize_t, k: cython.Py_ssize_t) -> int:
         """Give one number of a row."""
         return self.numbers.at[self.begins.at[i] + k]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rows) and list(self) == list(other)
+        if not isinstance(other, Rows):
+            return False
+        rows: Rows = other
+        return self.begins.key() == rows.begins.key() and self.numbers.key() == rows.numbers.key()
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def cut(self, count: cython.Py_ssize_t) -> None:
         """Keep no more than the first rows, nor what has been put into one that is not ended."""
@@ -175,4 +183,4 @@ def group(numbers: Column, groups: Column, count: cython.Py_ssize_t) -> Rows:
 
 
 def _restore(begins: NDArray[np.int32], numbers: NDArray[np.int32]) -> Rows:
-    return Rows(np.split(numbers, begins[1:-1])[: len(begins) - 1])
+    return Rows([row.tolist() for row in np.split(numbers, begins[1:-1])[: len(begins) - 1]])
