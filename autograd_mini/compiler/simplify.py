@@ -66,7 +66,6 @@ def _write(
     builder: Builder, graph: Graph, node: cython.Py_ssize_t, places: list[Any], outputs: dict[Node, set[int]]
 ) -> None:
     """Write a row anew, and note its place; that of a loop are the places of its outputs."""
-    k: cython.Py_ssize_t
     numbers, begins = graph.operands.numbers.at, graph.operands.begins.at
     operation = graph.operations[node]
     operands = [places[numbers[k]] for k in range(begins[node], begins[node + 1])]
