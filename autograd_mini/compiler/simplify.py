@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.compiler.builder import Builder
+from autograd_mini.compiler.columns import Rows
 from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node
 from autograd_mini.engine.operations import detach, identity
 
@@ -66,9 +67,12 @@ def _write(
     builder: Builder, graph: Graph, node: cython.Py_ssize_t, places: list[Any], outputs: dict[Node, set[int]]
 ) -> None:
     """Write a row anew, and note its place; that of a loop are the places of its outputs."""
-    numbers, begins = graph.operands.numbers.at, graph.operands.begins.at
+    k: cython.Py_ssize_t
+    rows: Rows = graph.operands
     operation = graph.operations[node]
-    operands = [places[numbers[k]] for k in range(begins[node], begins[node + 1])]
+    operands: list[Any] = []
+    for k in range(rows.begins.at[node], rows.begins.at[node + 1]):
+        operands.append(places[rows.numbers.at[k]])
     if operation is None:
         places[node] = builder.constant(graph.constants[node])
     elif operation is identity or operation is detach:  # of no effect, once derivatives are in the graph
