@@ -3,7 +3,7 @@
 from autograd_mini.compiler.columns cimport Column, Rows
 from autograd_mini.compiler.graph cimport Graph
 
-cdef int _END, _LITERALS_FROM, _FIRST
+cdef int _END, _LITERALS_BEGIN, _OPERATIONS_BEGIN
 
 
 cdef class Steps:

@@ -43,12 +43,13 @@ STRAIGHT = 2000
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
 
-# What stands in the shape of a piece, beside the numbers of what was met: see `_add_shape`. The operations come below.
+# What stands in the shape of a piece, see `_add_shape`: from 0 on what was met before; below that the end, leaves by
+# their kinds, literals, and operations.
 _END: cython.int = -1
 _LEAF = {"u": -2, "s": -3}
-_LITERALS_FROM: cython.int = -4
-_LITERAL = {number.hex(): _LITERALS_FROM - i for i, number in enumerate([*_LITERALS, -0.0])}
-_FIRST = _LITERALS_FROM - len(_LITERAL)
+_LITERALS_BEGIN: cython.int = -4
+_LITERAL = {number.hex(): _LITERALS_BEGIN - i for i, number in enumerate([*_LITERALS, -0.0])}
+_OPERATIONS_BEGIN = _LITERALS_BEGIN - len(_LITERAL)
 
 _NOTHING: Mapping[Any, Any] = {}
 
@@ -157,8 +158,8 @@ class _Chooser:
         self.copies: set[Node] = set()
         self.outputs: dict[Node, int] = {}  # of loops the names of the first ones
         self.kinds: dict[Pattern, int] = {}
-        # Of a piece, while it is looked at: see `_add_shape`. What stands for each node's operation, for each node as a
-        # leaf, and for what was met; and how often it was read.
+        # See `_add_shape`: what stands for the operation of each node, and for each node as a leaf; then, of a piece
+        # that is looked at, the number of each node that was met, and how often it was read.
         self.codes: Column = Column(len(graph.operations))
         self.letters: Column = Column(len(graph.operations), _LEAF["u"])
         self.numbers: Column = Column(len(graph.operations), -1)
@@ -166,7 +167,7 @@ class _Chooser:
         self.shape: Column = Column()
         codes: dict[Any, int] = {}
         for node in range(len(graph.operations)):
-            self.codes.at[node] = _FIRST - codes.setdefault(graph.operations[node], len(codes))
+            self.codes.at[node] = _OPERATIONS_BEGIN - codes.setdefault(graph.operations[node], len(codes))
             if self.own[node]:
                 self.letters.at[node] = _LEAF[self.kind]
         for node, digits in self.literals.items():
@@ -428,7 +429,7 @@ class _Chooser:
                     shape.put(numbers[operand])
                     continue
                 shape.put(letters[operand])
-                if letters[operand] <= _LITERALS_FROM:
+                if letters[operand] <= _LITERALS_BEGIN:
                     continue
                 leaves.numbers.put(operand)
                 numbers[operand] = count
