@@ -403,7 +403,7 @@ class _Chooser:
         tree.put(node)
 
     def _add_shape(self, pieces: Rows, i: cython.Py_ssize_t) -> Any:
-        """Say how a piece is computed, whatever its leaves; add these, and what is needed elsewhere, to the steps.
+        """Say how a piece is computed, whatever its leaves; add its results and its leaves to those of the steps.
 
         For each node the shape has its operation, then the operands: a leaf that was not met before by its kind, a
         literal by its digits, and what was met, or computed, by its number.
