@@ -50,6 +50,7 @@ MODULES = [
     "engine.vectors",
     "compiler.arguments",
     "compiler.builder",
+    "compiler.columns",
     "compiler.graph",
     "compiler.backends.native",
     "compiler.patterns",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, STACK, Graph, Loop, Node, Operands, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, STACK, Graph, Loop, Node, Operands
 from autograd_mini.engine import operations
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import add, div, mul, neg, sub, where
@@ -93,7 +93,7 @@ class Builder:
                 places.append(self.add(operation, tuple(operands)))
             else:
                 details = loops.get(node, graph.details[node])
-                places.append(self.mark(operation, evenly(operands), details, graph.sizes.get(node)))
+                places.append(self.mark(operation, tuple(operands), details, graph.sizes.get(node)))
 
     def _key(self, operation: Operation, operands: Operands) -> Any:
         """Give what tells operands of an operation from others: one integer for two, in any order for a sum."""
@@ -111,14 +111,13 @@ class Builder:
         if operation is ELEMENT:
             array: Node = operands[0]
             if graph.operations[array] is STACK:
-                node: Node = graph.operands[array][details]
-                return node
+                return graph.operands.entry(array, details)
             if graph.operations[array] is DATA:
                 return self.constant(float(graph.details[array][details]))
             if graph.operations[array] is SLICE:
                 return self.mark(ELEMENT, graph.operands[array], graph.details[array][details])
         if operation is SLICE and graph.operations[operands[0]] is STACK:
-            return self.mark(STACK, evenly([graph.operands[operands[0]][i] for i in details]), None, size)
+            return self.mark(STACK, tuple([graph.operands.entry(operands[0], i) for i in details]), None, size)
         if operation is SLICE and graph.operations[operands[0]] is DATA:
             return self.mark(DATA, (), graph.details[operands[0]][details], size)
         key: Any = (operands, details)

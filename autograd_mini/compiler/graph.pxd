@@ -1,12 +1,13 @@
 # C types of graph.py, read by Cython alone.
 
+from autograd_mini.compiler.columns cimport Column, Rows
 from autograd_mini.engine.operation cimport Operation
 
 
 cdef class Graph:
     cdef public Py_ssize_t arguments
     cdef public list operations
-    cdef public list operands
+    cdef public Rows operands
     cdef public dict constants
     cdef public list results
     cdef public dict details

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from autograd_mini.compiler.columns import Rows
 from autograd_mini.engine.operation import Operation
 
 try:
@@ -21,7 +22,7 @@ except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
 Node = int
-Operands = tuple[Node, ...] | range
+Operands = tuple[Node, ...]
 
 
 def _marker(name: str) -> Operation:
@@ -42,15 +43,6 @@ DATA = _marker("data")  # an array that is known: its details
 MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA}
 # What computes nothing, but says where numbers are.
 VIEWS = {OUTPUT, ELEMENT, SLICE}
-
-
-def evenly(nodes: list[Node]) -> Operands:
-    """Give nodes as a range if they are evenly spaced: then the operands of a long array take no memory."""
-    if len(nodes) > 1 and nodes[1] > nodes[0]:
-        spaced = range(nodes[0], nodes[-1] + 1, nodes[1] - nodes[0])
-        if len(spaced) == len(nodes) and list(spaced) == nodes:
-            return spaced
-    return tuple(nodes)
 
 
 def view(graph: Graph, node: Node, begin: int, step: int) -> tuple[int, int]:
@@ -91,7 +83,7 @@ class Graph:
         How many numbers and arrays are given in each call; they are the first nodes.
     operations : list of Operation or None
         What computes each node; None for an argument or a constant.
-    operands : list of tuple of int
+    operands : Rows
         The nodes that it is computed from, all of which have lower numbers.
     constants : dict from int to float
     results : list of int
@@ -104,7 +96,7 @@ class Graph:
     def __init__(self, arguments: int) -> None:
         self.arguments = arguments
         self.operations: list[Operation | None] = [None] * arguments
-        self.operands: list[Operands] = [()] * arguments
+        self.operands: Rows = Rows([()] * arguments)
         self.constants: dict[Node, float] = {}
         self.results: list[Node] = []
         self.details: dict[Node, Any] = {}
@@ -145,7 +137,7 @@ class Graph:
         """Give a graph with the first rows of this one, and without results."""
         graph: Graph = Graph(0)
         graph.arguments = self.arguments
-        graph.operations, graph.operands = self.operations[:count], self.operands[:count]
+        graph.operations, graph.operands = self.operations[:count], self.operands.head(count)
         graph.constants = {node: number for node, number in self.constants.items() if node < count}
         graph.details = {node: details for node, details in self.details.items() if node < count}
         graph.sizes = {node: size for node, size in self.sizes.items() if node < count}
@@ -192,18 +184,21 @@ class Graph:
     def live(self) -> list[Node]:
         """List the nodes that the results are computed from, operands before results."""
         node: cython.Py_ssize_t
-        operand: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        begins, operands = self.operands.begins.at, self.operands.numbers.at
         needed: list[bool] = self.marks(self.results)
         for node in range(len(needed) - 1, -1, -1):
             if needed[node]:
-                for operand in self.operands[node]:
-                    needed[operand] = True
+                for k in range(begins[node], begins[node + 1]):
+                    needed[operands[k]] = True
         return [node for node in range(len(needed)) if needed[node]]
 
     def ordered(self, roots: Sequence[Node]) -> list[Node]:
         """List what some nodes are computed from, and themselves, in the order of `topological_order`."""
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        begins, operands = self.operands.begins.at, self.operands.numbers.at
         opened: list[bool] = [False] * len(self.operands)
         listed: list[bool] = [False] * len(self.operands)
         order: list[int] = []
@@ -212,7 +207,8 @@ class Graph:
             node = stack[-1]
             if not opened[node]:
                 opened[node] = True
-                for operand in reversed(self.operands[node]):
+                for k in range(begins[node + 1] - 1, begins[node] - 1, -1):
+                    operand = operands[k]
                     if not opened[operand]:
                         stack.append(operand)
                 continue
@@ -231,12 +227,13 @@ class Graph:
     def dependents(self, nodes: Iterable[Node], barrier: Operation | None = None) -> list[bool]:
         """Say for each node whether it is one of some nodes, or depends on one; nothing depends through `barrier`."""
         node: cython.Py_ssize_t
-        operand: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        begins, operands = self.operands.begins.at, self.operands.numbers.at
         depends: list[bool] = self.marks(nodes)
         for node in range(len(depends)):
             if not depends[node]:
-                for operand in self.operands[node]:
-                    if depends[operand]:
+                for k in range(begins[node], begins[node + 1]):
+                    if depends[operands[k]]:
                         depends[node] = self.operations[node] is not barrier
                         break
         return depends
@@ -251,11 +248,12 @@ class Graph:
     def use_counts(self, nodes: Sequence[Node], wanted: Sequence[Node]) -> list[int]:
         """Count how often each node is an operand of some nodes; each wanted node counts once more."""
         node: cython.Py_ssize_t
-        operand: cython.Py_ssize_t
-        counts = [0] * len(self.operations)
+        k: cython.Py_ssize_t
+        begins, operands = self.operands.begins.at, self.operands.numbers.at
+        counts: list[int] = [0] * len(self.operations)
         for node in nodes:
-            for operand in self.operands[node]:
-                counts[operand] += 1
+            for k in range(begins[node], begins[node + 1]):
+                counts[operands[k]] += 1
         for node in wanted:
             counts[node] += 1
         return counts

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from autograd_mini.compiler.columns import Rows
 from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.derivatives import Flows, either, flow_back, flow_forward
@@ -322,12 +323,12 @@ class _Round:
         self._adopt_inner_loops()
         origin = {place: node for node, place in self.places.items()}
         self._share(origin)
-        residuals = []
-        for node in self._kept(origin):
-            array = self._keep(origin[node])
-            graph.operations[node], graph.operands[node] = None, ()
+        residuals = [(node, self._keep(origin[node]).node) for node in self._kept(origin)]
+        kept = dict(residuals)
+        graph.operands = Rows([() if node in kept else row for node, row in enumerate(graph.operands)])
+        for node in kept:
+            graph.operations[node] = None
             graph.details.pop(node, None)
-            residuals.append((node, array.node))
         return residuals
 
     def _share(self, origin: dict[Node, Node]) -> None:
@@ -335,11 +336,14 @@ class _Round:
         graph = self.inner.graph
         found = {(graph.operations[node], graph.operands[node]): node for node in origin if graph.operands[node]}
         places = [*range(len(graph.operations))]
+        rows: Rows = Rows()
         for node, operands in enumerate(graph.operands):
             if operands and node not in origin:
-                graph.operands[node] = operands = tuple([places[x] for x in operands])
+                operands = tuple([places[x] for x in operands])
                 if node not in graph.details:
                     places[node] = found.get((graph.operations[node], operands), node)
+            rows.append(operands)
+        graph.operands = rows
         graph.results = [places[node] for node in graph.results]
 
     def _kept(self, origin: dict[Node, Node]) -> list[Node]:

@@ -5,9 +5,10 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from autograd_mini.compiler.columns import Column, Rows
 from autograd_mini.compiler.graph import ELEMENT, LOOP, OUTPUT, SLICE, STACK, VIEWS, Graph, Loop, Node, view
 from autograd_mini.compiler.parts import Part
 from autograd_mini.compiler.pieces import cut
@@ -42,57 +43,102 @@ STRAIGHT = 2000
 # Numbers that stand in the code itself; all others are loaded, so that they make no patterns differ.
 _LITERALS = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0}
 
+# What stands in the shape of a piece, see `_add_shape`: from 0 on what was met before; below that the end, leaves by
+# their kinds, literals, and operations.
+_END: cython.int = -1
+_LEAF = {"u": -2, "s": -3}
+_LITERALS_BEGIN: cython.int = -4
+_LITERAL = {number.hex(): _LITERALS_BEGIN - i for i, number in enumerate([*_LITERALS, -0.0])}
+_OPERATIONS_BEGIN = _LITERALS_BEGIN - len(_LITERAL)
+
 _NOTHING: Mapping[Any, Any] = {}
 
 # A number as it is.
 _SAME = Body(((None, ()), (identity, (0,))), (1,))
 
 
-@cython.final
-@cython.no_gc
-@cython.cclass
-class Step:
-    """A row of a run: what it computes, and from which nodes.
+class Details(NamedTuple):
+    """What else tells about a step that is no expression."""
 
-    A node that has one number for all lanes, and is needed as one of each lane, is copied: the copy of node n is ~n.
-    A step that stores a result, or adds to totals, has their places among all results.
+    right: int = 0  # where the right factors begin among the operands
+    places: Sequence[int] = ()  # among all results: where results are stored, or added to totals
+    outputs: Mapping[int, int] = _NOTHING  # the names of what a loop or a stack makes, and how many numbers each has
+    # The nodes with numbers among the outputs: which output, where the first number is, and how far apart they are.
+    views: Mapping[Node, tuple[int, int, int]] = _NOTHING
+    loop: Loop | None = None
+    rounds: Any = None  # the `Schedule` of its rounds, unless they are straight-line code
+
+
+_NO_DETAILS = Details()
+
+
+@cython.final
+@cython.cclass
+class Steps:
+    """Steps: the pattern of each, which nodes it computes, and from which.
+
+    A node that has one number for all lanes, and is needed as one of each lane, is copied. Its copy has a name of its
+    own, and so has what a loop makes: the names below `nodes` are nodes.
     """
 
-    def __init__(
-        self,
-        pattern: Pattern,
-        results: Sequence[Node],
-        operands: Sequence[Node],
-        right: Sequence[Node] = (),
-        places: Sequence[int] = (),
-        outputs: Mapping[Any, int] = _NOTHING,
-        views: Mapping[Node, tuple[Any, int, int]] = _NOTHING,
-        loop: Loop | None = None,
-        rounds: Sequence[Sequence[Any]] = (),
-    ) -> None:
-        self.pattern, self.results, self.operands, self.right, self.places = pattern, results, operands, right, places
-        self.outputs = outputs  # what a loop or a stack makes, and how many numbers each has
-        # The nodes with numbers among the outputs: which output, where the first number is, and how far apart they are.
-        self.views = views
-        self.loop = loop
-        self.rounds = rounds  # the plan of its rounds, unless they are straight-line code
+    def __init__(self, nodes: int) -> None:
+        self.nodes = nodes
+        self.names = 2 * nodes
+        self.patterns: list[Pattern] = []
+        self.kinds: Column = Column()  # of each step the place of its pattern in this list
+        self.results: Rows = Rows()
+        self.operands: Rows = Rows()
+        self.details: dict[int, Details] = {}  # by steps
+
+    def copy_of(self, node: cython.Py_ssize_t) -> int:
+        return node + self.nodes
+
+    def new_names(self, count: int) -> int:
+        """Make names, side by side; give the first one."""
+        self.names += count
+        return self.names - count
+
+    def new_kind(self, pattern: Pattern) -> int:
+        """Make a kind of steps, which follow one another where they can."""
+        self.patterns.append(pattern)
+        return len(self.patterns) - 1
+
+    def add(self, kind: int, results: Sequence[Node], operands: Sequence[Node], details: Details | None = None) -> None:
+        if details is not None:
+            self.details[len(self.kinds)] = details
+        self.kinds.put(kind)
+        self.results.append(results)
+        self.operands.append(operands)
+
+    def details_of(self, step: int) -> Details:
+        return self.details.get(step, _NO_DETAILS)
+
+    def cut(self, count: cython.Py_ssize_t) -> None:
+        """Keep no more than the first steps, and no details of others."""
+        self.kinds.cut(count)
+        self.results.cut(count)
+        self.operands.cut(count)
+
+    def line(self, step: int) -> str:
+        """Write a step down."""
+        details = self.details_of(step)
+        results = self._written(self.results[step]) or list(details.places)
+        operands, right = self.operands[step], details.right or None
+        factors = f" . {self._written(operands[right:])}" if right else ""
+        name = type(self.patterns[self.kinds.at[step]]).__name__.lower()
+        return f"{results} <- {name} {self._written(operands[:right])}{factors}"
+
+    def _written(self, names: Sequence[int]) -> str:
+        return " ".join([str(name) if name < self.nodes else f"~{name - self.nodes}" for name in names])
 
     def __str__(self) -> str:
-        right = f" . {_names(self.right)}" if self.right else ""
-        results = _names(self.results) or list(self.places)
-        return f"{results} <- {type(self.pattern).__name__.lower()} {_names(self.operands)}{right}"
+        return "\n".join(map(self.line, range(len(self.kinds))))
 
 
-def _names(nodes: Sequence[Node]) -> str:
-    return " ".join([f"~{~node}" if node < 0 else str(node) for node in nodes])
-
-
-def choose_patterns(
-    graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Sequence[Sequence[Step]]]
-) -> list[Step]:
+def choose_patterns(graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Any]) -> Steps:
     """Cut the nodes of a part into steps: sums of products, products that are added up over lanes, expressions, loops.
 
-    Equal patterns are one object. Loops whose rounds are planned come with their plans.
+    Loops whose rounds are planned come with the `Schedule` of these.
     """
     return _Chooser(graph, part, sums, rounds).choose()
 
@@ -103,21 +149,33 @@ class _Chooser:
     """Chooses the patterns of a part."""
 
     def __init__(self, graph: Graph, part: Part, sums: Sums, rounds: Mapping[Node, Any]) -> None:
+        node: cython.Py_ssize_t
         self.graph, self.part, self.sums, self.rounds = graph, part, sums, rounds
-        self.operations: list[Any] = graph.operations
-        self.operands: list[Any] = graph.operands
+        self.begins, self.operands = graph.operands.begins.at, graph.operands.numbers.at
         self.uses, self.own, self.kind = part.uses, part.own, part.kind
         self.literals = {node: number.hex() for node, number in graph.constants.items() if number in _LITERALS}
+        self.steps: Steps = Steps(len(graph.operations) + 1)
         self.copies: set[Node] = set()
-        self.steps: list[Step] = []
-        self.patterns: dict[Any, Pattern] = {}  # one of each
-        # Of the nodes of a piece, and what these read, while it is looked at: see `_shape`.
-        self.numbers: list[int] = [-1] * len(graph.operations)
-        self.reads: list[int] = [0] * len(graph.operations)
+        self.outputs: dict[Node, int] = {}  # of loops the names of the first ones
+        self.kinds: dict[Pattern, int] = {}
+        # See `_add_shape`: what stands for the operation of each node, and for each node as a leaf; then, of a piece
+        # that is looked at, the number of each node that was met, and how often it was read.
+        self.codes: Column = Column(len(graph.operations))
+        self.letters: Column = Column(len(graph.operations), _LEAF["u"])
+        self.numbers: Column = Column(len(graph.operations), -1)
+        self.reads: Column = Column(len(graph.operations))
+        self.shape: Column = Column()
+        codes: dict[Any, int] = {}
+        for node in range(len(graph.operations)):
+            self.codes.at[node] = _OPERATIONS_BEGIN - codes.setdefault(graph.operations[node], len(codes))
+            if self.own[node]:
+                self.letters.at[node] = _LEAF[self.kind]
+        for node, digits in self.literals.items():
+            self.letters.at[node] = _LITERAL[digits]
 
-    def choose(self) -> list[Step]:
+    def choose(self) -> Steps:
         node: cython.Py_ssize_t
-        part = self.part
+        part, steps = self.part, self.steps
         stored = [self._of_kind(node) for node in part.stored]
         products, folds = self._divide_totals()
         elsewhere: list[bool] = self.graph.marks([*self.sums.found, *self.sums.inside, *self.graph.details])
@@ -125,53 +183,56 @@ class _Chooser:
             elsewhere[part.totals[i]] = True
         for node in self.sums.found:
             self._add_dot(node)
-        exact = ExactSum(part.kind)
+        exact = steps.new_kind(ExactSum(part.kind))
         for node in part.nodes:
-            if self.operations[node] is fsum:
+            if self.graph.operations[node] is fsum:
                 elsewhere[node] = True
-                self.steps.append(Step(exact, [node], [self._of_kind(term) for term in self.operands[node]]))
+                steps.add(exact, (node,), [self._of_kind(term) for term in self.graph.operands[node]])
         self._add_loops()
         self._add_expressions(elsewhere)
-        store, fold = Store(), Fold()
-        self.steps += [Step(store, (), (node,), places=(i,)) for i, node in enumerate(stored)]
-        self.steps += [Step(fold, (), (node,), places=(i,)) for i, node in folds]
-        return self.steps + _rectangles(products)
+        store, fold, outer = steps.new_kind(Store()), steps.new_kind(Fold()), steps.new_kind(Outer())
+        for i, node in enumerate(stored):
+            steps.add(store, (), (node,), Details(places=(i,)))
+        for i, node in folds:
+            steps.add(fold, (), (node,), Details(places=(i,)))
+        for left, right, places in _rectangles(products):
+            steps.add(outer, (), (*left, *right), Details(len(left), places))
+        return steps
 
     def _add_loops(self) -> None:
         """Add loops, and arrays of single numbers, each with the nodes whose numbers are among what it makes."""
         graph = self.graph
-        stack = Expression(_SAME, self.kind)
+        stack = self.steps.new_kind(Expression(_SAME, self.kind))
         for node, views in self._views().items():
             operands = graph.operands[node]
             if graph.operations[node] is LOOP:
                 self._add_loop(node, views)
             else:
                 numbers = [self._of_kind(x) for x in operands]
-                self.steps.append(Step(stack, (), numbers, outputs={node: len(operands)}, views=views))
+                self.steps.add(stack, (), numbers, Details(outputs={node: len(operands)}, views=views))
 
-    def _add_loop(self, node: Node, views: dict[Node, tuple[Any, int, int]]) -> None:
+    def _add_loop(self, node: Node, views: dict[Node, tuple[int, int, int]]) -> None:
         operands = self.graph.operands[node]
         loop: Loop = self.graph.details[node]
         body = loop.body
         kinds = "".join(map(self._kind, operands))
         sizes = [loop.length * body.sizes.get(row, 1) for row in body.results[loop.carries :]]
-        outputs = {(node, k): size for k, size in enumerate([1] * loop.carries + sizes)}
-        pattern: Pattern
+        outputs = dict(enumerate([1] * loop.carries + sizes, self.outputs[node]))
         if node in self.rounds:
-            pattern = Rounds(kinds, loop.reverse)
+            kind = self.steps.new_kind(Rounds(kinds, loop.reverse))
         else:
             settled: Any = loop.settled and tuple(map(_body, loop.settled))
-            pattern = self._one_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse, settled))
-        rounds = self.rounds.get(node, ())
-        self.steps.append(Step(pattern, (), operands, outputs=outputs, views=views, loop=loop, rounds=rounds))
+            kind = self._kind_of(Scan(_body(body), kinds, loop.carries, loop.arrays, loop.reverse, settled))
+        details = Details(outputs=outputs, views=views, loop=loop, rounds=self.rounds.get(node))
+        self.steps.add(kind, (), operands, details)
 
-    def _views(self) -> dict[Node, dict[Node, tuple[Any, int, int]]]:
+    def _views(self) -> dict[Node, dict[Node, tuple[int, int, int]]]:
         """List for each loop and each array of single numbers the nodes whose numbers are among what it makes.
 
         Each comes with the output, or the array, that has its numbers, the place of the first one and their distance.
         """
         graph = self.graph
-        views: dict[Node, dict[Node, tuple[Any, int, int]]] = {}
+        views: dict[Node, dict[Node, tuple[int, int, int]]] = {}
         source: dict[Node, Node] = {}  # the loop that an array is computed by
         for node in graph.details:
             if not self.own[node]:
@@ -179,12 +240,13 @@ class _Chooser:
             operation, operands = graph.operations[node], graph.operands[node]
             if operation is LOOP:
                 views[node] = {}
+                self.outputs[node] = self.steps.new_names(len(graph.details[node].body.results))
             elif operation is STACK:
                 views[node] = {node: (node, 0, 1)}
             elif operation is OUTPUT:
                 (loop,) = operands
                 source[node] = loop
-                views[loop][node] = (loop, graph.details[node]), 0, 1
+                views[loop][node] = self.outputs[loop] + graph.details[node], 0, 1
             elif operation in (ELEMENT, SLICE) and operands[0] in source:
                 loop = source[node] = source[operands[0]]
                 output, begin, step = views[loop][operands[0]]
@@ -198,10 +260,11 @@ class _Chooser:
         """Give a node of the part's own kind with the same number."""
         if self._kind(node) == self.kind:
             return node
+        copy = self.steps.copy_of(node)
         if node not in self.copies:
             self.copies.add(node)
-            self.steps.append(Step(self._one_of(Expression(_SAME, "u")), [~node], [node]))
-        return ~node
+            self.steps.add(self._kind_of(Expression(_SAME, "u")), (copy,), (node,))
+        return copy
 
     def _divide_totals(self) -> tuple[list[tuple[int, Node, Node]], list[tuple[int, Node]]]:
         """Divide what is added up over all lanes into products of two numbers of each lane, and the rest."""
@@ -226,19 +289,22 @@ class _Chooser:
             left, right = [x for x, _ in pairs], [self._of_kind(y) for _, y in pairs]
             if kind * 2 in kinds:
                 left = [self._of_kind(x) for x in left]
-        operands = left
+        operands: list[Any] = left
         if start is None:
             begin = ""
         elif isinstance(start, float):
             begin = "0"
         else:
             begin, operands = self._kind(start), [start, *left]
-        left_kind = kind if left[0] < 0 else self._kind(left[0])
-        self.steps.append(Step(self._one_of(Dot(begin, left_kind, kind)), [node], operands, right))
+        left_kind = kind if left[0] >= self.steps.nodes else self._kind(left[0])
+        self.steps.add(self._kind_of(Dot(begin, left_kind, kind)), (node,), [*operands, *right], Details(len(operands)))
 
-    def _one_of(self, pattern: Pattern) -> Pattern:
-        """Give the one object for all equal patterns."""
-        return self.patterns.setdefault(pattern, pattern)
+    def _kind_of(self, pattern: Pattern) -> int:
+        """Give the one kind of all steps with equal patterns."""
+        kind = self.kinds.get(pattern)
+        if kind is None:
+            kind = self.kinds[pattern] = self.steps.new_kind(pattern)
+        return kind
 
     def _add_expressions(self, elsewhere: list[bool]) -> None:
         """Cut what is not elsewhere into expressions as large as the number of different ones allows.
@@ -247,11 +313,9 @@ class _Chooser:
         others in registers: rounds that were unrolled, and what is between them, each if it is not too much code.
         """
         if self.kind == "u":
-            pieces = list(self._pieces(elsewhere))
-            for of_rounds in (True, False):
-                some = [piece for piece, is_round in pieces if is_round is of_rounds]
-                if self._add_alike(some, 0, STRAIGHT):
-                    for piece in some:
+            for pieces in self._pieces(elsewhere):
+                if self._add_alike(pieces, 0, STRAIGHT):
+                    for piece in pieces:
                         for node in piece:
                             elsewhere[node] = True
         nodes = [node for node in self.part.nodes if not elsewhere[node]]
@@ -259,38 +323,52 @@ class _Chooser:
             if self._add_alike(self._trees(nodes, largest), largest, ENOUGH if largest > 1 else 0):
                 return
 
-    def _add_alike(self, pieces: Iterable[Sequence[Node]], size: int, limit: int) -> bool:
+    def _add_alike(self, pieces: Rows, size: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> bool:
         """Add steps for pieces, unless those that differ have too many operations; counted are as many as the size.
 
         If it is 0, those that there are.
         """
-        steps: list[Step] = []
-        patterns: dict[Any, Pattern] = {}
-        operations = 0
-        for piece in pieces:
-            shape, leaves, results = self._shape(piece)
-            pattern = patterns.get(shape)
-            if pattern is None:
-                pattern = patterns[shape] = self._one_of(self._expression(piece, leaves, results))
+        i: cython.Py_ssize_t
+        steps: Steps = self.steps
+        before: cython.Py_ssize_t = len(steps.kinds)
+        kinds: dict[Any, int] = {}
+        operations: cython.Py_ssize_t = 0
+        for i in range(len(pieces)):
+            shape = self._add_shape(pieces, i)
+            kind = kinds.get(shape)
+            if kind is None:
+                piece = pieces[i]
+                expression = self._expression(piece, steps.operands[before + i], steps.results[before + i])
+                kind = kinds[shape] = self._kind_of(expression)
                 operations += size or len(piece)
                 if limit and operations > limit:
+                    steps.cut(before)
                     return False
-            steps.append(Step(pattern, results, leaves))
-        self.steps += steps
+            steps.kinds.put(kind)
         return True
 
-    def _pieces(self, elsewhere: list[bool]) -> Iterator[tuple[Sequence[Node], bool]]:
-        """Cut the nodes that are not elsewhere into pieces; none begins before a sum or loop and ends after it."""
+    def _pieces(self, elsewhere: list[bool]) -> tuple[Rows, Rows]:
+        """Cut the nodes that are not elsewhere into pieces: those of rounds, and what is between them.
+
+        None begins before a sum or loop and ends after it.
+        """
+        node: cython.Py_ssize_t
+        rounds: Rows = Rows()
+        others: Rows = Rows()
         nodes: list[Node] = []
+        operations: list[Any] = self.graph.operations
         for node in self.part.nodes:
             if not elsewhere[node]:
                 nodes.append(node)
-            elif nodes and node not in self.sums.inside and self.operations[node] not in VIEWS:
-                yield from cut(self.graph, nodes)
+            elif nodes and node not in self.sums.inside and operations[node] not in VIEWS:
+                for piece, is_round in cut(self.graph, nodes):
+                    (rounds if is_round else others).append(piece)
                 nodes = []
-        yield from cut(self.graph, nodes)
+        for piece, is_round in cut(self.graph, nodes):
+            (rounds if is_round else others).append(piece)
+        return rounds, others
 
-    def _trees(self, nodes: list[Node], largest: int) -> Iterator[list[Node]]:
+    def _trees(self, nodes: list[Node], largest: cython.Py_ssize_t) -> Rows:
         """Cut nodes into trees: each node is computed within the expression of the one that needs it, if there is room.
 
         Each tree lists operands before results.
@@ -298,76 +376,92 @@ class _Chooser:
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
         size: cython.Py_ssize_t
-        sizes: list[int] = [0] * len(self.operations)
-        inner: list[bool] = [False] * len(self.operations)
+        k: cython.Py_ssize_t
+        sizes: Column = Column(len(self.codes))
+        inner: Column = Column(len(self.codes))
         for node in nodes:
             size = 1
-            for operand in self.operands[node]:
-                if self.uses[operand] == 1 and sizes[operand] and size + sizes[operand] <= largest:
-                    size += sizes[operand]
-                    inner[operand] = True
-            sizes[node] = size
+            for k in range(self.begins[node], self.begins[node + 1]):
+                operand = self.operands[k]
+                if sizes.at[operand] and size + sizes.at[operand] <= largest and self.uses[operand] == 1:
+                    size += sizes.at[operand]
+                    inner.at[operand] = 1
+            sizes.at[node] = size
+        trees: Rows = Rows()
         for node in nodes:
-            if not inner[node]:
-                tree: list[Node] = []
-                self._list_tree(node, inner, tree)
-                yield tree
+            if not inner.at[node]:
+                self._list_tree(node, inner, trees.numbers)
+                trees.end()
+        return trees
 
-    def _list_tree(self, node: Node, inner: list[Any], tree: list[Node]) -> None:
+    def _list_tree(self, node: cython.Py_ssize_t, inner: Column, tree: Column) -> None:
         """List a node behind the inner ones that it is computed from."""
-        for operand in self.operands[node]:
-            if inner[operand]:
-                self._list_tree(operand, inner, tree)
-        tree.append(node)
+        k: cython.Py_ssize_t
+        for k in range(self.begins[node], self.begins[node + 1]):
+            if inner.at[self.operands[k]]:
+                self._list_tree(self.operands[k], inner, tree)
+        tree.put(node)
 
-    def _shape(self, piece: Sequence[Node]) -> tuple[tuple[Any, ...], tuple[Node, ...], tuple[Node, ...]]:
-        """Say how a piece is computed, whatever its leaves; list these, and the nodes that are needed elsewhere.
+    def _add_shape(self, pieces: Rows, i: cython.Py_ssize_t) -> Any:
+        """Say how a piece is computed, whatever its leaves; add its results and its leaves to those of the steps.
 
         For each node the shape has its operation, then the operands: a leaf that was not met before by its kind, a
         literal by its digits, and what was met, or computed, by its number.
         """
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
-        count: cython.Py_ssize_t = 0
-        shape: list[Any] = []
-        leaves: list[Node] = []
-        results: list[Node] = []
-        for node in piece:
-            shape.append(self.operations[node])
-            for operand in self.operands[node]:
-                self.reads[operand] += 1
-                if self.numbers[operand] >= 0:
-                    shape.append(self.numbers[operand])
-                elif operand in self.literals:
-                    shape.append(self.literals[operand])
-                else:
-                    leaves.append(operand)
-                    shape.append(self._kind(operand))
-                    self.numbers[operand] = count
-                    count += 1
-            self.numbers[node] = count
+        j: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        count: cython.int = 0
+        steps: Steps = self.steps
+        shape, leaves, results = self.shape, steps.operands, steps.results
+        numbers, reads, letters = self.numbers.at, self.reads.at, self.letters.at
+        begin: cython.Py_ssize_t = pieces.begins.at[i]
+        end: cython.Py_ssize_t = pieces.begins.at[i + 1]
+        shape.cut(0)
+        for j in range(begin, end):
+            node = pieces.numbers.at[j]
+            shape.put(self.codes.at[node])
+            for k in range(self.begins[node], self.begins[node + 1]):
+                operand = self.operands[k]
+                reads[operand] += 1
+                if numbers[operand] >= 0:
+                    shape.put(numbers[operand])
+                    continue
+                shape.put(letters[operand])
+                if letters[operand] <= _LITERALS_BEGIN:
+                    continue
+                leaves.numbers.put(operand)
+                numbers[operand] = count
+                count += 1
+            numbers[node] = count
             count += 1
-        shape.append(None)  # between operands and results
-        for node in piece:
-            if self.reads[node] < self.uses[node]:
-                results.append(node)
-                shape.append(self.numbers[node])
-        for node in piece:
-            self.numbers[node], self.reads[node] = -1, 0
-            for operand in self.operands[node]:
-                self.numbers[operand], self.reads[operand] = -1, 0
-        return tuple(shape), tuple(leaves), tuple(results)
+        shape.put(_END)
+        for j in range(begin, end):
+            node = pieces.numbers.at[j]
+            if reads[node] < self.uses[node]:
+                results.numbers.put(node)
+                shape.put(numbers[node])
+        for j in range(begin, end):
+            node = pieces.numbers.at[j]
+            numbers[node], reads[node] = -1, 0
+            for k in range(self.begins[node], self.begins[node + 1]):
+                numbers[self.operands[k]], reads[self.operands[k]] = -1, 0
+        leaves.end()
+        results.end()
+        return shape.key()
 
     def _expression(self, piece: Sequence[Node], leaves: Sequence[Node], results: Sequence[Node]) -> Expression:
         """Write a piece as straight-line code."""
         places = {leaf: place for place, leaf in enumerate(leaves)}
         rows: list[tuple[Any, Any]] = [(None, ())] * len(leaves)
         for node in piece:
-            for operand in self.operands[node]:
+            operands = self.graph.operands[node]
+            for operand in operands:
                 if operand not in places:
                     places[operand] = len(rows)
                     rows.append((None, self.literals[operand]))
-            rows.append((self.operations[node], tuple([places[operand] for operand in self.operands[node]])))
+            rows.append((self.graph.operations[node], tuple([places[operand] for operand in operands])))
             places[node] = len(rows) - 1
         body = Body(tuple(rows), tuple([places[node] for node in results]))
         return Expression(body, "".join(map(self._kind, leaves)))
@@ -387,16 +481,16 @@ def _body(graph: Graph) -> Body:
     return Body(tuple(rows), tuple([places[node] for node in graph.results]))
 
 
-def _rectangles(products: Sequence[tuple[int, Node, Node]]) -> list[Step]:
-    """Make rectangles of products over lanes: of left factors that all meet the same right ones."""
+def _rectangles(
+    products: Sequence[tuple[int, Node, Node]],
+) -> list[tuple[list[Node], tuple[Node, ...], list[int]]]:
+    """Make rectangles of products over lanes: of left factors that all meet the same right ones; with their places."""
     rows: dict[Node, list[tuple[Node, int]]] = {}
     for total, left, right in products:
         rows.setdefault(left, []).append((right, total))
     rectangles: dict[tuple[Node, ...], list[Node]] = {}
     for left, pairs in rows.items():
         rectangles.setdefault(tuple([right for right, _ in pairs]), []).append(left)
-    outer = Outer()
     return [
-        Step(outer, (), lefts, rights, [total for left in lefts for _, total in rows[left]])
-        for rights, lefts in rectangles.items()
+        (lefts, rights, [total for left in lefts for _, total in rows[left]]) for rights, lefts in rectangles.items()
     ]

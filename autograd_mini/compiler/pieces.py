@@ -18,6 +18,10 @@ ROUNDS = 3
 SHORT, LONGEST = 48, 400
 
 
+# Bits of a word: those above are of a fingerprint, those below are a place.
+_HALF, _PLACE = np.uint64(32), np.uint64(2**32 - 1)
+
+
 def cut(graph: Graph, nodes: Sequence[Node]) -> Iterator[tuple[Sequence[Node], bool]]:
     """Cut a list of nodes into pieces, in their order: rounds of loops that were unrolled, and what is between them.
 
@@ -62,10 +66,12 @@ def _next_alike(text: str) -> list[int]:
         second = prints[width:]
         prints = prints[:-width] * np.uint64(0x9E3779B97F4A7C15) + (second ^ (second >> np.uint64(29)))
         width *= 2
-    order = np.argsort(prints, kind="stable")
-    alike = prints[order[1:]] == prints[order[:-1]]
+    # In one word: half a print and the place. So NumPy sorts numbers, which is ten times as quick as to sort places.
+    words = np.sort(prints >> _HALF << _HALF | np.arange(len(prints), dtype=np.uint64))
+    alike = words[1:] >> _HALF == words[:-1] >> _HALF
+    places = (words & _PLACE).astype(np.int64)
     follows = np.full(len(text), len(text))
-    follows[order[:-1][alike]] = order[1:][alike]
+    follows[places[:-1][alike]] = places[1:][alike]
     listed: list[int] = follows.tolist()
     return listed
 

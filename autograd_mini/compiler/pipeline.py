@@ -14,9 +14,9 @@ from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.merge import merge
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.parts import Part, rounds_of, split
-from autograd_mini.compiler.patterns import Step, choose_patterns
+from autograd_mini.compiler.patterns import choose_patterns
 from autograd_mini.compiler.runtime.kernel import Kernel, Reduction
-from autograd_mini.compiler.schedule import schedule
+from autograd_mini.compiler.schedule import Schedule, schedule
 from autograd_mini.compiler.settle import settle
 from autograd_mini.compiler.simplify import simplify
 from autograd_mini.compiler.slots import assign_slots
@@ -75,7 +75,7 @@ def compile_function(
     return kernel
 
 
-def _plan(timed: _Clock, graph: Graph, part: Part) -> list[list[Step]]:
+def _plan(timed: _Clock, graph: Graph, part: Part) -> Schedule:
     """Plan how a part of a graph is computed; the rounds of its larger loops are parts of their own."""
     sums = timed(find_sums, graph, part, name="sums")
     rounds = {node: _plan(timed, graph.details[node].body, body) for node, body in rounds_of(graph, part).items()}

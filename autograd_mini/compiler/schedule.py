@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
-from autograd_mini.compiler.patterns import Step
+from autograd_mini.compiler.columns import Column, Rows, group
+from autograd_mini.compiler.patterns import Steps
 from autograd_mini.compiler.program import Expression, Outer, Store
 
 try:
@@ -18,81 +18,117 @@ except ImportError:  # needed only to compile
 _RANKS = {Outer: 1 << 40, Store: -1 << 40}
 
 
-def schedule(steps: Sequence[Step]) -> list[list[Step]]:
+class Schedule(NamedTuple):
+    """Steps in their order, those of one pattern together."""
+
+    steps: Steps
+    batches: Rows  # of steps, by their numbers
+
+    def __str__(self) -> str:
+        return "\n\n".join("\n".join(map(self.steps.line, batch)) for batch in self.batches)
+
+
+@cython.final
+@cython.cclass
+class _Queues:
+    """The steps that can be computed now: of each kind a queue, in which each step knows the next one."""
+
+    def __init__(self, kinds: int, steps: int) -> None:
+        self.first: Column = Column(kinds, -1)
+        self.last: Column = Column(kinds, -1)
+        self.lengths: Column = Column(kinds)
+        self.after: Column = Column(steps, -1)
+
+    def append(self, kind: cython.Py_ssize_t, step: cython.Py_ssize_t) -> None:
+        if self.lengths.at[kind]:
+            self.after.at[self.last.at[kind]] = step
+        else:
+            self.first.at[kind] = step
+        self.last.at[kind] = step
+        self.lengths.at[kind] += 1
+
+
+def schedule(steps: Steps) -> Schedule:
     """Order steps so that each follows the steps it needs, and put steps of one pattern together."""
-    i: cython.Py_ssize_t
+    step: cython.Py_ssize_t
     kind: cython.Py_ssize_t
+    other: cython.Py_ssize_t
     consumer: cython.Py_ssize_t
-    same: cython.Py_ssize_t
-    step: Step
-    waiting: list[int]
-    consumers: list[Any]
-    waiting, consumers = _dependencies(steps)
-    listed: list[Any] = list(steps)
-    numbers: dict[int, int] = {}  # of the patterns, by which a step is of a kind
-    ranks: list[int] = []
-    kinds: list[int] = []
-    ready: dict[int, list[int]] = {}
-    for i, step in enumerate(steps):
-        kind = numbers.setdefault(id(step.pattern), len(numbers))
-        if kind == len(ranks):
-            ranks.append(_RANKS.get(type(step.pattern), 0))
-        kinds.append(kind)
-        if not waiting[i]:
-            ready.setdefault(kind, []).append(i)
-    batches: list[list[Step]] = []
+    k: cython.Py_ssize_t
+    consumers: Rows = _consumers(steps)
+    waiting: Column = Column(len(steps.kinds))  # for how many steps
+    for k in range(len(consumers.numbers)):
+        waiting.at[consumers.numbers.at[k]] += 1
+    kinds: Column = steps.kinds
+    queues: _Queues = _Queues(len(steps.patterns), len(kinds))
+    ready: dict[int, None] = {}  # the kinds of which there are steps, in the order in which they came
+    for step in range(len(kinds)):
+        if not waiting.at[step]:
+            queues.append(kinds.at[step], step)
+            ready[kinds.at[step]] = None
+    ranks = [_RANKS.get(type(pattern), 0) for pattern in steps.patterns]
+    batches: Rows = Rows()
     while ready:
-        kind = _next_kind(ready, ranks)
-        batch: list[int] = ready.pop(kind)
-        # An expression may follow one of its own pattern in the same run.
-        same = kind if isinstance(listed[batch[0]].pattern, Expression) else -1
-        for i in batch:  # grows
-            for consumer in consumers[i] or ():
-                waiting[consumer] -= 1
-                if not waiting[consumer]:
-                    if kinds[consumer] == same:
-                        batch.append(consumer)
-                    else:
-                        ready.setdefault(kinds[consumer], []).append(consumer)
-        batches.append([listed[i] for i in batch])
-    return batches
+        kind = _next_kind(ready, ranks, queues.lengths)
+        del ready[kind]
+        # An expression may follow one of its own pattern in the same run: the queue grows while it is gone through.
+        grows = isinstance(steps.patterns[kind], Expression)
+        if not grows:
+            queues.lengths.at[kind] = 0
+        step = queues.first.at[kind]
+        while step >= 0:
+            batches.numbers.put(step)
+            for k in range(consumers.begins.at[step], consumers.begins.at[step + 1]):
+                consumer = consumers.numbers.at[k]
+                waiting.at[consumer] -= 1
+                if not waiting.at[consumer]:
+                    other = kinds.at[consumer]
+                    if not queues.lengths.at[other]:
+                        ready[other] = None
+                    queues.append(other, consumer)
+            step = queues.after.at[step]
+        if grows:
+            queues.lengths.at[kind] = 0
+        batches.end()
+    return Schedule(steps, batches)
 
 
-def _next_kind(ready: dict[int, list[int]], ranks: list[int]) -> int:
+def _next_kind(ready: dict[int, None], ranks: list[int], lengths: Column) -> int:
     """Choose the kind that goes next: of equal ones the one that has been ready for longest."""
     score: cython.longlong
+    kind: cython.Py_ssize_t
     highest: cython.longlong = -1 << 62
     best = -1
-    for kind, listed in ready.items():
-        score = ranks[kind] + len(listed)
+    for kind in ready:
+        score = ranks[kind]
+        score += lengths.at[kind]
         if score > highest:
             best, highest = kind, score
     return best
 
 
-def _dependencies(steps: Sequence[Step]) -> tuple[list[int], list[Any]]:
-    """Count how many steps each waits for, and list those that wait for it, or give None for none."""
-    i: cython.Py_ssize_t
+def _consumers(steps: Steps) -> Rows:
+    """List for each step the steps that wait for it, each once."""
+    step: cython.Py_ssize_t
     producer: cython.Py_ssize_t
-    step: Step
-    producers: dict[int, int] = {}
-    for i, step in enumerate(steps):
-        for node in step.results:
-            producers[node] = i
-        for node in step.views:
-            producers[node] = i
-    waiting: list[int] = [0] * len(steps)
-    consumers: list[Any] = [None] * len(steps)
-    for i, step in enumerate(steps):
-        for node in (*step.operands, *step.right) if step.right else step.operands:
-            producer = producers.get(node, -1)
-            if producer >= 0:
-                found: list[int] = consumers[producer]
-                if found is None:
-                    consumers[producer] = [i]
-                elif found[-1] == i:
-                    continue
-                else:
-                    found.append(i)
-                waiting[i] += 1
-    return waiting, consumers
+    k: cython.Py_ssize_t
+    count: cython.Py_ssize_t = len(steps.kinds)
+    begins, operands = steps.operands.begins.at, steps.operands.numbers.at
+    producers: Column = Column(steps.names, -1)
+    for step in range(count):
+        for k in range(steps.results.begins.at[step], steps.results.begins.at[step + 1]):
+            producers.at[steps.results.numbers.at[k]] = step
+    for step, details in steps.details.items():
+        for node in details.views:
+            producers.at[node] = step
+    latest: Column = Column(count, -1)  # the last step that is known to wait for each
+    needed: Column = Column()
+    waiting: Column = Column()
+    for step in range(count):
+        for k in range(begins[step], begins[step + 1]):
+            producer = producers.at[operands[k]]
+            if producer >= 0 and latest.at[producer] != step:
+                latest.at[producer] = step
+                needed.put(producer)
+                waiting.put(step)
+    return group(waiting, needed, count)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_mini.compiler.builder import Builder
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node, evenly
+from autograd_mini.compiler.columns import Rows
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, Graph, Loop, Node
 from autograd_mini.engine.operations import detach, identity
 
 try:
@@ -66,23 +67,27 @@ def _write(
     builder: Builder, graph: Graph, node: cython.Py_ssize_t, places: list[Any], outputs: dict[Node, set[int]]
 ) -> None:
     """Write a row anew, and note its place; that of a loop are the places of its outputs."""
+    k: cython.Py_ssize_t
+    rows: Rows = graph.operands
     operation = graph.operations[node]
-    operands = graph.operands[node]
+    operands: list[Any] = []
+    for k in range(rows.begins.at[node], rows.begins.at[node + 1]):
+        operands.append(places[rows.numbers.at[k]])
     if operation is None:
         places[node] = builder.constant(graph.constants[node])
     elif operation is identity or operation is detach:  # of no effect, once derivatives are in the graph
-        places[node] = places[operands[0]]
+        places[node] = operands[0]
     elif operation is OUTPUT:
-        places[node] = places[operands[0]][graph.details[node]]
+        places[node] = operands[0][graph.details[node]]
     elif operation is LOOP:
-        places[node] = _write_loop(builder, graph.details[node], [places[x] for x in operands], outputs[node])
-    elif operation is ELEMENT and isinstance(places[operands[0]], range):
-        places[node] = places[operands[0]][graph.details[node]]
+        places[node] = _write_loop(builder, graph.details[node], operands, outputs[node])
+    elif operation is ELEMENT and isinstance(operands[0], range):
+        places[node] = operands[0][graph.details[node]]
     elif node in graph.details:
         size = graph.sizes.get(node)
-        places[node] = builder.mark(operation, evenly([places[x] for x in operands]), graph.details[node], size)
+        places[node] = builder.mark(operation, tuple(operands), graph.details[node], size)
     else:
-        places[node] = builder.add(operation, tuple([places[x] for x in operands]))
+        places[node] = builder.add(operation, tuple(operands))
 
 
 def _live(graph: Graph, results: Sequence[Node]) -> tuple[list[Node], dict[Node, set[int]]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_mini.compiler.columns import Column, Rows
 from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, Graph, Node, view
 from autograd_mini.compiler.parts import Parts
-from autograd_mini.compiler.patterns import Step
+from autograd_mini.compiler.patterns import Details, Steps
 from autograd_mini.compiler.program import (
     Dot,
     ExactSum,
@@ -19,6 +20,7 @@ from autograd_mini.compiler.program import (
     Fold,
     Load,
     Outer,
+    Pattern,
     Program,
     Rounds,
     Run,
@@ -26,19 +28,26 @@ from autograd_mini.compiler.program import (
     Table,
     distance,
 )
+from autograd_mini.compiler.schedule import Schedule
 from autograd_mini.transforms.trees import NUMBER, Structure
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
 
 # So many ranges of free slots are looked at for one that is large enough.
 LOOKS = 50
 
 
+@cython.cclass
 class _Slots:
     """The slots of one kind, and where the number of each node is; of an array its first slot, and their distance."""
 
-    def __init__(self, places: dict[Any, int], steps: dict[Any, int], frees: bool, uniform: _Slots | None) -> None:
+    def __init__(self, places: Column, steps: dict[int, int], frees: bool, uniform: _Slots | None) -> None:
         self.places, self.steps = places, steps
-        self.counts: dict[Any, int] = {}  # of arrays
-        self.views: set[Any] = set()  # arrays that need no slots: their numbers were in evenly spaced ones already
+        self.counts: dict[int, int] = {}  # of arrays
+        self.views: set[int] = set()  # arrays that need no slots: their numbers were in evenly spaced ones already
         self.frees = frees  # whether slots are used again once their last reader has run
         self.uniform = uniform  # which have the numbers that are known; None if these do
         self.known: dict[str, int] = {}
@@ -56,14 +65,17 @@ class _Slots:
             begin = i + 1
         return self.size
 
-    def take(self, nodes: Sequence[Any]) -> None:
+    def take(self, nodes: Sequence[int]) -> None:
         """Give some nodes slots side by side: the first that are free, as far as a short look finds them."""
-        begin = self._find(len(nodes))
-        self.places.update(zip(nodes, range(begin, begin + len(nodes))))
+        node: cython.Py_ssize_t
+        slot: cython.Py_ssize_t = self._find(len(nodes))
+        for node in nodes:
+            self.places.at[node] = slot
+            slot += 1
 
-    def take_array(self, name: Any, count: int) -> int:
+    def take_array(self, name: cython.Py_ssize_t, count: int) -> int:
         """Give an array slots side by side; give the first one."""
-        begin = self.places[name] = self._find(count)
+        begin = self.places.at[name] = self._find(count)
         self.steps[name], self.counts[name] = 1, count
         return begin
 
@@ -86,13 +98,13 @@ class _Slots:
         self.size = max(self.size, begin + count)
         return begin
 
-    def leave(self, nodes: Sequence[Any]) -> None:
+    def leave(self, nodes: Sequence[int]) -> None:
         """Take back the slots of some nodes."""
-        slots = sorted([self.places[node] for node in nodes if node not in self.counts])
+        node: cython.Py_ssize_t
+        slots: list[int] = []
         for node in nodes:
-            if node in self.counts:
-                slots += range(self.places[node], self.places[node] + self.counts[node])
-                slots.sort()
+            slots += range(self.places.at[node], self.places.at[node] + self.counts.get(node, 1))
+        slots.sort()
         begin = 0
         for i, slot in enumerate(slots):
             if i + 1 == len(slots) or slots[i + 1] > slot + 1:
@@ -109,27 +121,70 @@ class _Slots:
             begin = self.free.pop(i)[0]
         self.free.insert(i, (begin, end))
 
-    def runs(
-        self, batches: Sequence[Sequence[Step]], endings: Sequence[Sequence[Node]], structure: Structure
-    ) -> list[Run]:
+    def runs(self, plan: Schedule, endings: Sequence[Sequence[int]], structure: Structure) -> list[Run]:
         """Give the results of steps their slots, and make runs; after each batch the slots of its endings are free."""
+        i: cython.Py_ssize_t
+        steps: Steps = plan.steps
+        batches: Rows = plan.batches
         runs: list[Run] = []
-        for batch, ending in zip(batches, endings):
-            self.take(_results_of(batch))
-            if batch[0].views:
-                for step in batch:
-                    runs += self._array_runs(step)
+        # The rows of all expressions, one after the other.
+        table: Table = np.empty(len(steps.results.numbers) + len(steps.operands.numbers), np.int32)
+        entries = table
+        begin = end = 0
+        for i in range(len(batches)):
+            first: cython.Py_ssize_t = batches.numbers.at[batches.begins.at[i]]
+            details: Details = steps.details_of(first)
+            pattern: Any = steps.patterns[steps.kinds.at[first]]
+            if details.views:
+                for step in batches[i]:
+                    runs += self._array_runs(pattern, steps.operands[step], steps.details[step])
+            elif isinstance(pattern, Expression):
+                end = self._write_rows(steps, batches, i, entries, begin)
+                rows = table[begin:end].reshape(len(batches[i]), -1)
+                made = len(pattern.body.results)
+                runs.append(Run(pattern, {"results": rows[:, :made], "operands": rows[:, made:]}))
+                begin = end
             else:
-                runs += _runs(batch, self.places, structure)
-            self.leave([node for node in ending if node in self.places and node not in self.views])
+                self.take([node for step in batches[i] for node in steps.results[step]])
+                runs += _runs(pattern, [_row(steps, step, self.places) for step in batches[i]], structure)
+            if endings:
+                self.leave([node for node in endings[i] if self.places.at[node] >= 0 and node not in self.views])
         return runs
 
-    def _array_runs(self, step: Step) -> list[Run]:
+    def _write_rows(
+        self, steps: Steps, batches: Rows, i: cython.Py_ssize_t, entries: Any, end: cython.Py_ssize_t
+    ) -> int:
+        """Give the results of a batch of expressions slots, and write for each row these, then those of its leaves.
+
+        Entries are written from `end` on; the new end is given.
+        """
+        j: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        step: cython.Py_ssize_t
+        places, results, operands = self.places.at, steps.results, steps.operands
+        begin: cython.Py_ssize_t = batches.begins.at[i]
+        step = batches.numbers.at[begin]
+        made: cython.Py_ssize_t = results.begins.at[step + 1] - results.begins.at[step]
+        slot: cython.Py_ssize_t = self._find((batches.begins.at[i + 1] - begin) * made)
+        for j in range(begin, batches.begins.at[i + 1]):
+            step = batches.numbers.at[j]
+            for k in range(results.begins.at[step], results.begins.at[step + 1]):
+                places[results.numbers.at[k]] = entries[end] = slot
+                slot += 1
+                end += 1
+            for k in range(operands.begins.at[step], operands.begins.at[step + 1]):
+                entries[end] = places[operands.numbers.at[k]]
+                end += 1
+        return end
+
+    def _array_runs(self, pattern: Any, nodes: Sequence[Node], details: Details) -> list[Run]:
         """Give a loop or an array its slots, and make its run; an array needs none if its numbers are in place."""
+        node: cython.Py_ssize_t
+        name: cython.Py_ssize_t
         runs: list[Run] = []
-        operands = [self.places[node] for node in step.operands]
-        if step.loop is None:
-            ((name, count),) = step.outputs.items()
+        operands = [self.places.at[node] for node in nodes]
+        if details.loop is None:
+            ((name, count),) = details.outputs.items()
             evenly = distance(operands)
             if evenly is None or count == 1:
                 begin = self.take_array(name, count)
@@ -137,63 +192,68 @@ class _Slots:
                     "results": _table(range(begin, begin + count))[:, None],
                     "operands": _table(operands)[:, None],
                 }
-                runs.append(Run(step.pattern, columns))
+                runs.append(Run(pattern, columns))
             else:
-                self.places[name], self.steps[name] = operands[0], evenly
+                self.places.at[name], self.steps[name] = operands[0], evenly
                 self.views.add(name)
+        elif isinstance(pattern, Rounds):
+            runs.append(self._rounds(pattern, nodes, operands, details))
         else:
-            runs.append(
-                self._rounds(step, operands) if isinstance(step.pattern, Rounds) else self._scan(step, operands)
-            )
-        for node, (name, begin, apart) in step.views.items():
+            runs.append(self._scan(pattern, nodes, operands, details))
+        for node, (name, begin, apart) in details.views.items():
             own = self.steps[name]
-            self.places[node], self.steps[node] = self.places[name] + begin * own, apart * own
+            self.places.at[node], self.steps[node] = self.places.at[name] + begin * own, apart * own
         return runs
 
-    def _scan(self, step: Step, operands: Sequence[int]) -> Run:
+    def _scan(self, pattern: Any, nodes: Sequence[Node], operands: Sequence[int], details: Details) -> Run:
         """Give a loop's outputs slots, and make its run."""
-        loop: Any = step.loop
-        for name, count in step.outputs.items():
+        name: cython.Py_ssize_t
+        loop: Any = details.loop
+        for name, count in details.outputs.items():
             self.take_array(name, count)
         columns = {
             "length": np.array(loop.length, np.int32),
             "operands": _table(operands),
-            "steps": _table([self.steps[node] for node in step.operands[loop.carries :][: loop.arrays]]),
-            "results": _table([self.places[name] for name in step.outputs]),
+            "steps": _table([self.steps[node] for node in nodes[loop.carries :][: loop.arrays]]),
+            "results": _table([self.places.at[name] for name in details.outputs]),
         }
-        return Run(step.pattern, columns)
+        return Run(pattern, columns)
 
-    def _rounds(self, step: Step, operands: Sequence[int]) -> Run:
+    def _rounds(self, pattern: Any, nodes: Sequence[Node], operands: Sequence[int], details: Details) -> Run:
         """Give what the rounds of a loop compute slots of its own, and make its run."""
-        loop: Any = step.loop
+        i: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        loop: Any = details.loop
+        rounds: Schedule = details.rounds
         body, carries, end = loop.body, loop.carries, loop.carries + loop.arrays
         outer = self.places, self.steps, self.counts, self.views  # the same numbers are other nodes there
-        steps = [self.steps.get(node, 1) for node in step.operands]
-        self.places, self.steps = dict(zip(range(end, body.arguments), operands[end:])), dict(enumerate(steps))
+        steps = [self.steps.get(node, 1) for node in nodes]
+        self.places, self.steps = Column(rounds.steps.names, -1), dict(enumerate(steps))
+        for i in range(end, body.arguments):
+            self.places.at[i] = operands[i]
         self.counts, self.views = {}, set()
         self.take(range(carries))
-        before = [(operands[j], self.places[j]) for j in range(carries)]
+        before = [(operands[j], self.places.at[j]) for j in range(carries)]
         enter = []
         for i in range(carries, end):
             size = body.sizes.get(i, 1)
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
-        counts = list(step.outputs.values())
+        counts = list(details.outputs.values())
         made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
         self.place_known(body)
-        endings = _endings((), step.rounds, {}, set(body.results)) if self.frees else [()] * len(step.rounds)
-        runs = self.runs(step.rounds, endings, NUMBER)
+        runs = self.runs(rounds, _endings((), rounds, {}, body.results) if self.frees else [], NUMBER)
         leave = []
         for row, first in zip(body.results[carries:], made):
             size = body.sizes.get(row, 1)
-            leave.append((self.places[row], size, self.steps.get(row, 1), first, size))
+            leave.append((self.places.at[row], size, self.steps.get(row, 1), first, size))
         changed = [j for j in range(carries) if body.results[j] != j]
-        after = self._exchanged([(self.places[body.results[j]], self.places[j]) for j in changed])
+        after = self._exchanged([(self.places.at[body.results[j]], self.places.at[j]) for j in changed])
         if self.frees:
             self.leave(range(carries, end))
-        firsts = [*[self.places[j] for j in range(carries)], *made]
+        firsts = [*[self.places.at[j] for j in range(carries)], *made]
         self.places, self.steps, self.counts, self.views = outer
-        for name, count, first in zip(step.outputs, counts, firsts):
-            self.places[name], self.steps[name], self.counts[name] = first, 1, count
+        for i, name in enumerate(details.outputs):
+            self.places.at[name], self.steps[name], self.counts[name] = firsts[i], 1, counts[i]
         columns = {
             "length": np.array(loop.length, np.int32),
             "before": _table(before).reshape(-1, 2),
@@ -201,7 +261,6 @@ class _Slots:
             "leave": _table(leave).reshape(-1, 5),
             "after": _table(after).reshape(-1, 2),
         }
-        pattern: Any = step.pattern
         own, given = "s" if self.frees else "u", pattern.kinds
         kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
         results = [kinds.get(row, own) for row in body.results]
@@ -210,14 +269,18 @@ class _Slots:
 
     def place_known(self, graph: Graph) -> dict[Node, Node]:
         """Say where constants are, and elements and slices of arrays that are given; name the array of each."""
-        self.places.update({node: self.constant(number) for node, number in graph.constants.items()})
-        self.places[len(graph.operations)] = self.constant(1.0)  # which sums of products take for terms that are none
+        node: cython.Py_ssize_t
+        array: cython.Py_ssize_t
+        for node, number in graph.constants.items():
+            self.places.at[node] = self.constant(number)
+        self.places.at[len(graph.operations)] = self.constant(1.0)  # for terms of sums that are no products
         given = {node: node for node in graph.sizes if node < graph.arguments}
         for node in graph.live() if given else ():
             if graph.operations[node] in (ELEMENT, SLICE) and graph.operands[node][0] in given:
                 (array,) = graph.operands[node]
                 given[node] = given[array]
-                self.places[node], self.steps[node] = view(graph, node, self.places[array], self.steps[array])
+                begin, step = view(graph, node, self.places.at[array], self.steps[array])
+                self.places.at[node], self.steps[node] = begin, step
         return given
 
     def _exchanged(self, copies: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -230,54 +293,62 @@ class _Slots:
         return [*zip(sources, between), *zip(between, targets)]
 
 
-def _results_of(batch: Sequence[Step]) -> list[Node]:
-    """List the nodes that steps compute."""
-    step: Step
-    nodes: list[Node] = []
-    for step in batch:
-        nodes += step.results
-    return nodes
-
-
 def _endings(
-    given: Iterable[Node], batches: Sequence[Sequence[Step]], arrays: Mapping[Node, Node], kept: Iterable[Node] = ()
-) -> list[list[Any]]:
+    given: Iterable[Node], plan: Schedule, arrays: Mapping[Node, Node], kept: Iterable[Node] = ()
+) -> list[list[int]]:
     """List for each batch the nodes, given or computed, that it is the last to read.
 
     `arrays` names the array of each element and slice of one that is given.
     """
-    last: dict[Any, int] = {}
-    own: set[Any] = set(given)
+    i: cython.Py_ssize_t
+    k: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    step: cython.Py_ssize_t
+    node: cython.Py_ssize_t
+    steps: Steps = plan.steps
+    batches: Rows = plan.batches
+    operands: Rows = steps.operands
+    last: Column = Column(steps.names, -1)  # the batch that is the last to read each
+    own: list[int] = list(given)
     # For each view the nodes that own its slots: to read it is to read these.
-    behind: dict[Node, list[Any]] = {node: [array] for node, array in arrays.items()}
-    for i, batch in enumerate(batches):
-        for step in batch:
-            own.update(step.results)
-            own.update(step.outputs)
-            for node, (name, _, _) in step.views.items():
-                stacked = step.operands if step.loop is None else ()
-                behind[node] = [name, *[x for operand in stacked for x in behind.get(operand, (operand,))]]
-            last.update(dict.fromkeys(step.outputs, i))
-            last.update(dict.fromkeys(step.operands, i))
-            if step.right:
-                last.update(dict.fromkeys(step.right, i))
+    behind: dict[int, list[int]] = {node: [array] for node, array in arrays.items()}
+    for i in range(len(batches)):
+        for k in range(batches.begins.at[i], batches.begins.at[i + 1]):
+            step = batches.numbers.at[k]
+            if step in steps.details:
+                details: Details = steps.details[step]
+                for node, (name, _, _) in details.views.items():
+                    stacked = operands[step] if details.loop is None else ()
+                    behind[node] = [name, *[x for operand in stacked for x in behind.get(operand, (operand,))]]
+                for node in details.outputs:
+                    last.at[node] = i
+                own += details.outputs
+            for j in range(operands.begins.at[step], operands.begins.at[step + 1]):
+                last.at[operands.numbers.at[j]] = i
             if behind:
-                for operand in (*step.operands, *step.right):
-                    last.update(dict.fromkeys(behind.get(operand, ()), i))
-    endings: list[list[Any]] = [[] for _ in batches]
-    own -= {name for node in kept for name in (node, *behind.get(node, ()))}
-    for node in own & last.keys():
-        endings[last[node]].append(node)
+                for operand in operands[step]:
+                    for node in behind.get(operand, ()):
+                        last.at[node] = i
+    for node in kept:
+        last.at[node] = -1
+        for owner in behind.get(node, ()):
+            last.at[owner] = -1
+    endings: list[list[int]] = [[] for _ in range(len(batches))]
+    for node in own:
+        if last.at[node] >= 0:
+            endings[last.at[node]].append(node)
+    for k in range(len(steps.results.numbers)):
+        node = steps.results.numbers.at[k]
+        if last.at[node] >= 0:
+            endings[last.at[node]].append(node)
     return endings
 
 
-def assign_slots(
-    graph: Graph, parts: Parts, schedules: Sequence[Sequence[Sequence[Step]]], structure: Structure
-) -> Program:
+def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], structure: Structure) -> Program:
     """Assign a slot to each number, and write the program: each part is computed by batches of one pattern."""
     once, *of_examples = schedules  # of none or one, if there is a batch
-    places: dict[Any, int] = {}
-    steps: dict[Any, int] = {}
+    places: Column = Column(max([plan.steps.names for plan in schedules]), -1)
+    steps: dict[int, int] = {}
     uniform = _Slots(places, steps, False, None)
     lanes = _Slots(places, steps, True, uniform)
     arguments = uniform.take_given(parts.shared, graph.sizes)
@@ -285,16 +356,16 @@ def assign_slots(
     given = uniform.place_known(graph)
     data = {
         uniform.take_array(node, len(graph.details[node])): graph.details[node]
-        for node, operation in enumerate(graph.operations)
-        if operation is DATA
+        for node in graph.details
+        if graph.operations[node] is DATA
     }
-    once_runs = uniform.runs(once, [()] * len(once), structure)
+    once_runs = uniform.runs(once, [], structure)
     each_runs: list[Run] = []
     for each in of_examples:
         load = _run(
             Load(),
             [
-                (places[node] + i, array, begin + i)
+                (places.at[node] + i, array, begin + i)
                 for node, (array, begin) in parts.inputs.items()
                 for i in range(graph.sizes.get(node, 1))
             ],
@@ -306,12 +377,11 @@ def assign_slots(
     return Program(arguments, numbers, sizes, once_runs, each_runs, results, data)
 
 
-def _spread(
-    nodes: Sequence[Node], sizes: Mapping[Node, int], places: Mapping[Any, int], steps: Mapping[Any, int]
-) -> Table:
+def _spread(nodes: Sequence[Node], sizes: Mapping[Node, int], places: Column, steps: Mapping[int, int]) -> Table:
     """List the slots of numbers and of arrays."""
     counts = np.array([sizes.get(node, 1) for node in nodes], np.int32)
-    firsts, moves = (_table([of.get(node, 0) for node in nodes]).repeat(counts) for of in (places, steps))
+    firsts = _table([places.at[node] for node in nodes]).repeat(counts)
+    moves = _table([steps.get(node, 0) for node in nodes]).repeat(counts)
     return firsts + moves * (np.arange(len(firsts), dtype=np.int32) - (counts.cumsum() - counts).repeat(counts))
 
 
@@ -329,90 +399,83 @@ def _positions(structure: Structure, count: int) -> Iterator[tuple[int, int, int
         yield place, 1, 0
 
 
-def _runs(batch: Sequence[Step], places: Mapping[Node, int], structure: Structure) -> list[Run]:
-    """Write the columns of steps of one pattern."""
-    pattern = batch[0].pattern
+class _Row(NamedTuple):
+    """A step by its slots."""
+
+    results: list[int]
+    operands: list[int]
+    details: Details
+
+
+def _row(steps: Steps, step: int, places: Column) -> _Row:
+    results = [places.at[node] for node in steps.results[step]]
+    return _Row(results, [places.at[node] for node in steps.operands[step]], steps.details_of(step))
+
+
+def _runs(pattern: Pattern, rows: Sequence[_Row], structure: Structure) -> list[Run]:
+    """Write the columns of steps of one pattern, which is no expression."""
     match pattern:
-        case Expression():
-            return [_expression_run(batch, places)]
         case Dot():
-            return _dot_runs(pattern, batch, places)
+            return _dot_runs(pattern, rows)
         case ExactSum():
-            lengths: dict[int, list[Step]] = {}
-            for step in batch:
-                lengths.setdefault(len(step.operands), []).append(step)
-            columns = [(_results(steps, places), _operands(steps, places)) for steps in lengths.values()]
-            return [Run(pattern, {"result": result, "terms": terms}) for result, terms in columns]
+            lengths: dict[int, list[_Row]] = {}
+            for row in rows:
+                lengths.setdefault(len(row.operands), []).append(row)
+            return [
+                Run(pattern, {"result": _results(some), "terms": _table([row.operands for row in some])})
+                for some in lengths.values()
+            ]
         case Fold():
-            return [_run(pattern, [(step.places[0], places[step.operands[0]]) for step in batch])]
+            return [_run(pattern, [(row.details.places[0], row.operands[0]) for row in rows])]
         case Store():
-            positions = list(_positions(structure, max([step.places[0] for step in batch]) + 1))
-            return [_run(pattern, [(places[step.operands[0]], *positions[step.places[0]]) for step in batch])]
+            positions = list(_positions(structure, max([row.details.places[0] for row in rows]) + 1))
+            return [_run(pattern, [(row.operands[0], *positions[row.details.places[0]]) for row in rows])]
         case Outer():
-            return [_outer_run(step, places) for step in batch]
+            return [_outer_run(pattern, row) for row in rows]
     raise AssertionError(f"{pattern} has runs of its own")
 
 
-def _expression_run(batch: Sequence[Step], places: Mapping[Node, int]) -> Run:
-    step: Step
-    results: list[int] = []
-    operands: list[int] = []
-    for step in batch:
-        for node in step.results:
-            results.append(places[node])
-        for node in step.operands:
-            operands.append(places[node])
-    rows = len(batch)
-    columns = {"results": _table(results).reshape(rows, -1), "operands": _table(operands).reshape(rows, -1)}
-    return Run(batch[0].pattern, columns)
+def _results(rows: Sequence[_Row]) -> Table:
+    return _table([row.results[0] for row in rows])
 
 
-def _dot_runs(pattern: Dot, batch: Sequence[Step], places: Mapping[Node, int]) -> list[Run]:
+def _dot_runs(pattern: Dot, rows: Sequence[_Row]) -> list[Run]:
     """Write the columns of sums; those of one right side, with left factors at one distance, make a run."""
     starts = int(pattern.start in ("u", "s"))
-    shared: dict[tuple[tuple[Node, ...], int], list[tuple[Step, int]]] = {}
-    others: dict[int, list[tuple[Step, list[int]]]] = {}
-    for step in batch:
-        left = [places[operand] for operand in step.operands[starts:]]
+    shared: dict[tuple[tuple[int, ...], int], list[tuple[_Row, int]]] = {}
+    others: dict[int, list[tuple[_Row, list[int]]]] = {}
+    for row in rows:
+        left, right = row.operands[starts : row.details.right], row.operands[row.details.right :]
         stride = distance(left)
         if stride is not None:
-            shared.setdefault((tuple(step.right), stride), []).append((step, left[0]))
+            shared.setdefault((tuple(right), stride), []).append((row, left[0]))
         else:
-            others.setdefault(len(left), []).append((step, left))
+            others.setdefault(len(left), []).append((row, left))
 
-    def columns(rows: Sequence[tuple[Step, Any]]) -> dict[str, Table]:
-        steps = [step for step, _ in rows]
-        start = {"start": _table([places[step.operands[0]] for step in steps])} if starts else {}
-        return {"result": _results(steps, places), **start, "left": _table([left for _, left in rows])}
+    def columns(some: Sequence[tuple[_Row, Any]]) -> dict[str, Table]:
+        start = {"start": _table([row.operands[0] for row, _ in some])} if starts else {}
+        return {"result": _results([row for row, _ in some]), **start, "left": _table([left for _, left in some])}
 
     runs: list[Run] = []
-    for (nodes, stride), some in shared.items():
-        factors = {"stride": np.array(stride, np.int32), "right": _table([places[node] for node in nodes])}
-        runs.append(Run(replace(pattern, shared=True), columns(some) | factors))
-    for rows in others.values():
-        right = _table([[places[node] for node in step.right] for step, _ in rows])
-        runs.append(Run(pattern, columns(rows) | {"right": right}))
+    for (right_slots, stride), alike in shared.items():
+        factors = {"stride": np.array(stride, np.int32), "right": _table(right_slots)}
+        runs.append(Run(replace(pattern, shared=True), columns(alike) | factors))
+    for some in others.values():
+        right_table = _table([row.operands[row.details.right :] for row, _ in some])
+        runs.append(Run(pattern, columns(some) | {"right": right_table}))
     return runs
 
 
-def _outer_run(step: Step, places: Mapping[Node, int]) -> Run:
-    left, right = (_table([places[node] for node in nodes]) for nodes in (step.operands, step.right))
-    total = _table(step.places).reshape(len(left), len(right))
-    return Run(step.pattern, {"left": left, "right": right, "total": total})
+def _outer_run(pattern: Outer, row: _Row) -> Run:
+    left, right = _table(row.operands[: row.details.right]), _table(row.operands[row.details.right :])
+    total = _table(row.details.places).reshape(len(left), len(right))
+    return Run(pattern, {"left": left, "right": right, "total": total})
 
 
 def _run(pattern: Load | Store | Fold, rows: Sequence[Sequence[int]]) -> Run:
     """Write the columns of rows that have a number for each."""
     names = pattern.columns
     return Run(pattern, dict(zip(names, _table(rows).reshape(len(rows), len(names)).T)))
-
-
-def _results(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
-    return _table([places[step.results[0]] for step in batch])
-
-
-def _operands(batch: Sequence[Step], places: Mapping[Node, int]) -> Table:
-    return _table([[places[node] for node in step.operands] for step in batch])
 
 
 def _table(slots: Sequence[Any]) -> Table:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from autograd_mini.compiler.graph import Graph, Node
 from autograd_mini.compiler.parts import Part
 from autograd_mini.engine.operations import add, dot, mul
 from autograd_mini.engine.operations import sum as sum_of
+
+try:
+    import cython
+except ImportError:  # needed only to compile
+    from autograd_mini.engine import _cython as cython
 
 # Fewer terms than this are as quick one by one: of numbers of each lane, and of those of all lanes.
 SHORTEST = {"s": 4, "u": 8}
@@ -56,61 +61,54 @@ def find_sums(graph: Graph, part: Part) -> Sums:
     inside: set[Node] = set()
     for node in reversed(part.nodes):
         if graph.operations[node] in CHAINS and node not in inside:
-            total, parts = _follow_chain(graph, node, alone, one)
-            if len(total.left) >= SHORTEST[part.kind]:
-                found[node] = total
-                inside.update(parts)
+            start, factors, terms, partial = _follow_chain(graph, node, alone)
+            half = len(factors) // 2
+            if half + len(terms) < SHORTEST[part.kind]:
+                continue
+            left, right = [*factors[:half]], [*factors[half:]]
+            for term in reversed(terms):
+                is_product = graph.operations[term] is mul and alone[term]
+                if is_product:
+                    inside.add(term)
+                x, y = graph.operands[term] if is_product else (term, one)
+                left.append(x)
+                right.append(y)
+            inside.update(partial)
+            found[node] = Sum(start, left, right)
     return Sums(found, inside, one)
 
 
-def _follow_chain(graph: Graph, node: Node, alone: Sequence[bool], one: Node) -> tuple[Sum, list[Node]]:
-    """Follow a chain of partial sums back to its beginning; also list what is computed inside of it.
+def _follow_chain(
+    graph: Graph, node: cython.Py_ssize_t, alone: list[bool]
+) -> tuple[Node | float | None, Sequence[Node], list[Node], list[Node]]:
+    """Follow a chain of partial sums back to its beginning: a dot product, another sum, or a number.
 
-    A node is `alone` if one operand of one node needs it: only then it may be inside.
+    Give the start, the factors of the dot product, the terms from the last to the first, and the partial sums within. A
+    node is `alone` if one operand of one node needs it: only then it may be inside.
     """
-    operations, operands = graph.operations, graph.operands
-    start: Node | float | None = None
-    left: list[Node] = []
-    right: list[Node] = []
-    inside: list[Node] = []
-
-    def append(term: Node) -> None:
-        if operations[term] is mul and alone[term]:
-            inside.append(term)
-            x, y = operands[term]
-            left.append(x)
-            right.append(y)
-        else:
-            left.append(term)
-            right.append(one)
-
+    x: cython.Py_ssize_t
+    y: cython.Py_ssize_t
+    operations: list[Any] = graph.operations
+    terms: list[Node] = []
+    partial: list[Node] = []
     while operations[node] is add:
-        x, y = operands[node]
-        if operations[x] in CHAINS and alone[x]:
-            term, node = y, x
-        elif operations[y] in CHAINS and alone[y]:
-            term, node = x, y
+        x, y = graph.operands.entry(node, 0), graph.operands.entry(node, 1)
+        if alone[x] and operations[x] in CHAINS:
+            terms.append(y)
+            node = x
+        elif alone[y] and operations[y] in CHAINS:
+            terms.append(x)
+            node = y
         else:
-            append(y)
+            terms.append(y)
             if operations[x] is mul and alone[x]:
-                append(x)
-            else:
-                number = graph.constants.get(x)
-                start = 0.0 if number == 0.0 and math.copysign(1.0, number) > 0.0 else x
-            break
-        append(term)
-        inside.append(node)
-    else:
-        start = 0.0
-        terms = operands[node]
-        if operations[node] is dot:
-            half = len(terms) // 2
-            append(terms[-1])
-            left += reversed(terms[:half])
-            right += reversed(terms[half:-1])
-        else:
-            for term in reversed(terms):
-                append(term)
-    left.reverse()
-    right.reverse()
-    return Sum(start, left, right), inside
+                terms.append(x)
+                return None, (), terms, partial
+            number = graph.constants.get(x)
+            is_zero = number == 0.0 and math.copysign(1.0, number) > 0.0
+            return 0.0 if is_zero else x, (), terms, partial
+        partial.append(node)
+    operands = graph.operands[node]
+    if operations[node] is dot:
+        return 0.0, operands[:-1], [*terms, operands[-1]], partial
+    return 0.0, (), [*terms, *reversed(operands)], partial

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node, evenly
+from autograd_mini.compiler.graph import DATA, ELEMENT, LOOP, OUTPUT, SLICE, STACK, Graph, Loop, Node
 from autograd_mini.compiler.loops import Rules, TracedArray
 from autograd_mini.engine import modes
 from autograd_mini.engine.arithmetic import Scalar
@@ -263,7 +263,7 @@ class Tracer:
         if size > 1 and self._run_at(numbers, 0) == size:
             return TracedArray(self, self._slice_of(numbers[0], numbers[1], size), size)
         nodes = [self.node_of(x, identity) for x in numbers]
-        return TracedArray(self, self.graph.mark(STACK, evenly(nodes), None, size), size)
+        return TracedArray(self, self.graph.mark(STACK, tuple(nodes), None, size), size)
 
     def _are_around(self, numbers: Any) -> bool:
         """Say whether all numbers are traced around this loop."""

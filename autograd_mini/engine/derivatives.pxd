@@ -11,7 +11,7 @@ cdef Operation _MUL
 cdef class Flows:
     cdef object history
     cdef object numbers
-    cdef list operands
+    cdef object operands
     cdef bint is_guarded
     cdef public list found
     cdef public list reached

@@ -124,7 +124,7 @@ def flow_back(history: Any, starts: Iterable[tuple[int, Any, Any]]) -> Flows:
     """Let gradients flow back: each starts at a place, with a number, and with whether the place is reached."""
     wanted: list[bool] = _depends(history)
     flows: Flows = Flows(history)
-    operands: list[Any] = history.operands
+    operands: Any = history.operands
     rules: Any = history.rules
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
@@ -164,7 +164,7 @@ def flow_forward(history: Any, starts: Iterable[tuple[int, Any, Any]]) -> Flows:
     """Let tangents flow forwards: each starts at a place, with a number, and with whether the place is reached."""
     wanted: list[bool] = _depends(history)
     flows: Flows = Flows(history)
-    operands: list[Any] = history.operands
+    operands: Any = history.operands
     rules: Any = history.rules
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
@@ -190,7 +190,7 @@ def _depends(history: Any) -> list[bool]:
     """Say for each place whether its number depends on an input, by a path that derivatives take."""
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    operands: list[Any] = history.operands
+    operands: Any = history.operands
     numbers: Any = history.numbers
     depends: list[bool] = [False] * len(operands)
     for place in history.inputs:

@@ -10,7 +10,7 @@ class History(NamedTuple):
     """What some roots were computed from."""
 
     numbers: Any  # a sequence of Scalars
-    operands: Sequence[Sequence[int]]  # of each number, by their places in that sequence
+    operands: Any  # a sequence: for each number the places of its operands in that sequence
     order: Sequence[int]  # the places in topological order, as far as a root needs them
     roots: Sequence[int]  # their places
     inputs: Sequence[int]  # their places; -1 for an input that no root was computed from

@@ -17,6 +17,6 @@ def graph_of(arguments: int, *nodes: Any, results: Sequence[int]) -> Graph:
             graph.constants[len(graph.operations)] = node
         name, *operands = node if isinstance(node, tuple) else (None,)
         graph.operations.append(TABLE[name] if name else None)
-        graph.operands.append(tuple(operands))
+        graph.operands.append(operands)
     graph.results = list(results)
     return graph

@@ -34,13 +34,13 @@ def forms(graph: Graph, mapped: int = 0, folded: bool = False) -> tuple[list[str
     printed = str(graph), len(graph.operations), dict(graph.constants)
     parts = parts_of(graph, mapped, folded)
     steps = [choose_patterns(graph, part, find_sums(graph, part), {}) for part in parts.computed]
-    before = ["\n".join(map(str, each)) for each in steps]
+    before = list(map(str, steps))
     schedules = list(map(schedule, steps))
     structure = Structure(list, (), (NUMBER,) * len(graph.results))
-    ordered = ["\n\n".join("\n".join(map(str, batch)) for batch in batches) for batches in schedules]
+    ordered = list(map(str, schedules))
     program = assign_slots(graph, parts, schedules, structure)
     assert (str(graph), len(graph.operations), dict(graph.constants)) == printed
-    assert ["\n".join(map(str, each)) for each in steps] == before
+    assert list(map(str, steps)) == before
     check(program)
     return before, ordered, str(program)
 

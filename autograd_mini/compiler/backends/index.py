@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -18,7 +19,7 @@ class Index:
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value | int) -> None:
         self.builder = builder
-        self.value = LONG(value) if isinstance(value, int) else value
+        self.value = _value(value)
 
     def __add__(self, other: Index | int) -> Index:
         if isinstance(other, int) and other == 0:
@@ -63,8 +64,14 @@ class Index:
         return Index(self.builder, value if value.type == LONG else self.builder.sext(value, LONG))
 
 
-def _value(x: Index | int) -> ir.Value:
-    return LONG(x) if isinstance(x, int) else x.value
+# Constants are made once: half of what is written down are constants.
+_long = cache(LONG)
+
+
+def _value(x: Any) -> ir.Value:
+    if isinstance(x, int):
+        return _long(x)
+    return x.value if isinstance(x, Index) else x
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Knows no graph. No instruction carries a fast-math flag, but `contract` where pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -34,7 +35,7 @@ class Lanes(Target):
 
     def constant(self, x: float) -> Number:
         """Give a number that is known now, the same in all lanes."""
-        return Number(self, ir.Constant(self.type, x if self.width == 1 else [x] * self.width))
+        return Number(self, _constant(self.width, float.hex(x)))
 
     def call(self, name: str, operation: Operation, operands: Sequence[Number]) -> Number | None:
         """Emit an instruction, or the call of an intrinsic or library function; once in a block for the same operands.
@@ -88,7 +89,19 @@ class Lanes(Target):
 
     def shuffle(self, first: ir.Value, second: ir.Value, lanes: Sequence[int]) -> ir.Value:
         """Give the vector of the lanes at these places of two vectors, one after the other."""
-        return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(INDEX, len(lanes)), list(lanes)))
+        return self.builder.shuffle_vector(first, second, _places(tuple(lanes)))
+
+
+# Constants are made once: they take as long as the instructions that they are for.
+@cache
+def _constant(width: int, digits: str) -> ir.Value:
+    x = float.fromhex(digits)
+    return DOUBLE(x) if width == 1 else ir.Constant(ir.VectorType(DOUBLE, width), [x] * width)
+
+
+@cache
+def _places(lanes: tuple[int, ...]) -> ir.Value:
+    return ir.Constant(ir.VectorType(INDEX, len(lanes)), list(lanes))
 
 
 def _suffix(lanes: Lanes) -> str:

@@ -431,11 +431,15 @@ class _PatternCode:
         """Add up the lanes of each vector: neighbours, then the sums of neighbours, and so on.
 
         Two vectors become one at each step, so that instructions go on to work on all lanes. In the end the sums are in
-        lanes one after another, in the order of the vectors.
+        lanes one after another, in the order of the vectors. The first step takes lanes of two vectors in turn, the
+        others two lanes at a time: for these shuffles processors have instructions.
         """
-        for _ in range(self.width.bit_length() - 1):
+        in_turn = [[lane for i in range(k, self.width, 2) for lane in (i, self.width + i)] for k in (0, 1)]
+        by_twos = [[lane for i in range(k, 2 * self.width, 4) for lane in (i, i + 1)] for k in (0, 2)]
+        for step in range(self.width.bit_length() - 1):
+            places = by_twos if step else in_turn
             pairs = zip_longest(vectors[::2], vectors[1::2])
-            halves = [[self.lanes.shuffle(x, y or x, range(k, 2 * self.width, 2)) for k in (0, 1)] for x, y in pairs]
+            halves = [[self.lanes.shuffle(x, y or x, some) for some in places] for x, y in pairs]
             vectors = [self.builder.fadd(*both) for both in halves]
         return vectors
 
