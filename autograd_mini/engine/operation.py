@@ -128,9 +128,10 @@ class Operation:
         self.gather = gather
         self.chooses = chooses
         self.textbook = textbook
-        # See formula.py: some for each number of operands. A formula for many operands is as long as they are many.
+        # See formula.py: one for each number of operands, False where there may be one that nobody has asked for yet.
+        # A formula for many operands is as long as they are many.
         most = 48 if self.is_variadic else self.arity
-        self.formulas: list[tuple[Any, ...] | None] = [(), *[None if self.is_variadic else ()] * (most - 1), None]
+        self.formulas: list[Any] = [None, *[False if self.is_variadic else None] * (most - 1), False]
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")

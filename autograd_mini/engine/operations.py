@@ -283,11 +283,11 @@ lgamma = _row("lgamma(x)", "Logarithm of the size of the gamma function; inf at 
     aliases="gammaln", example="lgamma(1.0) -> 0.0")
 digamma = _row("digamma(x)", "Derivative of lgamma; nan at the poles -1, -2 and so on.",
     lambda x: _digamma(x), lambda out, x: polygamma(1.0, x),
-    lowering=ITSELF, example="digamma(0.25) -> -4.2274535333762655")
+    lowering=ITSELF, example="digamma(10.0) -> 2.251752589066721")
 polygamma = _row("polygamma(n, x)",
     "The nth derivative of digamma, for a whole n. No gradient flows to n.",
     lambda n, x: _polygamma(n, x), lambda out, n, x: 0.0, lambda out, n, x: polygamma(n + 1.0, x),
-    lowering=ITSELF, example="polygamma(1.0, 1.0) -> 1.6449340668482264")
+    lowering=ITSELF, example="polygamma(1.0, 2.0) -> 0.6449340668482264")
 log_sigmoid = _row("log_sigmoid(x)", "log(sigmoid(x)), exact also for large negative x.",
     lambda x: -ieee.softplus(-x), lambda out, x: sigmoid(-x),
     lowering=lambda x: -softplus(-x), example="log_sigmoid(-1000.0) -> -1000.0")
@@ -591,11 +591,12 @@ def _sinc_slope(out: Any, x: Any) -> Any:
 
 
 def _polynomial(coefficients: Sequence[float], x: Any) -> Any:
-    """Evaluate a polynomial by Horner's rule; the highest power comes first."""
-    total: Any = coefficients[0]
-    for coefficient in coefficients[1:]:
-        total = total * x + coefficient
-    return total
+    """Evaluate a polynomial; the highest power comes first. By Estrin's scheme, whose products don't wait in a row."""
+    terms: list[Any] = [*coefficients][::-1]
+    while len(terms) > 1:
+        terms = [*[a + b * x for a, b in zip(terms[::2], terms[1::2])], *terms[len(terms) // 2 * 2 :]]
+        x = x * x
+    return terms[0]
 
 
 def _erfinv(y: Any) -> Any:
@@ -633,8 +634,8 @@ def _hazard(z: Any) -> Any:
 
 
 def _log_ndtr(x: Any) -> Any:
-    far = where(x < -4.0, x, -4.0)
-    tail = -0.5 * far * far - log(math.sqrt(2.0 * math.pi) * _hazard(-far))
+    z = where(x < -4.0, -x, 4.0)
+    tail = -0.5 * z * z - log(math.sqrt(2.0 * math.pi) * _hazard(z))
     near = where(x > 0.0, log1p(-0.5 * erfc(x * math.sqrt(0.5))), log(0.5 * erfc(-x * math.sqrt(0.5))))
     return where(x < -4.0, tail, near)
 
@@ -653,13 +654,11 @@ _BERNOULLI = [  # B2, B4, B6 ...
 def _digamma(x: Any) -> Any:
     """Reflect to x >= 1/2, shift to x >= 10, and there sum the asymptotic series."""
     z = where(x < 0.5, 1.0 - x, x)
-    below: Any = 0.0
-    for _ in range(10):
-        is_small = z < 10.0
-        below = below + where(is_small, 1.0 / z, 0.0)
-        z = where(is_small, z + 1.0, z)
-    series = _polynomial([b / (2 * k + 2) for k, b in reversed(list(enumerate(_BERNOULLI)))], 1.0 / (z * z))
-    right = log(z) - 0.5 / z - series / (z * z) - below
+    below = where(z < 10.0, _sum_pairwise([1.0 / (z + float(k)) for k in range(10)]), 0.0)
+    z = where(z < 10.0, z + 10.0, z)
+    u = 1.0 / (z * z)
+    series = u * _polynomial([b / (2 * k + 2) for k, b in reversed(list(enumerate(_BERNOULLI)))], u)
+    right = log(z) - below - (0.5 / z + series)
     reflected = right - div(math.pi, tan(math.pi * (x - floor(x + 0.5))))
     return where((x < 0.0) * (x == floor(x)), math.nan, where(x < 0.5, reflected, right))
 
@@ -678,19 +677,18 @@ def _polygamma(n: Any, x: Any) -> Any:
 
 
 def _zeta(s: Any, z: Any) -> Any:
-    """Give the sum of (z + k)**-s over k = 0, 1, 2 ...: ten terms, then Euler and Maclaurin's formula."""
+    """Give the sum of (z + k)**-s over k = 0, 1, 2 ...: ten terms where z is small, then Euler and Maclaurin's formula."""
     z = abs(z)
-    total: Any = 0.0
-    for k in range(10):
-        total = total + pow(z + float(k), -s)
-    a = z + 10.0
-    power = pow(a, -s)
-    total = total + power * (a / where(s == 1.0, 1.0, s - 1.0) + 0.5)
-    factor = power * s / a
-    for k, b in enumerate(_BERNOULLI):
-        total = total + factor * (b / float(math.factorial(2 * k + 2)))
-        factor = factor * ((s + (2 * k + 1)) * (s + (2 * k + 2)) / (a * a))
-    return total
+    is_small = z < s + 8.0
+    terms = [z + float(k) for k in range(10)]
+    squares, powers = [div(1.0, term * term) for term in terms], [pow(term, -s) for term in terms]
+    below = where(is_small, where(s == 2.0, _sum_pairwise(squares), _sum_pairwise(powers)), 0.0)
+    a = where(is_small, z + 10.0, z)
+    u = div(1.0, a * a)
+    series: Any = 0.0
+    for k, b in reversed(list(enumerate(_BERNOULLI))):
+        series = b / float(math.factorial(2 * k + 2)) + (s + (2 * k + 1)) * (s + (2 * k + 2)) * (u * series)
+    return below + where(s == 2.0, u, pow(a, -s)) * (a / where(s == 1.0, 1.0, s - 1.0) + 0.5 + div(s, a) * series)
 
 
 def _mod(x: Any, y: Any) -> Any:

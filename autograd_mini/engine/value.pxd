@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
-from autograd_mini.engine.formula cimport Found, compute, compute_fan, formulas_of, holds
+from autograd_mini.engine.formula cimport Formula, Found, formula_of, holds
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real
@@ -44,7 +44,7 @@ cdef double _computed(Operation operation, list[Any] xs) except? -1
 cdef object _apply_operation(Operation operation, object operands)
 cdef object _record(Operation operation, list[Value] operands)
 @cython.locals(found=Found)
-cdef object _record_formulas(Operation operation, tuple formulas, object operands)
+cdef object _record_formula(Operation operation, Formula formula, object operands)
 cdef bint _is_wanted(Value operand) noexcept
 cdef object _record_fan(Operation operation, Fan fan, double data)
 cdef object _with_fan(Operation operation, Fan fan, double data)

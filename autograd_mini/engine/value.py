@@ -13,7 +13,7 @@ from autograd_mini.engine.arithmetic import Scalar, refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
-from autograd_mini.engine.formula import compute, compute_fan, formulas_of, holds
+from autograd_mini.engine.formula import Formula, formula_of, holds
 from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 from autograd_mini.engine.operations import gather_factors
@@ -383,9 +383,9 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
     if operation is _SUM or operation is _DOT:
         return _total(operation, tuple(_as_values(operation, list(operands))))
     if cython.compiled:
-        formulas: Any = formulas_of(operation, len(operands))
-        if formulas:
-            return _record_formulas(operation, formulas, operands)
+        formula: Any = formula_of(operation, len(operands))
+        if formula is not None:
+            return _record_formula(operation, formula, operands)
     return _record(operation, _as_values(operation, list(operands)))
 
 
@@ -431,17 +431,26 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
     return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
 
 
-def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: Sequence[Any]) -> Any:
+def _record_formula(operation: Operation, formula: Formula, operands: Sequence[Any]) -> Any:
     """Record an operation as its row says, in machine arithmetic."""
     fan: Fan
-    if operation.is_variadic:
-        fan = make_fan(tuple(_as_values(operation, list(operands))))
-        return _record_fan(operation, fan, compute_fan(formulas, fan))
     n: cython.Py_ssize_t = len(operands)
+    if n > 3:
+        fan = make_fan(tuple(_as_values(operation, list(operands))))
+        return _record_fan(operation, fan, formula.compute_fan(fan))
     x: Value = _as_value(operation, operands[0])
     y: Value = _as_value(operation, operands[1]) if n > 1 else x
     z: Value = _as_value(operation, operands[2]) if n > 2 else x
-    found = compute(formulas, x._data, y._data, z._data, _is_wanted(x), _is_wanted(y), _is_wanted(z))
+    is_one = operation.is_variadic  # one rule gives the derivatives for all operands
+    formula.compute(
+        x._data,
+        y._data,
+        z._data,
+        is_one or _is_wanted(x),
+        is_one or _is_wanted(y),
+        is_one or _is_wanted(z),
+        cython.address(found),
+    )
     if n < 3:
         return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
     is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z

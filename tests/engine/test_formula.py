@@ -11,7 +11,7 @@ import pytest
 from references import REFERENCES
 
 from autograd_mini import COMPILED, Value, operation
-from autograd_mini.engine.formula import formulas_of
+from autograd_mini.engine.formula import formula_of
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 from autograd_mini.engine.value import evaluate
@@ -58,14 +58,14 @@ def test_nodes_of_any_number_of_operands_have_the_bits_that_functions_and_rules_
 
 @pytest.mark.skipif(not COMPILED, reason="the plain engine calls the functions and rules themselves")
 @every_fixed
-def test_every_row_has_formulas(op):
-    assert len(formulas_of(op, len(op.parameters))) == 1 + len(op.parameters)
+def test_every_row_has_a_formula(op):
+    assert formula_of(op, len(op.parameters)) is not None
 
 
 @pytest.mark.skipif(not COMPILED, reason="the plain engine calls the functions and rules themselves")
 def test_rows_of_any_number_of_operands_have_formulas_for_a_few():
     for op in (op for op in TABLE.values() if op.is_variadic):
-        assert [bool(formulas_of(op, 2 * n)) for n in (0, 1, 24, 25)] == [False, True, True, False]
+        assert [formula_of(op, 2 * n) is not None for n in (0, 1, 24, 25)] == [False, True, True, False]
 
 
 def test_an_operation_that_a_user_defines_calls_its_functions():
