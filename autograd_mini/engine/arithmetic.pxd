@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.checks cimport is_real
-from autograd_mini.engine.operation cimport Operand, Operation
+from autograd_mini.engine.operation cimport Operand, Operation, record_few
 
 cdef extern from *:
     """

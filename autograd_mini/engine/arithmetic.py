@@ -11,7 +11,7 @@ from typing import Any
 from autograd_mini.engine import operations
 from autograd_mini.engine.arrays import refuse_masked as refuse_masked
 from autograd_mini.engine.checks import is_real
-from autograd_mini.engine.operation import Operand, Operation
+from autograd_mini.engine.operation import Operand, Operation, record_few
 
 try:
     import cython
@@ -135,6 +135,9 @@ class Scalar(Operand):
 
 def _operate(operation: Operation, left: Any, right: Any) -> Any:
     """Apply an operator, or leave it to the class of the operand that is no number."""
+    recorded: Any = record_few(operation, 2, left, right, None)
+    if recorded is not NotImplemented:
+        return recorded
     other: Any = right if isinstance(left, Scalar) else left
     if isinstance(other, Scalar) or is_real(other):
         return operation.apply((left, right))

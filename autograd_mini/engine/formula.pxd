@@ -30,7 +30,7 @@ cdef extern from *:
         {"atan2", atan2}, {"copysign", copysign}, {"fmod", fmod}, {"pow", pow}, {"remainder", remainder}};
 
     typedef struct {
-        int code, x, y, z;  /* what is done, with the numbers of which places; y steps are skipped if x, or unless x */
+        unsigned short code, x, y, z;  /* what is done, with the numbers of which places; y steps are skipped if x, or unless x */
         union {double (*unary)(double); double (*binary)(double, double); PyObject *function;} by;
     } Step;
 
@@ -58,14 +58,14 @@ cdef extern from *:
     /* 0 if there is no function of that name. */
     static int put_function(Program *program, int i, const char *name, int x, int y, int z) {
         Step *step = program->step + i;
-        *step = (Step){-1, x, y, z};
+        *step = (Step){CALL, x, y, z};
         for (int k = 0; k < UNARY; k++)
             if (!strcmp(operators[k], name)) step->code = k;
         for (size_t k = 0; k < sizeof unary / sizeof *unary; k++)
             if (!strcmp(unary[k].name, name)) step->code = UNARY, step->by.unary = unary[k].function;
         for (size_t k = 0; k < sizeof binary / sizeof *binary; k++)
             if (!strcmp(binary[k].name, name)) step->code = BINARY, step->by.binary = binary[k].function;
-        return step->code >= 0;
+        return step->code < CALL;
     }
 
     static void put_call(Program *program, int i, PyObject *function, int count, int x, int y, int z) {
@@ -88,28 +88,30 @@ cdef extern from *:
         const Step *step = program->step, *end = step + program->steps;
         memcpy(next + program->steps, program->constant, program->constants * sizeof(double));
         for (; step < end; step++, next++) {
-            double x = place[step->x], y = place[step->y], z = place[step->z];
+            double x = place[step->x];
+            #define Y place[step->y]
+            #define Z place[step->z]
             switch (step->code) {
-                case ADD: *next = x + y; break;
-                case SUB: *next = x - y; break;
-                case MUL: *next = x * y; break;
-                case DIV: *next = x / y; break;
+                case ADD: *next = x + Y; break;
+                case SUB: *next = x - Y; break;
+                case MUL: *next = x * Y; break;
+                case DIV: *next = x / Y; break;
                 case NEG: *next = -x; break;
-                case LESS: *next = x < y; break;
-                case LESS_EQUAL: *next = x <= y; break;
-                case GREATER: *next = x > y; break;
-                case GREATER_EQUAL: *next = x >= y; break;
-                case EQUAL: *next = x == y; break;
-                case NOT_EQUAL: *next = x != y; break;
-                case WHERE: *next = x != 0.0 ? y : z; break;
-                case MULADD: *next = x * y + z; break;  /* with two roundings, as setup.py has it compiled */
+                case LESS: *next = x < Y; break;
+                case LESS_EQUAL: *next = x <= Y; break;
+                case GREATER: *next = x > Y; break;
+                case GREATER_EQUAL: *next = x >= Y; break;
+                case EQUAL: *next = x == Y; break;
+                case NOT_EQUAL: *next = x != Y; break;
+                case WHERE: *next = place[x != 0.0 ? step->y : step->z]; break;
+                case MULADD: *next = x * Y + Z; break;  /* with two roundings, as setup.py has it compiled */
                 case IF: if (x != 0.0) next += step->y, step += step->y; break;
                 case UNLESS: if (!(x != 0.0)) next += step->y, step += step->y; break;
                 case UNARY: *next = step->by.unary(x); break;
-                case BINARY: *next = step->by.binary(x, y); break;
+                case BINARY: *next = step->by.binary(x, Y); break;
                 default: {
                     int count = step->code - CALL;
-                    double few[] = {x, y, z};
+                    double few[] = {x, Y, Z};
                     *next = call_function(step->by.function, count, count > 3 ? place : few);
                     if (*next == -1.0 && PyErr_Occurred()) return -1;
                 }

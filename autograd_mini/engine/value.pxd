@@ -6,7 +6,7 @@ from autograd_mini.engine.fan cimport Fan, make_fan
 from autograd_mini.engine.formula cimport Formula, Found, formula_of, holds
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, fan_of, origin_of, set_fan
-from autograd_mini.engine.checks cimport as_float, is_real
+from autograd_mini.engine.checks cimport as_float, is_real, to_float
 from autograd_mini.engine.operation cimport Operation, Recorder
 from autograd_mini.engine.operations cimport gather_factors
 from autograd_mini.engine.elementary cimport (
@@ -25,6 +25,7 @@ cdef class Value(Node):
 
 cdef class _ValueRecorder(Recorder):
     cpdef object record(self, Operation operation, object operands)
+    cpdef object record_few(self, Operation operation, Py_ssize_t n, object x, object y, object z)
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
@@ -44,7 +45,9 @@ cdef double _computed(Operation operation, list[Any] xs) except? -1
 cdef object _apply_operation(Operation operation, object operands)
 cdef object _record(Operation operation, list[Value] operands)
 @cython.locals(found=Found)
-cdef object _record_formula(Operation operation, Formula formula, object operands)
+cdef object _record_formula(Operation operation, Formula formula, Py_ssize_t n, object x, object y, object z)
+cdef object _record_few(Operation operation, Py_ssize_t n, object x, object y, object z)
+cdef bint _is_plain(object operand) noexcept
 cdef bint _is_wanted(Value operand) noexcept
 cdef object _record_fan(Operation operation, Fan fan, double data)
 cdef object _with_fan(Operation operation, Fan fan, double data)

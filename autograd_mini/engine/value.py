@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd_mini.engine import anomaly, choices, history, locks, modes, operations, refusals
 from autograd_mini.engine.arithmetic import Scalar, refuse_masked
-from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
+from autograd_mini.engine.checks import are_floats, as_float, describe, is_real, to_float
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.formula import Formula, formula_of, holds
@@ -187,7 +187,10 @@ class Value(Node):
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         rhs: Value = other if type(other) is Value else _lift(other)
-        return NotImplemented if rhs is None or modulo is not None else _apply_operation(_POW, (self, rhs))
+        if rhs is None or modulo is not None:
+            return NotImplemented
+        recorded: Any = _record_few(_POW, 2, self, rhs, None)
+        return _apply_operation(_POW, (self, rhs)) if recorded is NotImplemented else recorded
 
     def __neg__(self) -> Any:
         out: cython.double = neg_(self._data)
@@ -331,7 +334,7 @@ def _lift(number: Any) -> Any:
     if type(number) is float:
         return constant(number)
     if is_real(number):
-        return constant(as_float(number, "operand"))
+        return constant(to_float(number, "operand"))
     refuse_masked(number)
     return None
 
@@ -383,9 +386,14 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
     if operation is _SUM or operation is _DOT:
         return _total(operation, tuple(_as_values(operation, list(operands))))
     if cython.compiled:
-        formula: Any = formula_of(operation, len(operands))
+        n: cython.Py_ssize_t = len(operands)
+        formula: Any = formula_of(operation, n)
+        if formula is not None and n > 3:
+            fan: Fan = make_fan(tuple(_as_values(operation, list(operands))))
+            return _record_fan(operation, fan, cython.cast(Formula, formula).compute_fan(fan))
         if formula is not None:
-            return _record_formula(operation, formula, operands)
+            y: Any = operands[1] if n > 1 else None
+            return _record_formula(operation, formula, n, operands[0], y, operands[2] if n > 2 else None)
     return _record(operation, _as_values(operation, list(operands)))
 
 
@@ -393,6 +401,9 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
 class _ValueRecorder(Recorder):
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         return _apply_operation(operation, operands)
+
+    def record_few(self, operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+        return _record_few(operation, n, x, y, z)
 
 
 set_recorder(_ValueRecorder(Value))
@@ -431,37 +442,44 @@ def _record(operation: Operation, operands: list[Value]) -> Any:
     return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
 
 
-def _record_formula(operation: Operation, formula: Formula, operands: Sequence[Any]) -> Any:
-    """Record an operation as its row says, in machine arithmetic."""
-    fan: Fan
-    n: cython.Py_ssize_t = len(operands)
-    if n > 3:
-        fan = make_fan(tuple(_as_values(operation, list(operands))))
-        return _record_fan(operation, fan, formula.compute_fan(fan))
-    x: Value = _as_value(operation, operands[0])
-    y: Value = _as_value(operation, operands[1]) if n > 1 else x
-    z: Value = _as_value(operation, operands[2]) if n > 2 else x
+def _record_few(operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+    """Record an operation on one to three Values, floats or ints; give NotImplemented for others, and under blocks."""
+    is_met: bool = type(x) is Value or type(y) is Value or type(z) is Value
+    if is_met and _is_plain(x) and (n < 2 or _is_plain(y)) and (n < 3 or _is_plain(z)) and not _blocks.open:
+        formula: Any = formula_of(operation, n)
+        if formula is not None:
+            return _record_formula(operation, formula, n, x, y, z)
+    return NotImplemented
+
+
+def _is_plain(operand: Any) -> bool:
+    return type(operand) is Value or isinstance(operand, (float, int))
+
+
+def _record_formula(operation: Operation, formula: Formula, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+    """Record an operation on one to three operands as its row says, in machine arithmetic."""
+    left: Value = _as_value(operation, x)
+    right: Value = left if n < 2 else _as_value(operation, y)
+    third: Value = left if n < 3 else _as_value(operation, z)
     is_one = operation.is_variadic  # one rule gives the derivatives for all operands
     formula.compute(
-        x._data,
-        y._data,
-        z._data,
-        is_one or _is_wanted(x),
-        is_one or _is_wanted(y),
-        is_one or _is_wanted(z),
+        left._data,
+        right._data,
+        third._data,
+        is_one or _is_wanted(left),
+        is_one or _is_wanted(right),
+        is_one or _is_wanted(third),
         cython.address(found),
     )
     if n < 3:
-        return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
-    is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
-    listed: Any = operands if is_listed else (x, y, z)
-    fan = make_fan(listed)
+        return _node(operation, left, right if n == 2 else None, found.out, found.by_x, found.by_y)
+    fan: Fan = make_fan((left, right, third))
     fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
     return _record_fan(operation, fan, found.out)
 
 
 def _is_wanted(operand: Value) -> bool:
-    return origin_of(operand) is not CONSTANT
+    return operand._origin is None or type(operand._origin) is Operation or origin_of(operand) is not CONSTANT
 
 
 def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
