@@ -11,7 +11,7 @@ cdef extern from *:
     #include <math.h>
     #include <string.h>
 
-    enum {ROOM = 1024};  /* for the numbers of a formula */
+    enum {ROOM = 1536};  /* for the numbers of a formula */
     enum {ADD, SUB, MUL, DIV, NEG, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, WHERE, MULADD,
           IF, UNLESS, UNARY, BINARY, CALL};
 
@@ -122,17 +122,16 @@ cdef extern from *:
 
     typedef struct {double out, by_x, by_y, by_z;} Found;
 
-    static int run_on_few(
-            const Program *program, double x, double y, double z, int by_x, int by_y, int by_z, Found *found) {
+    static Found run_on_few(const Program *program, double x, double y, double z, int by_x, int by_y, int by_z) {
         double place[ROOM];
         const int *result = program->result;
         place[0] = x, place[1] = y, place[2] = z, place[3] = by_x, place[4] = by_y, place[5] = by_z;
-        if (run_program(program, place)) return -1;
-        found->out = place[result[0]];
-        found->by_x = by_x ? place[result[1]] : 0.0;
-        found->by_y = by_y && program->results > 2 ? place[result[2]] : 0.0;
-        found->by_z = by_z && program->results > 3 ? place[result[3]] : 0.0;
-        return 0;
+        if (run_program(program, place)) return (Found){-1.0, 0.0, 0.0, 0.0};
+        return (Found){
+            place[result[0]],
+            by_x ? place[result[1]] : 0.0,
+            by_y && program->results > 2 ? place[result[2]] : 0.0,
+            by_z && program->results > 3 ? place[result[3]] : 0.0};
     }
 
     static double run_on_many(const Program *program, double *place, double *derivatives) {
@@ -151,8 +150,7 @@ cdef extern from *:
     void put_call(Program* program, int i, object function, int count, int x, int y, int z)
     ctypedef struct Found:
         double out, by_x, by_y, by_z
-    int run_on_few(
-        const Program* program, double x, double y, double z, bint by_x, bint by_y, bint by_z, Found* found) except -1
+    Found run_on_few(const Program* program, double x, double y, double z, bint by_x, bint by_y, bint by_z) noexcept
     double run_on_many(const Program* program, double* place, double* derivatives) except? -1.0
 
 
@@ -164,12 +162,10 @@ cdef class Formula:
     cdef list _functions
     cdef Program* _program
 
-    cdef int compute(
-        self, double x, double y, double z, bint wants_x, bint wants_y, bint wants_z, Found* found) except -1
+    cdef Found compute(self, double x, double y, double z, bint by_x, bint by_y, bint by_z) except *
     @cython.locals(places=Places, operands=tuple, operand=Node, i=Py_ssize_t)
     cdef double compute_fan(self, Fan fan) except? -1.0
 
 
-@cython.locals(found=Found)
 cpdef bint holds(Operation comparison, double x, double y) except? True
 cpdef object formula_of(Operation operation, Py_ssize_t operands)

@@ -33,6 +33,8 @@ if cython.compiled:
 # Steps that the C code does itself; others call a function of C's math library, or of Python.
 _STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where muladd if unless".split()
 
+_Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they hold
+
 
 def formula_of(operation: Operation, operands: cython.Py_ssize_t) -> Any:
     """Give the formula of an operation on so many operands, recorded at the first call; None of a user's."""
@@ -87,7 +89,7 @@ class _Recorder:
         xs = self.symbols
         out = operation.apply(xs)
         results = [self.place(number) for number in (out, *operation.local_derivatives(out, xs))]
-        wanted = [(), *[((3 + i, True),) if len(xs) <= 3 else () for i in range(len(xs))]]
+        wanted: list[_Guard] = [(), *[((3 + i, True),) if len(xs) <= 3 else () for i in range(len(xs))]]
         steps, places = _Order(self.first, self.steps, results, wanted).listed()
         return Formula(self.first, steps, self.constants[::-1], [places.get(place, place) for place in results])
 
@@ -107,7 +109,7 @@ class _Recorder:
             return operands[1] if operands[0] else operands[2]
         function: Any = operation.name if operation.name in _STEPS else operation.lowering or operation.function
         has_own = operation.is_variadic and operation.lowering not in (None, operation.function)
-        if has_own or function in ("tgamma", "lgamma"):
+        if has_own or function == "tgamma":
             function = operation.function  # what the lowering gives has other last digits
         elif callable(function):
             return function(*operands)
@@ -122,9 +124,6 @@ class _Recorder:
         if function == "neg":
             self.negatives[(self.known[function, places],)] = places
         return _Symbol(self, self.known[function, places])
-
-
-_Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they hold
 
 
 class _Order:
@@ -238,11 +237,9 @@ class Formula:
     def __dealloc__(self) -> None:
         PyMem_Free(self._program)
 
-    def compute(
-        self, x: float, y: float, z: float, wants_x: bool, wants_y: bool, wants_z: bool, found: cython.pointer(Found)
-    ) -> Any:
+    def compute(self, x: float, y: float, z: float, by_x: bool, by_y: bool, by_z: bool) -> Any:
         """Compute a row on up to three operands, and the local derivatives that are wanted; the others are 0."""
-        return run_on_few(self._program, x, y, z, wants_x, wants_y, wants_z, found)
+        return run_on_few(self._program, x, y, z, by_x, by_y, by_z)
 
     def compute_fan(self, fan: Fan) -> float:
         """Compute a row on more operands, and all local derivatives."""
@@ -259,5 +256,4 @@ def holds(comparison: Operation, x: float, y: float) -> bool:
         return bool(comparison.function(x, y))
     else:
         formula: Formula = formula_of(comparison, 2)
-        formula.compute(x, y, 0.0, False, False, False, cython.address(found))
-        return found.out != 0.0  # type: ignore[no-any-return]
+        return formula.compute(x, y, 0.0, False, False, False).out != 0.0  # type: ignore[no-any-return]

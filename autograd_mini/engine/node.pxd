@@ -46,6 +46,7 @@ cdef class Node(Scalar):
     cdef long long _mark
 
 
+cpdef object check_values(object nodes)
 cpdef object set_gradient(Node node, double grad)
 cpdef object restore_leaves(list order)
 cpdef object origin_of(Node node)

@@ -10,12 +10,13 @@ Knows what may be read of a node, and nothing of how nodes are made.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.checks import as_float, check_label
+from autograd_mini.engine.checks import as_float, check_label, describe
 from autograd_mini.engine.fan import Fan
 from autograd_mini.engine.lines import here
 from autograd_mini.engine.operation import Operation
@@ -233,6 +234,13 @@ def _free_waiting() -> None:
             waiting.pop()
         freeing.waiting = cython.NULL
         Py_DECREF(waiting)
+
+
+def check_values(nodes: Sequence[Any]) -> None:
+    """Refuse what is no Value, before C reads it as one."""
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise TypeError(f"this takes Values, not {describe(node)}")
 
 
 def set_gradient(node: Node, grad: float) -> None:

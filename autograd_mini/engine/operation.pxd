@@ -61,6 +61,7 @@ cdef class Recorder:
 
     cpdef object record(self, Operation operation, object operands)
     cpdef object record_few(self, Operation operation, Py_ssize_t n, object x, object y, object z)
+    cpdef object compare_few(self, Operation operation, object x, object y)
 
 
 cdef Recorder _recorder
@@ -86,6 +87,7 @@ cdef class Operation:
 
 cpdef object as_operand(object operand, str function)
 cpdef object record_few(Operation operation, Py_ssize_t n, object x, object y, object z)
+cpdef object compare_few(Operation operation, object x, object y)
 cdef object _call_few(object operation, Py_ssize_t n, object x, object y, object z)
 @cython.locals(missing=Py_ssize_t, operands=tuple)
 cdef object _call_in_order(object operation, object arguments)

@@ -54,6 +54,10 @@ class Recorder:
         """Record an operation on one to three operands, NotImplemented where that takes a look at them."""
         return NotImplemented
 
+    def compare_few(self, operation: Operation, x: Any, y: Any) -> Any:
+        """Say whether a comparison holds between an operand and a number, NotImplemented where that takes a look."""
+        return NotImplemented
+
 
 _recorder = Recorder(object)
 
@@ -134,7 +138,7 @@ class Operation:
         self.textbook = textbook
         # See formula.py: one for each number of operands, False where there may be one that nobody has asked for yet.
         # A formula for many operands is as long as they are many.
-        most = 48 if self.is_variadic else self.arity
+        most = 128 if self.is_variadic else self.arity
         self.formulas: list[Any] = [None, *[False if self.is_variadic else None] * (most - 1), False]
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
@@ -142,7 +146,7 @@ class Operation:
         self.__name__ = self.__qualname__ = self.name
         self.__module__ = getattr(rules[0], "__module__", None) or "__main__"
         if cython.compiled:  # declared in operation.pxd
-            shorten_calls(self, cython.address(self._entry))  # type: ignore[name-defined]  # noqa: F821
+            shorten_calls(self, cython.address(self._entry))  # type: ignore[attr-defined, name-defined]  # noqa: F821
         self.__doc__ = doc or f"User-defined operation {signature}."
         self.__signature__ = parsed if gather is None else inspect.signature(gather)
 
@@ -215,6 +219,11 @@ class Operation:
 def record_few(operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
     """Record an operation on one to three operands, NotImplemented where that takes a look at them."""
     return _recorder.record_few(operation, n, x, y, z)
+
+
+def compare_few(operation: Operation, x: Any, y: Any) -> Any:
+    """Say whether a comparison holds between an operand and a number, NotImplemented where that takes a look."""
+    return _recorder.compare_few(operation, x, y)
 
 
 def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
