@@ -37,8 +37,8 @@ _Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they 
 
 
 def formula_of(operation: Operation, operands: cython.Py_ssize_t) -> Any:
-    """Give the formula of an operation on so many operands, recorded at the first call; None of a user's."""
-    if operands >= len(operation.formulas):
+    """Give the formula of an operation on so many operands, recorded at the first call; None where there is none."""
+    if not cython.compiled or operands >= len(operation.formulas):
         return None
     formula: Any = operation.formulas[operands]
     return _recorded(operation, operands) if formula is False else formula

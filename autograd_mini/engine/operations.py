@@ -543,7 +543,7 @@ def _sum_pairwise(terms: Sequence[Any]) -> Any:
     """Sum with an error that grows with the logarithm of the number of terms."""
     while len(terms) > 1:
         terms = [*map(operator.add, terms[::2], terms[1::2]), *terms[len(terms) // 2 * 2 :]]
-    return terms[0]
+    return terms[0] if terms else 0.0
 
 
 def _logsumexp(terms: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ cimport cython
 from autograd_mini.engine.fan cimport Fan, make_fan
 from autograd_mini.engine.formula cimport Formula, Found, formula_of, holds
 from autograd_mini.engine.modes cimport Blocks
-from autograd_mini.engine.node cimport Node, check_values, fan_of, origin_of, set_fan
+from autograd_mini.engine.node cimport Node, check_values, fan_of, linked_node, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real, to_float
 from autograd_mini.engine.operation cimport Operation, Recorder
 from autograd_mini.engine.operations cimport gather_factors
@@ -36,14 +36,13 @@ cpdef list[Value] ordered(list stack, bint reset=*)
 cdef bint _backpropagate(list[Value] order) noexcept
 cdef void _reset(Value node) noexcept
 cdef object _node_in_blocks(Operation operation, Node left, Node right, double data, double local_left, double local_right)
-cdef void _fill(Node node, double data, object origin) noexcept
 cpdef Value constant(double data)
 cdef Value _lift(object number)
 cdef object _finish(Value leaf, object label)
 cdef object _outside_graph(Operation operation, object operands, double data)
 cdef double _computed(Operation operation, list[Any] xs) except? -1
 cdef object _apply_operation(Operation operation, object operands)
-cdef object _record(Operation operation, tuple operands)
+cdef object _record(Operation operation, tuple[Value, ...] operands)
 @cython.locals(found=Found, by_x=bint, by_y=bint, by_z=bint)
 cdef object _record_formula(Operation operation, Formula formula, Py_ssize_t n, object x, object y, object z)
 cdef object _record_few(Operation operation, Py_ssize_t n, object x, object y, object z)

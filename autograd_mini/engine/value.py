@@ -20,7 +20,7 @@ from autograd_mini.engine.operations import gather_factors
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
-from autograd_mini.engine.node import check_values
+from autograd_mini.engine.node import check_values, linked_node
 
 try:
     import cython
@@ -36,9 +36,8 @@ def _node(
         other: Any = _node_in_blocks(operation, left, right, data, local_left, local_right)
         if other is not None:
             return other
-    node: Value = Value.__new__(Value)
-    _fill(node, data, operation)
-    node._left, node._right = left, right
+    node: Value = linked_node(operation, left, right)
+    node._data = data
     node._local_left, node._local_right = local_left, local_right
     return node
 
@@ -119,9 +118,9 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: Any = "") -> None:
-        _fill(self, data if type(data) is float else refusals.as_data(data), None)
-        self._left = self._right = None  # also where a node is initialised again
-        self._grad = 0.0
+        self._data = to_float(data, "data") if is_real(data) else refusals.as_data(data)
+        self._origin = self._left = self._right = None  # also where a node is initialised again
+        self._grad, self._mark = 0.0, 0
         if label != "" or _blocks.open:
             _finish(self, label)
 
@@ -294,20 +293,10 @@ def _run_backward(order: list[Value], seed: float) -> None:
 # Leaves.
 
 
-def _fill(node: Node, data: float, origin: Any) -> None:
-    """Set the fields that every node has; a compiled one starts without gradient and operands."""
-    node._data = data
-    node._origin = origin
-    if not cython.compiled:
-        node._grad = 0.0
-        node._left = node._right = None
-        node._mark = 0
-
-
 def constant(data: float) -> Value:
     """Make a leaf that no gradient is wanted of."""
-    leaf: Value = Value.__new__(Value)
-    _fill(leaf, data, CONSTANT)
+    leaf: Value = linked_node(CONSTANT, None, None)
+    leaf._data = data
     if _blocks.open:
         _finish(leaf, "")
     return leaf
@@ -367,7 +356,7 @@ def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
     if operation is _SUM or operation is _DOT:
         return _total(operation, values)
     n: cython.Py_ssize_t = len(values)
-    formula: Any = formula_of(operation, n) if cython.compiled else None
+    formula: Any = formula_of(operation, n)
     if formula is None:
         return _record(operation, values)
     if n > 3:
@@ -508,8 +497,9 @@ def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
 
 
 def _unlinked(operation: Operation, data: float) -> Value:
-    node: Value = Value.__new__(Value)
-    _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
+    origin: Any = located(operation) if _blocks.open and modes.is_checking() else operation
+    node: Value = linked_node(origin, None, None)
+    node._data = data
     return node
 
 
