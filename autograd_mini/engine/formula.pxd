@@ -86,7 +86,7 @@ cdef extern from *:
     static int run_program(const Program *program, double *place) {
         double *next = place + program->first;
         const Step *step = program->step, *end = step + program->steps;
-        memcpy(next + program->steps, program->constant, program->constants * sizeof(double));
+        if (program->constants) memcpy(next + program->steps, program->constant, program->constants * sizeof(double));
         for (; step < end; step++, next++) {
             double x = place[step->x];
             #define Y place[step->y]
@@ -120,18 +120,18 @@ cdef extern from *:
         return 0;
     }
 
-    typedef struct {double out, by_x, by_y, by_z;} Found;
-
-    static Found run_on_few(const Program *program, double x, double y, double z, int by_x, int by_y, int by_z) {
+    /* Find the result, and the derivatives that are wanted; the others are 0. */
+    static int run_on_few(
+            const Program *program, double x, double y, double z, int by_x, int by_y, int by_z, double *found) {
         double place[ROOM];
         const int *result = program->result;
         place[0] = x, place[1] = y, place[2] = z, place[3] = by_x, place[4] = by_y, place[5] = by_z;
-        if (run_program(program, place)) return (Found){-1.0, 0.0, 0.0, 0.0};
-        return (Found){
-            place[result[0]],
-            by_x ? place[result[1]] : 0.0,
-            by_y && program->results > 2 ? place[result[2]] : 0.0,
-            by_z && program->results > 3 ? place[result[3]] : 0.0};
+        if (run_program(program, place)) return -1;
+        found[0] = place[result[0]];
+        found[1] = by_x ? place[result[1]] : 0.0;
+        found[2] = by_y && program->results > 2 ? place[result[2]] : 0.0;
+        found[3] = by_z && program->results > 3 ? place[result[3]] : 0.0;
+        return 0;
     }
 
     static double run_on_many(const Program *program, double *place, double *derivatives) {
@@ -148,9 +148,8 @@ cdef extern from *:
     void put_constant(Program* program, int i, double number)
     bint put_function(Program* program, int i, const char* name, int x, int y, int z)
     void put_call(Program* program, int i, object function, int count, int x, int y, int z)
-    ctypedef struct Found:
-        double out, by_x, by_y, by_z
-    Found run_on_few(const Program* program, double x, double y, double z, bint by_x, bint by_y, bint by_z) noexcept
+    int run_on_few(
+        const Program* program, double x, double y, double z, bint by_x, bint by_y, bint by_z, double* found) except -1
     double run_on_many(const Program* program, double* place, double* derivatives) except? -1.0
 
 
@@ -162,10 +161,11 @@ cdef class Formula:
     cdef list _functions
     cdef Program* _program
 
-    cdef Found compute(self, double x, double y, double z, bint by_x, bint by_y, bint by_z) except *
+    cdef int compute(self, double x, double y, double z, bint by_x, bint by_y, bint by_z, double* found) except -1
     @cython.locals(places=Places, operands=tuple, operand=Node, i=Py_ssize_t)
     cdef double compute_fan(self, Fan fan) except? -1.0
 
 
+@cython.locals(found=double[4])
 cpdef bint holds(Operation comparison, double x, double y) except? True
 cpdef object formula_of(Operation operation, Py_ssize_t operands)

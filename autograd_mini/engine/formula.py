@@ -237,9 +237,9 @@ class Formula:
     def __dealloc__(self) -> None:
         PyMem_Free(self._program)
 
-    def compute(self, x: float, y: float, z: float, by_x: bool, by_y: bool, by_z: bool) -> Any:
-        """Compute a row on up to three operands, and the local derivatives that are wanted; the others are 0."""
-        return run_on_few(self._program, x, y, z, by_x, by_y, by_z)
+    def compute(self, x: float, y: float, z: float, by_x: bool, by_y: bool, by_z: bool, found: cython.p_double) -> Any:
+        """Find what a row gives on up to three operands, and the derivatives that are wanted; the others are 0."""
+        return run_on_few(self._program, x, y, z, by_x, by_y, by_z, found)
 
     def compute_fan(self, fan: Fan) -> float:
         """Compute a row on more operands, and all local derivatives."""
@@ -256,4 +256,5 @@ def holds(comparison: Operation, x: float, y: float) -> bool:
         return bool(comparison.function(x, y))
     else:
         formula: Formula = formula_of(comparison, 2)
-        return formula.compute(x, y, 0.0, False, False, False).out != 0.0  # type: ignore[no-any-return]
+        formula.compute(x, y, 0.0, False, False, False, found)
+        return found[0] != 0.0  # type: ignore[no-any-return]

@@ -59,9 +59,9 @@ cdef class Operand:
 cdef class Recorder:
     cdef type kind
 
-    cpdef object record(self, Operation operation, object operands)
-    cpdef object record_few(self, Operation operation, Py_ssize_t n, object x, object y, object z)
-    cpdef object compare_few(self, Operation operation, object x, object y)
+    cdef object record(self, Operation operation, object operands)
+    cdef object record_few(self, Operation operation, Py_ssize_t n, object x, object y, object z)
+    cdef object compare_few(self, Operation operation, object x, object y)
 
 
 cdef Recorder _recorder

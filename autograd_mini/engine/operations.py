@@ -185,12 +185,13 @@ log10 = _row("log10(x)", "Logarithm to base 10.",
     ieee.ieee(math.log10, np.log10), lambda out, x: 1.0 / (x * math.log(10.0)),
     example="log10(1000.0) -> 3.0")
 logaddexp = _row("logaddexp(x, y)", "log(e**x + e**y), without overflow.",
-    lambda x, y: _logaddexp(x, y), lambda out, x, y: _share(x, y), lambda out, x, y: _share(y, x),
+    lambda x, y: _logaddexp(x, y), lambda out, x, y: _share(x, y, _difference(x, y)),
+    lambda out, x, y: _share(x, y, -_difference(x, y)),
     textbook=(lambda out, x, y: exp(x - out), lambda out, x, y: exp(y - out)),
     lowering=ITSELF, example="logaddexp(1000.0, 1000.0) -> 1000.6931471805599")
 logaddexp2 = _row("logaddexp2(x, y)", "log2(2**x + 2**y), without overflow.",
-    lambda x, y: _logaddexp2(x, y), lambda out, x, y: _share(x, y, math.log(2.0)),
-    lambda out, x, y: _share(y, x, math.log(2.0)),
+    lambda x, y: _logaddexp2(x, y), lambda out, x, y: _share(x, y, math.log(2.0) * _difference(x, y)),
+    lambda out, x, y: _share(x, y, -(math.log(2.0) * _difference(x, y))),
     textbook=(lambda out, x, y: exp2(x - out), lambda out, x, y: exp2(y - out)),
     lowering=ITSELF, example="logaddexp2(3.0, 3.0) -> 4.0")
 xlogy = _row("xlogy(x, y)", "x * log(y), and 0 where x is 0, whatever y.",
@@ -567,9 +568,9 @@ def _difference(x: Any, y: Any) -> Any:
     return where(x == y, 0.0, x - y)
 
 
-def _share(x: Any, y: Any, scale: float = 1.0) -> Any:
-    """Give the part that x has in e**x + e**y, or in powers of another base; none where all is 0."""
-    return where((x == -math.inf) * (y == -math.inf), 0.0, sigmoid(scale * _difference(x, y)))
+def _share(x: Any, y: Any, lead: Any) -> Any:
+    """Give the part of e**x + e**y, or of powers to another base, that one has by its lead; none where all is 0."""
+    return where((x == -math.inf) * (y == -math.inf), 0.0, sigmoid(lead))
 
 
 def _xlogy(x: Any, y: Any) -> Any:

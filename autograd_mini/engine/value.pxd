@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.fan cimport Fan, make_fan
-from autograd_mini.engine.formula cimport Formula, Found, formula_of, holds
+from autograd_mini.engine.formula cimport Formula, formula_of, holds
 from autograd_mini.engine.modes cimport Blocks
 from autograd_mini.engine.node cimport Node, check_values, fan_of, linked_node, origin_of, set_fan
 from autograd_mini.engine.checks cimport as_float, is_real, to_float
@@ -24,9 +24,9 @@ cdef class Value(Node):
 
 
 cdef class _ValueRecorder(Recorder):
-    cpdef object record(self, Operation operation, object operands)
-    cpdef object record_few(self, Operation operation, Py_ssize_t n, object x, object y, object z)
-    cpdef object compare_few(self, Operation operation, object x, object y)
+    cdef object record(self, Operation operation, object operands)
+    cdef object record_few(self, Operation operation, Py_ssize_t n, object x, object y, object z)
+    cdef object compare_few(self, Operation operation, object x, object y)
 
 
 cdef object _node(Operation operation, Node left, Node right, double data, double local_left, double local_right)
@@ -43,7 +43,7 @@ cdef object _outside_graph(Operation operation, object operands, double data)
 cdef double _computed(Operation operation, list[Any] xs) except? -1
 cdef object _apply_operation(Operation operation, object operands)
 cdef object _record(Operation operation, tuple[Value, ...] operands)
-@cython.locals(found=Found, by_x=bint, by_y=bint, by_z=bint)
+@cython.locals(found=double[4], by_x=bint, by_y=bint, by_z=bint)
 cdef object _record_formula(Operation operation, Formula formula, Py_ssize_t n, object x, object y, object z)
 cdef object _record_few(Operation operation, Py_ssize_t n, object x, object y, object z)
 cdef bint _holds(Operation comparison, Value left, object right) except? True

@@ -439,12 +439,13 @@ def _record_formula(operation: Operation, formula: Formula, n: cython.Py_ssize_t
     third: Value = left if n < 3 else _as_value(operation, z)
     is_one = operation.is_variadic  # one rule gives the derivatives for all operands
     by_x, by_y, by_z = is_one or _is_wanted(left), is_one or _is_wanted(right), is_one or _is_wanted(third)
-    found = formula.compute(left._data, right._data, third._data, by_x, by_y, by_z)
+    found = [0.0, 0.0, 0.0, 0.0]
+    formula.compute(left._data, right._data, third._data, by_x, by_y, by_z, found)
     if n < 3:
-        return _node(operation, left, right if n == 2 else None, found.out, found.by_x, found.by_y)
+        return _node(operation, left, right if n == 2 else None, found[0], found[1], found[2])
     fan: Fan = make_fan((left, right, third))
-    fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
-    return _record_fan(operation, fan, found.out)
+    fan.local[0], fan.local[1], fan.local[2] = found[1], found[2], found[3]
+    return _record_fan(operation, fan, found[0])
 
 
 def _is_wanted(operand: Value) -> bool:
