@@ -114,7 +114,7 @@ cdef extern from *:
     static PyObject *new_node(PyObject *origin, PyObject *left, PyObject *right) {
         PyObject *node = take_place();
         if (!node) return NULL;
-        memcpy(node, blank.node, slabs.node);
+        memcpy(node, blank.node, slabs.node == 80 ? 80 : slabs.node);  /* a size that C knows is copied without a call */
         Py_SET_REFCNT(node, 1);
         FIELD(node, origin) = Py_NewRef(origin);
         FIELD(node, left) = Py_NewRef(left);
