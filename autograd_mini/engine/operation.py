@@ -229,7 +229,9 @@ def compare_few(operation: Operation, x: Any, y: Any) -> Any:
 def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
     """Call an operation with up to three arguments; NotImplemented where that takes a look at them."""
     called: Operation = operation
-    if n == called.arity or (called.is_variadic and called.gather is None):
+    if called.gather is not None:
+        return called.apply(called.gather(x) if n == 1 else called.gather(x, y) if n == 2 else called.gather(x, y, z))
+    if n == called.arity or called.is_variadic:
         return _recorder.record_few(called, n, x, y, z)
     return NotImplemented
 
