@@ -3,7 +3,7 @@
 cimport cython
 
 from autograd_mini.engine.checks cimport is_real
-from autograd_mini.engine.operation cimport Operand, Operation
+from autograd_mini.engine.operation cimport Operand, Operation, compare_few, record_few
 
 cdef extern from *:
     """
@@ -22,3 +22,5 @@ cdef class Scalar(Operand):
 
 
 cdef object _operate(Operation operation, object left, object right)
+cdef object _compared(Operation operation, object left, object right)
+cdef Operation _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL, _EQUAL, _NOT_EQUAL

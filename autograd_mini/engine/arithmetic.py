@@ -11,7 +11,7 @@ from typing import Any
 from autograd_mini.engine import operations
 from autograd_mini.engine.arrays import refuse_masked as refuse_masked
 from autograd_mini.engine.checks import is_real
-from autograd_mini.engine.operation import Operand, Operation
+from autograd_mini.engine.operation import Operand, Operation, compare_few, record_few
 
 try:
     import cython
@@ -105,22 +105,22 @@ class Scalar(Operand):
     __trunc__ = operations.trunc
 
     def __lt__(self, other: Any) -> Any:
-        return self._compare(operations.less, other)
+        return _compared(_LESS, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return self._compare(operations.less_equal, other)
+        return _compared(_LESS_EQUAL, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compare(operations.greater, other)
+        return _compared(_GREATER, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compare(operations.greater_equal, other)
+        return _compared(_GREATER_EQUAL, self, other)
 
     def __eq__(self, other: Any) -> Any:
-        return self._compare(operations.equal, other)
+        return _compared(_EQUAL, self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return self._compare(operations.not_equal, other)
+        return _compared(_NOT_EQUAL, self, other)
 
     def __hash__(self) -> int:
         return self._hash()
@@ -135,11 +135,19 @@ class Scalar(Operand):
 
 def _operate(operation: Operation, left: Any, right: Any) -> Any:
     """Apply an operator, or leave it to the class of the operand that is no number."""
+    recorded: Any = record_few(operation, 2, left, right, None)
+    if recorded is not NotImplemented:
+        return recorded
     other: Any = right if isinstance(left, Scalar) else left
     if isinstance(other, Scalar) or is_real(other):
         return operation.apply((left, right))
     refuse_masked(other)
     return NotImplemented
+
+
+def _compared(operation: Operation, left: Any, right: Any) -> Any:
+    found: Any = compare_few(operation, left, right)
+    return left._compare(operation, right) if found is NotImplemented else found
 
 
 def _divide_with_rest(left: Any, right: Any) -> Any:
@@ -154,6 +162,9 @@ def _add_method(name: str, method: Any) -> None:
     else:
         setattr(Scalar, name, method)
 
+
+_LESS, _LESS_EQUAL, _GREATER = operations.less, operations.less_equal, operations.greater
+_GREATER_EQUAL, _EQUAL, _NOT_EQUAL = operations.greater_equal, operations.equal, operations.not_equal
 
 for _name, _row in operations.TABLE.items():
     if _row.gather is None:

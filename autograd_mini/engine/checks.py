@@ -46,6 +46,11 @@ def as_float(number: Any, role: str) -> float:
     """
     if type(number) is not int and not isinstance(number, float) and not is_real(number):
         raise TypeError(f"{role} must be a real number, not {describe(number)}")
+    return to_float(number, role)
+
+
+def to_float(number: Any, role: str) -> float:
+    """Convert what `is_real` says is a real number."""
     try:
         return float(number)
     except OverflowError:

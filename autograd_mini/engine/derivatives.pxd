@@ -1,9 +1,9 @@
 # C types of derivatives.py, read by Cython alone.
 
 from autograd_mini.engine.fan cimport Fan, make_fan
-from autograd_mini.engine.node cimport fan_of
+from autograd_mini.engine.node cimport check_values, fan_of
 from autograd_mini.engine.operation cimport Operation
-from autograd_mini.engine.value cimport Value, check_values, ordered
+from autograd_mini.engine.value cimport Value, ordered
 
 
 cdef Operation _MUL

@@ -13,9 +13,9 @@ from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.choices import gradients
 from autograd_mini.engine.fan import Fan, make_fan
 from autograd_mini.engine.locks import walking
-from autograd_mini.engine.node import fan_of
+from autograd_mini.engine.node import check_values, fan_of
 from autograd_mini.engine.operation import Operation
-from autograd_mini.engine.value import Value, check_values, evaluate, ordered
+from autograd_mini.engine.value import Value, evaluate, ordered
 
 try:
     import cython

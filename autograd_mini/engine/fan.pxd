@@ -7,6 +7,7 @@ cdef extern from "Python.h":
 cdef class Fan:
     cdef tuple operands
     cdef double* local
+    cdef double[4] few
 
 
 cpdef Fan make_fan(tuple[Any, ...] operands)

@@ -1,5 +1,9 @@
 """The operands of a node that has more than two: from the arguments of its operation, and with a double for each."""
 
+# What fan.pxd declares, and the plain engine never comes to:
+# ruff: noqa: F821
+# mypy: disable-error-code="attr-defined, name-defined"
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -24,10 +28,10 @@ class Fan:
     __slots__ = ("local", "operands")
 
     operands: tuple[Any, ...]
-    local: cython.p_double
+    local: cython.p_double  # of up to four operands, in the compiled engine, within the fan itself
 
     def __dealloc__(self) -> None:  # called in the compiled engine alone
-        if cython.compiled:
+        if cython.compiled and self.local != self.few:
             PyMem_Free(self.local)
 
 
@@ -35,20 +39,22 @@ def make_fan(operands: tuple[Any, ...]) -> Fan:
     """Make room for a double for each operand."""
     fan: Fan = Fan.__new__(Fan)
     fan.operands = operands
-    fan.local = _allocate(len(operands))
-    if cython.compiled:  # Values are in no cycle, so the collector need not visit a tuple of them
-        PyObject_GC_UnTrack(operands)  # type: ignore[name-defined]  # noqa: F821 (declared in fan.pxd)
+    n = len(operands)
+    if cython.compiled:
+        fan.local = fan.few
+        if n > 4:
+            fan.local = _allocate(n)
+        PyObject_GC_UnTrack(operands)  # Values are in no cycle, so the collector need not visit a tuple of them
+    else:
+        fan.local = [0.0] * n
     return fan
 
 
 def _allocate(n: cython.Py_ssize_t) -> cython.p_double:
-    if cython.compiled:
-        room = cython.cast(cython.p_double, PyMem_Malloc(n * cython.sizeof(cython.double)))
-        if not room:
-            raise MemoryError
-        return room
-    else:
-        return [0.0] * n
+    room = cython.cast(cython.p_double, PyMem_Malloc(n * cython.sizeof(cython.double)))
+    if not room:
+        raise MemoryError
+    return room
 
 
 def gather_terms(terms: Iterable[Any], start: Any = 0.0) -> list[Any]:

@@ -11,11 +11,13 @@ cdef extern from *:
     #include <math.h>
     #include <string.h>
 
-    enum {ROOM = 512};  /* for the numbers of a formula */
-    enum {ADD, SUB, MUL, DIV, NEG, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, WHERE, UNARY, BINARY, CALL};
+    enum {ROOM = 1536};  /* for the numbers of a formula */
+    enum {ADD, SUB, MUL, DIV, NEG, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, WHERE, MULADD,
+          IF, UNLESS, UNARY, BINARY, CALL};
 
     static const char *const operators[] = {
-        "add", "sub", "mul", "div", "neg", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where"};
+        "add", "sub", "mul", "div", "neg", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where",
+        "muladd", "if", "unless"};
 
     /* What Python's math module takes from C as it is, so that the bits are the same. */
     static const struct {const char *name; double (*function)(double);} unary[] = {
@@ -28,19 +30,19 @@ cdef extern from *:
         {"atan2", atan2}, {"copysign", copysign}, {"fmod", fmod}, {"pow", pow}, {"remainder", remainder}};
 
     typedef struct {
-        int code, x, y, z;  /* what is done, with the numbers of which places; of more than three, x is the first's */
+        unsigned short code, x, y, z;  /* what is done, with the numbers of which places; y steps are skipped if x, or unless x */
         union {double (*unary)(double); double (*binary)(double, double); PyObject *function;} by;
     } Step;
 
-    /* The first places are those of a row's result and its operands; then come its steps' results, then constants. */
-    typedef struct {int operands, steps, constants, results; double *constant; int *result; Step step[];} Program;
+    /* The first places are those of a row's operands; then come its steps' results, then constants. */
+    typedef struct {int first, steps, constants, results; double *constant; int *result; Step step[];} Program;
 
-    static Program *new_program(int operands, int steps, int constants, int results) {
+    static Program *new_program(int first, int steps, int constants, int results) {
         size_t size = sizeof(Program) + steps * sizeof(Step);
         Program *program = PyMem_Malloc(size + constants * sizeof(double) + results * sizeof(int));
         if (program) {
             double *constant = (double *)((char *)program + size);
-            *program = (Program){operands, steps, constants, results, constant, (int *)(constant + constants)};
+            *program = (Program){first, steps, constants, results, constant, (int *)(constant + constants)};
         }
         return program;
     }
@@ -56,14 +58,14 @@ cdef extern from *:
     /* 0 if there is no function of that name. */
     static int put_function(Program *program, int i, const char *name, int x, int y, int z) {
         Step *step = program->step + i;
-        *step = (Step){-1, x, y, z};
+        *step = (Step){CALL, x, y, z};
         for (int k = 0; k < UNARY; k++)
             if (!strcmp(operators[k], name)) step->code = k;
         for (size_t k = 0; k < sizeof unary / sizeof *unary; k++)
             if (!strcmp(unary[k].name, name)) step->code = UNARY, step->by.unary = unary[k].function;
         for (size_t k = 0; k < sizeof binary / sizeof *binary; k++)
             if (!strcmp(binary[k].name, name)) step->code = BINARY, step->by.binary = binary[k].function;
-        return step->code >= 0;
+        return step->code < CALL;
     }
 
     static void put_call(Program *program, int i, PyObject *function, int count, int x, int y, int z) {
@@ -81,53 +83,74 @@ cdef extern from *:
         return number;
     }
 
-    static double run_program(const Program *program, double *place) {
-        double *next = place + program->operands;
+    static int run_program(const Program *program, double *place) {
+        double *next = place + program->first;
         const Step *step = program->step, *end = step + program->steps;
-        for (int i = 0; i < program->constants; i++)
-            next[program->steps + i] = program->constant[i];
+        if (program->constants) memcpy(next + program->steps, program->constant, program->constants * sizeof(double));
         for (; step < end; step++, next++) {
-            double x = place[step->x], y = place[step->y], z = place[step->z];
+            double x = place[step->x];
+            #define Y place[step->y]
+            #define Z place[step->z]
             switch (step->code) {
-                case ADD: *next = x + y; break;
-                case SUB: *next = x - y; break;
-                case MUL: *next = x * y; break;
-                case DIV: *next = x / y; break;
+                case ADD: *next = x + Y; break;
+                case SUB: *next = x - Y; break;
+                case MUL: *next = x * Y; break;
+                case DIV: *next = x / Y; break;
                 case NEG: *next = -x; break;
-                case LESS: *next = x < y; break;
-                case LESS_EQUAL: *next = x <= y; break;
-                case GREATER: *next = x > y; break;
-                case GREATER_EQUAL: *next = x >= y; break;
-                case EQUAL: *next = x == y; break;
-                case NOT_EQUAL: *next = x != y; break;
-                case WHERE: *next = x != 0.0 ? y : z; break;
+                case LESS: *next = x < Y; break;
+                case LESS_EQUAL: *next = x <= Y; break;
+                case GREATER: *next = x > Y; break;
+                case GREATER_EQUAL: *next = x >= Y; break;
+                case EQUAL: *next = x == Y; break;
+                case NOT_EQUAL: *next = x != Y; break;
+                case WHERE: *next = place[x != 0.0 ? step->y : step->z]; break;
+                case MULADD: *next = x * Y + Z; break;  /* with two roundings, as setup.py has it compiled */
+                case IF: if (x != 0.0) next += step->y, step += step->y; break;
+                case UNLESS: if (!(x != 0.0)) next += step->y, step += step->y; break;
                 case UNARY: *next = step->by.unary(x); break;
-                case BINARY: *next = step->by.binary(x, y); break;
+                case BINARY: *next = step->by.binary(x, Y); break;
                 default: {
                     int count = step->code - CALL;
-                    double few[] = {x, y, z};
-                    *next = call_function(step->by.function, count, count > 3 ? place + step->x : few);
-                    if (*next == -1.0 && PyErr_Occurred()) return -1.0;
+                    double few[] = {x, Y, Z};
+                    *next = call_function(step->by.function, count, count > 3 ? place : few);
+                    if (*next == -1.0 && PyErr_Occurred()) return -1;
                 }
             }
         }
-        return place[program->result[0]];
+        return 0;
     }
 
-    static void take_results(const Program *program, const double *place, double *results) {
-        for (int i = 0; i < program->results; i++) results[i] = place[program->result[i]];
+    /* Find the result, and the derivatives that are wanted; the others are 0. */
+    static int run_on_few(
+            const Program *program, double x, double y, double z, int by_x, int by_y, int by_z, double *found) {
+        double place[ROOM];
+        const int *result = program->result;
+        place[0] = x, place[1] = y, place[2] = z, place[3] = by_x, place[4] = by_y, place[5] = by_z;
+        if (run_program(program, place)) return -1;
+        found[0] = place[result[0]];
+        found[1] = by_x ? place[result[1]] : 0.0;
+        found[2] = by_y && program->results > 2 ? place[result[2]] : 0.0;
+        found[3] = by_z && program->results > 3 ? place[result[3]] : 0.0;
+        return 0;
+    }
+
+    static double run_on_many(const Program *program, double *place, double *derivatives) {
+        if (run_program(program, place)) return -1.0;
+        for (int i = 1; i < program->results; i++) derivatives[i - 1] = place[program->result[i]];
+        return place[program->result[0]];
     }
     """
     ctypedef struct Program:
         pass
     enum: ROOM
-    Program* new_program(int operands, int steps, int constants, int results)
+    Program* new_program(int first, int steps, int constants, int results)
     void put_result(Program* program, int i, int place)
     void put_constant(Program* program, int i, double number)
     bint put_function(Program* program, int i, const char* name, int x, int y, int z)
     void put_call(Program* program, int i, object function, int count, int x, int y, int z)
-    double run_program(const Program* program, double* place) except? -1.0
-    void take_results(const Program* program, const double* place, double* results)
+    int run_on_few(
+        const Program* program, double x, double y, double z, bint by_x, bint by_y, bint by_z, double* found) except -1
+    double run_on_many(const Program* program, double* place, double* derivatives) except? -1.0
 
 
 ctypedef struct Places:
@@ -138,17 +161,11 @@ cdef class Formula:
     cdef list _functions
     cdef Program* _program
 
-    cdef double run(self, double* places) except? -1.0
-    cdef object take(self, double* places, double* results)
+    cdef int compute(self, double x, double y, double z, bint by_x, bint by_y, bint by_z, double* found) except -1
+    @cython.locals(places=Places, operands=tuple, operand=Node, i=Py_ssize_t)
+    cdef double compute_fan(self, Fan fan) except? -1.0
 
 
-ctypedef struct Found:
-    double out, by_x, by_y, by_z
-
-
-@cython.locals(places=Places, found=Found)
-cpdef Found compute(tuple formulas, double x, double y, double z, bint wants_x, bint wants_y, bint wants_z) except *
-@cython.locals(places=Places, operands=tuple, operand=Node, out=double, i=Py_ssize_t)
-cpdef double compute_fan(tuple formulas, Fan fan) except? -1.0
+@cython.locals(found=double[4])
 cpdef bint holds(Operation comparison, double x, double y) except? True
-cpdef tuple formulas_of(Operation operation, Py_ssize_t operands)
+cpdef object formula_of(Operation operation, Py_ssize_t operands)

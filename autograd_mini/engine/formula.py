@@ -10,7 +10,9 @@ without Python, and gives the same bits. The plain engine has no use for this: i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from autograd_mini.engine.arithmetic import Scalar
@@ -29,28 +31,25 @@ if cython.compiled:
     from cython.cimports.cpython.mem import PyMem_Free
 
 # Steps that the C code does itself; others call a function of C's math library, or of Python.
-_STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where".split()
+_STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where muladd if unless".split()
+
+_Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they hold
 
 
-def formulas_of(operation: Operation, operands: cython.Py_ssize_t) -> tuple[Any, ...]:
-    """Give the formulas of an operation's result and of its rules, recorded at the first call; none of a user's."""
-    if operands >= len(operation.formulas):
-        return ()
-    formulas = operation.formulas[operands]
-    return _recorded(operation, operands) if formulas is None else formulas
+def formula_of(operation: Operation, operands: cython.Py_ssize_t) -> Any:
+    """Give the formula of an operation on so many operands, recorded at the first call; None where there is none."""
+    if not cython.compiled or operands >= len(operation.formulas):
+        return None
+    formula: Any = operation.formulas[operands]
+    return _recorded(operation, operands) if formula is False else formula
 
 
-def _recorded(operation: Operation, operands: int) -> tuple[Any, ...]:
+def _recorded(operation: Operation, operands: int) -> Any:
     with compiling:  # threads that come first at the same time find one and the same
-        if operation.formulas[operands] is None:
+        if operation.formulas[operands] is False:
             is_ours = TABLE.get(operation.name) is operation
-            operation.formulas[operands] = _record(operation, operands) if is_ours else ()
-    return operation.formulas[operands]  # type: ignore[return-value]
-
-
-def _record(operation: Operation, operands: int) -> tuple[Any, ...]:
-    rules = [lambda out, *xs: operation.apply(xs), *operation.rules]
-    return tuple([_Recorder(operands).formula(rule) for rule in rules])
+            operation.formulas[operands] = _Recorder(operands).formula(operation) if is_ours else None
+    return operation.formulas[operands]
 
 
 class _Symbol(Scalar):
@@ -73,19 +72,26 @@ class _Symbol(Scalar):
 
 
 class _Recorder:
-    """Records the steps of a formula: a function, and the places of its operands. Constants have places below 0."""
+    """Records the steps of a formula: a function, and the places of its operands. Constants have places below 0.
+
+    Of up to three operands x, y and z have the first places, and the next three say of which the derivative is wanted.
+    """
 
     def __init__(self, arity: int) -> None:
-        self.symbols = [_Symbol(self, place) for place in range(1 + arity)]
+        self.symbols = [_Symbol(self, place) for place in range(arity)]
+        self.first = 6 if arity <= 3 else arity
         self.steps: list[tuple[Any, tuple[int, ...]]] = []
         self.constants: list[float] = []
         self.known: dict[Any, int] = {}  # places of steps and constants that are there already
         self.negatives: dict[tuple[int, ...], tuple[int, ...]] = {}  # what stands at a place is minus what at another
 
-    def formula(self, rule: Callable[..., Any]) -> Formula:
-        result = rule(*self.symbols)
-        results = [self.place(number) for number in (result if isinstance(result, list) else [result])]
-        return Formula(len(self.symbols), self.steps, self.constants[::-1], results)
+    def formula(self, operation: Operation) -> Formula:
+        xs = self.symbols
+        out = operation.apply(xs)
+        results = [self.place(number) for number in (out, *operation.local_derivatives(out, xs))]
+        wanted: list[_Guard] = [(), *[((3 + i, True),) if len(xs) <= 3 else () for i in range(len(xs))]]
+        steps, places = _Order(self.first, self.steps, results, wanted).listed()
+        return Formula(self.first, steps, self.constants[::-1], [places.get(place, place) for place in results])
 
     def place(self, number: Any) -> int:
         """Give the place of a symbol, or of a constant."""
@@ -99,36 +105,122 @@ class _Recorder:
 
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         """Record a step, or the steps of an operation that is made of others."""
+        if operation.name == "where" and not isinstance(operands[0], _Symbol):
+            return operands[1] if operands[0] else operands[2]
         function: Any = operation.name if operation.name in _STEPS else operation.lowering or operation.function
         has_own = operation.is_variadic and operation.lowering not in (None, operation.function)
-        if has_own or function in ("tgamma", "lgamma"):
+        if has_own or function == "tgamma":
             function = operation.function  # what the lowering gives has other last digits
         elif callable(function):
             return function(*operands)
         places = tuple([self.place(operand) for operand in operands])
-        if len(places) > 3 and places != tuple(range(places[0], places[0] + len(places))):
+        if len(places) > 3 and places != tuple(range(len(self.symbols))):
             raise ValueError(f"formulas call {operation.name} with more than three operands only as they stand")
         if function == "fabs" and places in self.negatives:
             places = self.negatives[places]  # |-x| is |x|: then sigmoid(x) and sigmoid(-x) take one power
         if (function, places) not in self.known:
             self.steps.append((function, places))
-            self.known[function, places] = len(self.symbols) + len(self.steps) - 1
+            self.known[function, places] = self.first + len(self.steps) - 1
         if function == "neg":
             self.negatives[(self.known[function, places],)] = places
         return _Symbol(self, self.known[function, places])
 
 
+class _Order:
+    """Puts the steps of a formula in an order in which those that only one side of a `where` needs can be skipped."""
+
+    def __init__(self, first: int, steps: list[Any], results: list[int], wanted: list[_Guard]) -> None:
+        self.first, self.steps, self.results, self.wanted = first, steps, results, wanted
+        self._fuse()
+        self.guards = self._guards()
+        self.order: list[Any] = []  # places of steps; or a jump: what it is called, its condition, its length
+        self.done: set[int] = set()
+
+    def _fuse(self) -> None:
+        """Let a product that only one sum needs be a step with it; it is rounded as before."""
+        uses = Counter([*self.results, *[place for _, places in self.steps for place in places]])
+        for i, (function, (place, *others)) in enumerate(self.steps):
+            for product, other in ((place, *others), (*others, place)) if function == "add" else ():
+                is_ours = product >= self.first and uses[product] == 1
+                if is_ours and self.steps[product - self.first][0] == "mul":
+                    self.steps[i] = ("muladd", (*self.steps[product - self.first][1], other))
+                    break
+
+    def _guards(self) -> dict[int, _Guard]:
+        """Say of each step that is needed under which conditions it is, as far as all that need it agree."""
+        guards: dict[int, _Guard] = {}
+
+        def need(place: int, guard: _Guard) -> None:
+            guards[place] = _common(guards.get(place, guard), guard)
+
+        deque(map(need, self.results, self.wanted), maxlen=0)
+        for place in range(self.first + len(self.steps) - 1, self.first - 1, -1):
+            if place in guards:
+                for operand, condition in self._operands(place):
+                    need(operand, guards[place] + condition)
+        return guards
+
+    def _operands(self, place: int) -> Iterator[tuple[int, _Guard]]:
+        """Give the operands of a step, each with the condition under which it is needed."""
+        function, operands = self.steps[place - self.first]
+        for i, operand in enumerate(operands):
+            yield operand, ((operands[0], i == 1),) if function == "where" and i else ()
+
+    def listed(self) -> tuple[list[Any], dict[int, int]]:
+        """Give the steps in order, and the new place of each."""
+        for place, guard in zip(self.results, self.wanted):
+            self._put(place, ())
+            self._put_guarded(place, guard)
+        places = {step: self.first + i for i, step in enumerate(self.order) if isinstance(step, int)}
+        steps = []
+        for step in self.order:
+            name, operands, *length = self.steps[step - self.first] if isinstance(step, int) else step
+            steps.append((name, [*[places.get(place, place) for place in operands], *length]))
+        return steps, places
+
+    def _put(self, target: int, guard: _Guard) -> None:
+        """Put all steps that a step needs and that have this guard, in their order."""
+        needed, waiting = set(), [target]
+        while waiting:
+            place = waiting.pop()
+            if place >= self.first and place not in self.done and place not in needed:
+                needed.add(place)
+                waiting += [operand for operand, _ in self._operands(place)]
+        for place in sorted(needed):
+            if self.guards[place] == guard and place not in self.done:
+                for operand, condition in self._operands(place):
+                    self._put_guarded(operand, guard + condition)
+                self.order.append(place)
+                self.done.add(place)
+
+    def _put_guarded(self, target: int, guard: _Guard) -> None:
+        """Put what only one side of a condition needs, behind a jump, if that saves more than a jump takes."""
+        if not guard or self.guards[target] != guard:
+            return
+        start = len(self.order)
+        self._put(target, guard)
+        body = self.order[start:]
+        if len(body) > 2 or any(type(step) is int and self.steps[step - self.first][0] not in _STEPS for step in body):
+            condition, holds = guard[-1]
+            self.order.insert(start, ("unless" if holds else "if", (condition,), len(body)))
+
+
+def _common(one: _Guard, other: _Guard) -> _Guard:
+    """Give what two guards begin with alike."""
+    return tuple([condition for condition, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other))])
+
+
 @cython.final
 @cython.cclass
 class Formula:
-    """A rule, or what a row computes, in steps on numbers in places. A rule for many operands has many results."""
+    """What a row computes, and its derivatives, in steps on numbers in places; the first of these are the operands'."""
 
-    def __init__(self, operands: int, steps: list[Any], constants: list[float], results: list[int]) -> None:
-        size = operands + len(steps) + len(constants)
+    def __init__(self, first: int, steps: list[Any], constants: list[float], results: list[int]) -> None:
+        size = first + len(steps) + len(constants)
         if size > ROOM:
             raise ValueError(f"a formula of {size} numbers is too long")
         self._functions = [function for function, _ in steps]  # kept alive
-        self._program = new_program(operands, len(steps), len(constants), len(results))
+        self._program = new_program(first, len(steps), len(constants), len(results))
         if not self._program:
             raise MemoryError
         for i, number in enumerate(constants):
@@ -145,34 +237,17 @@ class Formula:
     def __dealloc__(self) -> None:
         PyMem_Free(self._program)
 
-    def run(self, places: cython.p_double) -> float:
-        """Compute, where the row's result and its operands stand in the first places; there is room for `ROOM`."""
-        return run_program(self._program, places)  # type: ignore[no-any-return]
+    def compute(self, x: float, y: float, z: float, by_x: bool, by_y: bool, by_z: bool, found: cython.p_double) -> Any:
+        """Find what a row gives on up to three operands, and the derivatives that are wanted; the others are 0."""
+        return run_on_few(self._program, x, y, z, by_x, by_y, by_z, found)
 
-    def take(self, places: cython.p_double, results: cython.p_double) -> Any:
-        """Give all results, after a run."""
-        take_results(self._program, places, results)
-
-
-def compute(
-    formulas: tuple[Any, ...], x: float, y: float, z: float, wants_x: bool, wants_y: bool, wants_z: bool
-) -> Any:
-    """Compute a row on up to three operands, and the local derivatives that are wanted; the others are 0."""
-    n: cython.Py_ssize_t = len(formulas)
-    places.at[0], places.at[1], places.at[2], places.at[3] = 0.0, x, y, z
-    formula: Formula = formulas[0]
-    found.out = found.by_x = found.by_y = found.by_z = 0.0
-    found.out = places.at[0] = formula.run(places.at)
-    if wants_x:
-        formula = formulas[1]
-        found.by_x = formula.run(places.at)
-    if n > 2 and wants_y:
-        formula = formulas[2]
-        found.by_y = formula.run(places.at)
-    if n > 3 and wants_z:
-        formula = formulas[3]
-        found.by_z = formula.run(places.at)
-    return found
+    def compute_fan(self, fan: Fan) -> float:
+        """Compute a row on more operands, and all local derivatives."""
+        operands = fan.operands
+        for i in range(len(operands)):
+            operand = operands[i]
+            places.at[i] = operand._data
+        return run_on_many(self._program, places.at, fan.local)  # type: ignore[no-any-return]
 
 
 def holds(comparison: Operation, x: float, y: float) -> bool:
@@ -180,19 +255,6 @@ def holds(comparison: Operation, x: float, y: float) -> bool:
     if not cython.compiled:
         return bool(comparison.function(x, y))
     else:
-        return compute(formulas_of(comparison, 2), x, y, 0.0, False, False, False).out != 0.0  # type: ignore[no-any-return]
-
-
-def compute_fan(formulas: tuple[Any, ...], fan: Fan) -> float:
-    """Compute a row of any number of operands, and all local derivatives."""
-    operands = fan.operands
-    places.at[0] = 0.0
-    for i in range(len(operands)):
-        operand = operands[i]
-        places.at[1 + i] = operand._data
-    formula: Formula = formulas[0]
-    places.at[0] = out = formula.run(places.at)
-    formula = formulas[1]
-    formula.run(places.at)
-    formula.take(places.at, fan.local)
-    return out
+        formula: Formula = formula_of(comparison, 2)
+        formula.compute(x, y, 0.0, False, False, False, found)
+        return found[0] != 0.0  # type: ignore[no-any-return]

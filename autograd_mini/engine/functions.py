@@ -148,7 +148,7 @@ def softmax(logits: Iterable[Any]) -> list[Any]:
     """
     powers = [operations.exp(x) for x in _below_largest("softmax", logits)]
     total = operations.sum(powers)
-    return [operations.div(power, total) for power in powers]
+    return [power / total for power in powers]
 
 
 def log_softmax(logits: Iterable[Any]) -> list[Any]:
@@ -177,7 +177,7 @@ def log_softmax(logits: Iterable[Any]) -> list[Any]:
     """
     differences = _below_largest("log_softmax", logits)
     total = operations.logsumexp(differences)
-    return [operations.sub(x, total) for x in differences]
+    return [x - total for x in differences]
 
 
 def _below_largest(function: str, logits: Iterable[Any]) -> list[Any]:
@@ -187,7 +187,7 @@ def _below_largest(function: str, logits: Iterable[Any]) -> list[Any]:
         raise ValueError(f"{function} needs at least one logit")
     largest = reduce(operations.maximum, listed)
     shift = largest if isinstance(largest, float) else largest.detach()
-    return [operations.sub(x, shift) for x in listed]
+    return [x - shift for x in listed]
 
 
 def take(table: Sequence[Any] | np.ndarray[Any, Any], index: Any) -> Any:

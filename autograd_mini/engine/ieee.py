@@ -76,36 +76,6 @@ def softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
 
 
-# The Taylor coefficients of log gamma(2 + z) from z on: 1 - Euler's constant, then (-1)**k (zeta(k) - 1) / k.
-# fmt: off
-_LGAMMA = (
-    0.42278433509846713,
-    0.3224670334241132, -0.0673523010531981, 0.020580808427784546, -0.007385551028673986,
-    0.0028905103307415234, -0.001192753911703261, 0.0005096695247430425, -0.00022315475845357939,
-    9.945751278180853e-05, -4.492623673813314e-05, 2.050721277567069e-05, -9.439488275268397e-06,
-    4.374866789907488e-06, -2.039215753801366e-06, 9.55141213040742e-07, -4.492469198764566e-07,
-    2.1207184805554665e-07, -1.0043224823968099e-07, 4.7698101693639804e-08, -2.2711094608943164e-08,
-    1.0838659214896955e-08, -5.183475041970047e-09, 2.4836745438024785e-09, -1.1921401405860912e-09,
-    5.731367241678862e-10, -2.7595228851242334e-10, 1.330476437424449e-10, -6.4229645638381e-11,
-)
-# fmt: on
-
-
-def lgamma(x: float) -> float:
-    """Give log |gamma(x)|; inf at the poles. Beside its zeros 1 and 2, where math.lgamma loses digits, by a series."""
-    for zero in (1.0, 2.0):
-        z = x - zero
-        if abs(z) < 0.25:
-            series = 0.0
-            for coefficient in reversed(_LGAMMA):
-                series = (series + coefficient) * z
-            return series - math.log1p(z) if zero == 1.0 else series
-    try:
-        return math.lgamma(x)
-    except (ValueError, OverflowError):
-        return math.inf
-
-
 def gamma(x: float) -> float:
     """Give the gamma function; inf at 0, signed as the zero is, and nan at the other poles."""
     try:

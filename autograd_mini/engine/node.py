@@ -10,12 +10,13 @@ Knows what may be read of a node, and nothing of how nodes are made.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
 from autograd_mini.engine import modes, operations
 from autograd_mini.engine.arithmetic import Scalar
-from autograd_mini.engine.checks import as_float, check_label
+from autograd_mini.engine.checks import as_float, check_label, describe
 from autograd_mini.engine.fan import Fan
 from autograd_mini.engine.lines import here
 from autograd_mini.engine.operation import Operation
@@ -67,19 +68,9 @@ class Node(Scalar):
     def __init__(self) -> None:
         raise TypeError("a node is made by Value(data) or by an operation")
 
-    def __dealloc__(self) -> None:  # called in the compiled engine alone
-        """Free a chain of any length: past 100 nodes deep the rest waits in a list."""
-        if self._left is None and self._right is None:
-            return
-        if freeing.depth >= 100:
-            _keep_waiting(self._left, self._right)
-            return
-        freeing.depth += 1
-        self._right = None  # the youngest first: memory freed backwards is reused forwards, which caches like
-        self._left = None
-        if freeing.depth == 1 and freeing.waiting:
-            _free_waiting()
-        freeing.depth -= 1
+    def __dealloc__(self) -> None:  # called in the compiled engine alone, and there only without the GIL: see slabs.pxd
+        if self._left is not None or self._right is not None:
+            release_operands(self)
 
     @property
     def data(self) -> float:
@@ -213,26 +204,11 @@ class Node(Scalar):
         return format(self.data, specification) if specification else repr(self)
 
 
-def _keep_waiting(left: Any, right: Any) -> None:
-    """Put two nodes into the list of those that wait to be freed; the list is made where there is none."""
-    if cython.compiled:
-        if not freeing.waiting:
-            fresh: list[Any] = []
-            Py_INCREF(fresh)
-            freeing.waiting = cython.cast(cython.pointer(PyObject), fresh)
-        waiting: list[Any] = cython.cast(list, freeing.waiting)
-        waiting.append(left)
-        waiting.append(right)
-
-
-def _free_waiting() -> None:
-    """Free the nodes that wait, and those that come to wait meanwhile; then the list."""
-    if cython.compiled:
-        waiting: list[Any] = cython.cast(list, freeing.waiting)
-        while waiting:
-            waiting.pop()
-        freeing.waiting = cython.NULL
-        Py_DECREF(waiting)
+def check_values(nodes: Sequence[Any]) -> None:
+    """Refuse what is no Value, before C reads it as one."""
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise TypeError(f"this takes Values, not {describe(node)}")
 
 
 def set_gradient(node: Node, grad: float) -> None:
@@ -283,12 +259,28 @@ def set_fan(node: Node, fan: Fan) -> None:
         node._right = fan
 
 
-def complete(cls: type) -> None:
+_class: Any = None  # of nodes, when that is complete
+
+
+def complete(cls: Any) -> None:
     """Do for a class of nodes what its own lines can't, which are the same in both engines."""
+    global _class
+    _class = cls
     if cython.compiled:
-        keep_in_slabs(cls)
+        keep_in_slabs(cls, cls.__new__(cls))
     else:
-        cls.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[assignment, arg-type]
+        cls.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[arg-type]
+
+
+def linked_node(origin: Any, left: Any, right: Any) -> Any:
+    """Make a node of which nothing else is known yet."""
+    node: Any = new_node(origin, left, right) if cython.compiled else None
+    if node is None:
+        node = _class.__new__(_class)
+        fill: Node = node
+        fill._origin, fill._left, fill._right = origin, left, right
+        fill._grad, fill._mark = 0.0, 0
+    return node
 
 
 def _refuse_subclass(cls: type, **_: object) -> None:

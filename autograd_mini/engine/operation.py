@@ -12,7 +12,7 @@ from types import MethodType
 from typing import Any
 
 from autograd_mini.engine.arrays import elementwise, has_array
-from autograd_mini.engine.checks import as_float, describe
+from autograd_mini.engine.checks import as_float, describe, is_real, to_float
 from autograd_mini.engine.ieee import FloatFunction
 
 try:
@@ -49,6 +49,14 @@ class Recorder:
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         """Compute or record an operation on operands of which the first is of that class."""
         raise NotImplementedError(f"{type(self).__name__} does not define record")
+
+    def record_few(self, operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+        """Record an operation on one to three operands, NotImplemented where that takes a look at them."""
+        return NotImplemented
+
+    def compare_few(self, operation: Operation, x: Any, y: Any) -> Any:
+        """Say whether a comparison holds between an operand and a number, NotImplemented where that takes a look."""
+        return NotImplemented
 
 
 _recorder = Recorder(object)
@@ -128,14 +136,17 @@ class Operation:
         self.gather = gather
         self.chooses = chooses
         self.textbook = textbook
-        # See formula.py: some for each number of operands. A formula for many operands is as long as they are many.
-        most = 48 if self.is_variadic else self.arity
-        self.formulas: list[tuple[Any, ...] | None] = [(), *[None if self.is_variadic else ()] * (most - 1), None]
+        # See formula.py: one for each number of operands, False where there may be one that nobody has asked for yet.
+        # A formula for many operands is as long as they are many.
+        most = 128 if self.is_variadic else self.arity
+        self.formulas: list[Any] = [None, *[False if self.is_variadic else None] * (most - 1), False]
         self.symbol = symbol or self.name
         is_operator = not re.search(r"\w", self.symbol) and self.arity in (1, 2)
         self.notation = notation or (("prefix" if self.arity == 1 else "infix") if is_operator else "call")
         self.__name__ = self.__qualname__ = self.name
         self.__module__ = getattr(rules[0], "__module__", None) or "__main__"
+        if cython.compiled:  # declared in operation.pxd
+            shorten_calls(self, cython.address(self._entry))  # type: ignore[attr-defined, name-defined]  # noqa: F821
         self.__doc__ = doc or f"User-defined operation {signature}."
         self.__signature__ = parsed if gather is None else inspect.signature(gather)
 
@@ -205,6 +216,26 @@ class Operation:
         return self.name  # pickled by reference, as functions are
 
 
+def record_few(operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+    """Record an operation on one to three operands, NotImplemented where that takes a look at them."""
+    return _recorder.record_few(operation, n, x, y, z)
+
+
+def compare_few(operation: Operation, x: Any, y: Any) -> Any:
+    """Say whether a comparison holds between an operand and a number, NotImplemented where that takes a look."""
+    return _recorder.compare_few(operation, x, y)
+
+
+def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+    """Call an operation with up to three arguments; NotImplemented where that takes a look at them."""
+    called: Operation = operation
+    if called.gather is not None:
+        return called.apply(called.gather(x) if n == 1 else called.gather(x, y) if n == 2 else called.gather(x, y, z))
+    if n == called.arity or called.is_variadic:
+        return _recorder.record_few(called, n, x, y, z)
+    return NotImplemented
+
+
 def _call_in_order(operation: Any, arguments: Any) -> Any:
     """Call an operation of so many operands, the last of which may have defaults; else give NotImplemented."""
     called: Operation = operation
@@ -216,28 +247,25 @@ def _call_in_order(operation: Any, arguments: Any) -> Any:
         if not 0 < missing <= len(called._defaults):
             return NotImplemented
         operands += called._defaults[-missing:]
-    for operand in operands:
-        if type(operand) is not _recorder.kind:
-            return called.apply(operands)
-    return _recorder.record(called, operands) if operands else called.apply(operands)
+    return called.apply(operands)
 
 
 if cython.compiled:
-    shorten_calls(Operation, _call_in_order)  # type: ignore[name-defined]  # noqa: F821 (declared in operation.pxd)
+    set_calls(_call_few, _call_in_order)  # type: ignore[name-defined]  # noqa: F821 (declared in operation.pxd)
 
 
 def as_operand(operand: Any, function: str) -> float:
     """Convert a number to a float, or say that `function` has no use for it."""
     if type(operand) is float:
         return operand
-    if type(operand) is bool or (type(operand) is int and -1e6 < operand < 1e6):
-        return float(operand)
-    try:
-        return as_float(operand, f"an operand of {function}")
-    except TypeError:
-        if isinstance(operand, Operand):
-            operand.refuse_outside()
-        raise TypeError(f"{function} takes Values and real numbers, not {describe(operand)}") from None
+    if is_real(operand):
+        try:
+            return float(operand)
+        except OverflowError:
+            return to_float(operand, f"an operand of {function}")
+    if isinstance(operand, Operand):
+        operand.refuse_outside()
+    raise TypeError(f"{function} takes Values and real numbers, not {describe(operand)}")
 
 
 def _parse_signature(text: str) -> tuple[str, inspect.Signature]:

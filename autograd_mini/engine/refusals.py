@@ -25,6 +25,7 @@ FLOAT = (
     "an array into which it is put is made with dtype=object: np.zeros(n, dtype=object); "
     "to leave the graph on purpose write v.data"
 )
+NO_GRAPH = ": it was detached or computed under no_grad(), so there is no graph to go back through; compute it outside"
 INT = "a Value does not turn into an int by itself; write int(v.data), or autograd_mini.trunc(v)"
 INDEX = "; write autograd_mini.take(table, v), through which gradient flows to the table"
 NO_INDEX = f"a Value is no index by itself{INDEX}; or table[int(v.data)], range(int(v.data))"

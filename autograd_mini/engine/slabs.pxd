@@ -3,6 +3,53 @@
 cdef extern from *:
     """
     #ifndef Py_GIL_DISABLED
+    #define OF_EACH_THREAD
+    #elif defined(_MSC_VER)
+    #define OF_EACH_THREAD __declspec(thread)
+    #else
+    #define OF_EACH_THREAD __thread
+    #endif
+
+    /* How many nodes are being freed, each by the one before it; and a list of those that wait, if there are any,
+       because there are too many for that. */
+    static OF_EACH_THREAD struct {int depth; PyObject *waiting;} freeing;
+
+    /* Give back the references that a node which is freed had to its operands. */
+    static void release(PyObject *left, PyObject *right) {
+        if (freeing.depth >= 100 && (freeing.waiting || (freeing.waiting = PyList_New(0)))) {
+            PyList_Append(freeing.waiting, left);
+            PyList_Append(freeing.waiting, right);
+        }
+        freeing.depth++;
+        Py_DECREF(right);  /* the youngest first: memory freed backwards is reused forwards, which caches like */
+        Py_DECREF(left);
+        if (freeing.depth == 1 && freeing.waiting) {
+            for (Py_ssize_t n; (n = PyList_GET_SIZE(freeing.waiting));)
+                PyList_SetSlice(freeing.waiting, n - 1, n, NULL);  /* others may come to wait meanwhile */
+            Py_CLEAR(freeing.waiting);
+        }
+        freeing.depth--;
+    }
+
+    /* A new node is a copy of a blank one, with other objects where that has None: its origin, and its operands. */
+    static struct {PyObject *node; size_t origin, left, right;} blank;
+    #define FIELD(node, place) ((PyObject **)(node))[blank.place]
+
+    static void find_fields(PyObject *node) {
+        size_t i = 0, *next[] = {&blank.origin, &blank.left, &blank.right};
+        blank.node = Py_NewRef(node);
+        for (size_t place = 0; i < 3; place++)
+            if (((PyObject **)node)[place] == Py_None) *next[i++] = place;
+    }
+
+    static void release_operands(PyObject *node) {
+        PyObject *left = FIELD(node, left), *right = FIELD(node, right);
+        FIELD(node, left) = Py_NewRef(Py_None);
+        FIELD(node, right) = Py_NewRef(Py_None);
+        release(left, right);
+    }
+
+    #ifndef Py_GIL_DISABLED
     #include <stdint.h>
     #include <string.h>
 
@@ -48,16 +95,31 @@ cdef extern from *:
         return 1;
     }
 
-    static PyObject *allocate_node(PyTypeObject *type, Py_ssize_t Py_UNUSED(items)) {
+    static void *take_place(void) {
         if (!slabs.first && !make_slab()) return PyErr_NoMemory();
         Slab *slab = slabs.first;
         int place = slab->holes ? slab->hole[--slab->holes] : slab->fresh++;
         if (!slab->used++) slabs.empty--;
         if (slab->used == slabs.places) unlist_slab(slab);
         void *node = (char *)slab + HEAD_BYTES + place * slabs.node;
-        memset(node, 0, slabs.node);
         PyTraceMalloc_Track(0, (uintptr_t)node, slabs.node);  /* as any memory of Python's; nothing unless it traces */
-        return PyObject_Init(node, type);
+        return node;
+    }
+
+    static PyObject *allocate_node(PyTypeObject *type, Py_ssize_t Py_UNUSED(items)) {
+        void *node = take_place();
+        return node ? PyObject_Init(memset(node, 0, slabs.node), type) : NULL;
+    }
+
+    static PyObject *new_node(PyObject *origin, PyObject *left, PyObject *right) {
+        PyObject *node = take_place();
+        if (!node) return NULL;
+        memcpy(node, blank.node, slabs.node == 80 ? 80 : slabs.node);  /* a size that C knows is copied without a call */
+        Py_SET_REFCNT(node, 1);
+        FIELD(node, origin) = Py_NewRef(origin);
+        FIELD(node, left) = Py_NewRef(left);
+        FIELD(node, right) = Py_NewRef(right);
+        return node;
     }
 
     static void free_node(void *node) {
@@ -74,17 +136,34 @@ cdef extern from *:
         }
     }
 
-    static void keep_in_slabs(PyObject *nodes) {
+    static void delete_node(PyObject *node) {
+        PyObject *left = FIELD(node, left), *right = FIELD(node, right);
+        if (left != Py_None || right != Py_None) {
+            release(left, right);
+        } else {
+            Py_DECREF(left);
+            Py_DECREF(right);
+        }
+        Py_DECREF(FIELD(node, origin));
+        free_node(node);
+    }
+
+    static void keep_in_slabs(PyObject *nodes, PyObject *node) {
         PyTypeObject *type = (PyTypeObject *)nodes;
         slabs.node = type->tp_basicsize;
         slabs.places = (SLAB_BYTES - HEAD_BYTES) / slabs.node;
         if (slabs.places > MOST_PLACES) slabs.places = MOST_PLACES;
         PyObject_GetArenaAllocator(&slabs.rooms);
+        find_fields(node);
         type->tp_alloc = allocate_node;
-        type->tp_free = free_node;
+        type->tp_dealloc = delete_node;
     }
     #else
-    static void keep_in_slabs(PyObject *nodes) {}  /* without the GIL the allocator of Python itself does so */
+    /* Without the GIL the allocator of Python itself does so. */
+    static PyObject *new_node(PyObject *origin, PyObject *left, PyObject *right) {return Py_NewRef(Py_None);}
+    static void keep_in_slabs(PyObject *nodes, PyObject *node) {find_fields(node);}
     #endif
     """
-    void keep_in_slabs(object nodes)
+    object new_node(object origin, object left, object right)
+    void keep_in_slabs(object nodes, object node)
+    void release_operands(object node)

@@ -10,15 +10,16 @@ from typing import Any
 
 from autograd_mini.engine import anomaly, choices, history, locks, modes, operations, refusals
 from autograd_mini.engine.arithmetic import Scalar, refuse_masked
-from autograd_mini.engine.checks import are_floats, as_float, describe, is_real
+from autograd_mini.engine.checks import are_floats, as_float, describe, is_real, to_float
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, gather_factors, make_fan
-from autograd_mini.engine.formula import compute, compute_fan, formulas_of, holds
+from autograd_mini.engine.formula import Formula, formula_of, holds
 from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves, set_fan
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
+from autograd_mini.engine.node import check_values, linked_node
 
 try:
     import cython
@@ -34,9 +35,8 @@ def _node(
         other: Any = _node_in_blocks(operation, left, right, data, local_left, local_right)
         if other is not None:
             return other
-    node: Value = Value.__new__(Value)
-    _fill(node, data, operation)
-    node._left, node._right = left, right
+    node: Value = linked_node(operation, left, right)
+    node._data = data
     node._local_left, node._local_right = local_left, local_right
     return node
 
@@ -117,9 +117,9 @@ class Value(Node):
     __slots__ = ()
 
     def __init__(self, data: Any, label: Any = "") -> None:
-        _fill(self, data if type(data) is float else refusals.as_data(data), None)
-        self._left = self._right = None  # also where a node is initialised again
-        self._grad = 0.0
+        self._data = to_float(data, "data") if is_real(data) else refusals.as_data(data)
+        self._origin = self._left = self._right = None  # also where a node is initialised again
+        self._grad, self._mark = 0.0, 0
         if label != "" or _blocks.open:
             _finish(self, label)
 
@@ -185,8 +185,8 @@ class Value(Node):
         return NotImplemented if lhs is None else lhs / self
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
-        rhs: Value = other if type(other) is Value else _lift(other)
-        return NotImplemented if rhs is None or modulo is not None else _apply_operation(_POW, (self, rhs))
+        recorded: Any = _record_few(_POW, 2, self, other, None) if modulo is None else NotImplemented
+        return Scalar.__pow__(self, other, modulo) if recorded is NotImplemented else recorded
 
     def __neg__(self) -> Any:
         out: cython.double = neg_(self._data)
@@ -215,14 +215,10 @@ class Value(Node):
 
     def _compare(self, operation: Operation, other: Any) -> Any:
         """Compare data, as PyTorch and NumPy do."""
-        if not (type(other) is Value or is_real(other)):
+        if not _is_plain(other):
             return NotImplemented
-        if _blocks.open:
-            tracer: Any = modes.tracer.get()
-            if tracer is not None:
-                return tracer.compare(operation, self, other)
-        right = other.data if type(other) is Value else as_float(other, "operand")
-        return holds(operation, self._data, right)
+        tracer: Any = modes.tracer.get() if _blocks.open else None
+        return _holds(operation, self, other) if tracer is None else tracer.compare(operation, self, other)
 
     def _history(self, roots: Sequence[Any], inputs: Sequence[Any]) -> Any:
         """Give what some roots were computed from, of which this is one: see derivatives.py."""
@@ -266,21 +262,11 @@ def _checked_seed(root: Value, seed: Any) -> float:
     if _blocks.open and root.is_traced:
         refusals.refuse("backward() from", refusals.TRANSFORMS)
     if origin_of(root) is CONSTANT:
-        raise RuntimeError(
-            f"backward() from a constant, {root!r}: it was detached or computed under no_grad(), "
-            "so there is no graph to go back through; compute it outside"
-        )
+        raise RuntimeError(f"backward() from a constant, {root!r}{refusals.NO_GRAPH}")
     start = as_float(seed, "seed")
     if _blocks.open and modes.checked.get():
         anomaly.check_backward(topological_order(root), start)
     return start
-
-
-def check_values(nodes: Sequence[Any]) -> None:
-    """Refuse what is no Value, before C reads it as one."""
-    for node in nodes:
-        if type(node) is not Value:
-            raise TypeError(f"this takes Values, not {describe(node)}")
 
 
 def _reset(node: Value) -> None:
@@ -306,20 +292,10 @@ def _run_backward(order: list[Value], seed: float) -> None:
 # Leaves.
 
 
-def _fill(node: Node, data: float, origin: Any) -> None:
-    """Set the fields that every node has; a compiled one starts without gradient and operands."""
-    node._data = data
-    node._origin = origin
-    if not cython.compiled:
-        node._grad = 0.0
-        node._left = node._right = None
-        node._mark = 0
-
-
 def constant(data: float) -> Value:
     """Make a leaf that no gradient is wanted of."""
-    leaf: Value = Value.__new__(Value)
-    _fill(leaf, data, CONSTANT)
+    leaf: Value = linked_node(CONSTANT, None, None)
+    leaf._data = data
     if _blocks.open:
         _finish(leaf, "")
     return leaf
@@ -330,7 +306,7 @@ def _lift(number: Any) -> Any:
     if type(number) is float:
         return constant(number)
     if is_real(number):
-        return constant(as_float(number, "operand"))
+        return constant(to_float(number, "operand"))
     refuse_masked(number)
     return None
 
@@ -352,7 +328,6 @@ def _as_value(operation: Operation, operand: Any) -> Any:
 
 def _as_values(operation: Operation, operands: list[Any]) -> list[Any]:
     """Make the numbers among some operands constants, in their places."""
-    i: cython.Py_ssize_t
     for i in range(len(operands)):
         if type(operands[i]) is not Value:
             operands[i] = _as_value(operation, operands[i])
@@ -373,25 +348,32 @@ def _finish(leaf: Value, label: Any) -> None:
 
 def _apply_operation(operation: Operation, operands: Sequence[Any]) -> Any:
     """Compute or record an operation on operands of which one at least is a Value."""
-    if _blocks.open:
-        tracer: Any = modes.tracer.get()
-        if tracer is not None:
-            return tracer.record(operation, operands)
-    if operation is _RELU:
-        return _relu(_as_value(operation, operands[0]))
+    tracer: Any = modes.tracer.get() if _blocks.open else None
+    if tracer is not None:
+        return tracer.record(operation, operands)
+    values: Any = tuple(_as_values(operation, list(operands)))
     if operation is _SUM or operation is _DOT:
-        return _total(operation, tuple(_as_values(operation, list(operands))))
-    if cython.compiled:
-        formulas: Any = formulas_of(operation, len(operands))
-        if formulas:
-            return _record_formulas(operation, formulas, operands)
-    return _record(operation, _as_values(operation, list(operands)))
+        return _total(operation, values)
+    n: cython.Py_ssize_t = len(values)
+    formula: Any = formula_of(operation, n)
+    if formula is None:
+        return _record(operation, values)
+    if n > 3:
+        fan: Fan = make_fan(values)
+        return _record_fan(operation, fan, cython.cast(Formula, formula).compute_fan(fan))
+    return _record_formula(operation, formula, n, values[0], values[min(1, n - 1)], values[n - 1])
 
 
 @cython.cclass
 class _ValueRecorder(Recorder):
     def record(self, operation: Operation, operands: Sequence[Any]) -> Any:
         return _apply_operation(operation, operands)
+
+    def record_few(self, operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+        return _record_few(operation, n, x, y, z)
+
+    def compare_few(self, operation: Operation, x: Any, y: Any) -> Any:
+        return _holds(operation, x, y) if type(x) is Value and _is_plain(y) and not _blocks.open else NotImplemented
 
 
 set_recorder(_ValueRecorder(Value))
@@ -418,40 +400,55 @@ def _outside_graph(operation: Operation, operands: Sequence[Any], data: float) -
     return None if modes.recorded.get() else constant(data)
 
 
-def _record(operation: Operation, operands: list[Value]) -> Any:
+def _record(operation: Operation, operands: Sequence[Value]) -> Any:
     """Record an operation as its row says."""
     xs = [operand._data for operand in operands]
     data = _computed(operation, xs)
-    if _blocks.open:
-        other: Any = _outside_graph(operation, operands, data)
-        if other is not None:
-            return other
+    other: Any = _outside_graph(operation, operands, data) if _blocks.open else None
+    if other is not None:
+        return other
     wanted = [origin_of(operand) is not CONSTANT for operand in operands]
     return make_node(operation, operands, data, _local_derivatives(operation, data, xs, wanted))
 
 
-def _record_formulas(operation: Operation, formulas: tuple[Any, ...], operands: Sequence[Any]) -> Any:
-    """Record an operation as its row says, in machine arithmetic."""
-    fan: Fan
-    if operation.is_variadic:
-        fan = make_fan(tuple(_as_values(operation, list(operands))))
-        return _record_fan(operation, fan, compute_fan(formulas, fan))
-    n: cython.Py_ssize_t = len(operands)
-    x: Value = _as_value(operation, operands[0])
-    y: Value = _as_value(operation, operands[1]) if n > 1 else x
-    z: Value = _as_value(operation, operands[2]) if n > 2 else x
-    found = compute(formulas, x._data, y._data, z._data, _is_wanted(x), _is_wanted(y), _is_wanted(z))
+def _record_few(operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+    """Record an operation on one to three Values or real numbers; give NotImplemented for others, and under blocks."""
+    is_met: bool = type(x) is Value or type(y) is Value or type(z) is Value
+    if not (is_met and _is_plain(x) and (n < 2 or _is_plain(y)) and (n < 3 or _is_plain(z))) or _blocks.open:
+        return NotImplemented
+    formula: Any = formula_of(operation, n)
+    return NotImplemented if formula is None else _record_formula(operation, formula, n, x, y, z)
+
+
+def _holds(comparison: Operation, left: Value, right: Any) -> bool:
+    if type(right) is Value:
+        other: Value = right
+        return holds(comparison, left._data, other._data)
+    return holds(comparison, left._data, to_float(right, "operand"))
+
+
+def _is_plain(operand: Any) -> bool:
+    return type(operand) is Value or is_real(operand)
+
+
+def _record_formula(operation: Operation, formula: Formula, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
+    """Record an operation on one to three operands as its row says, in machine arithmetic."""
+    left: Value = _as_value(operation, x)
+    right: Value = left if n < 2 else _as_value(operation, y)
+    third: Value = left if n < 3 else _as_value(operation, z)
+    is_one = operation.is_variadic  # one rule gives the derivatives for all operands
+    by_x, by_y, by_z = is_one or _is_wanted(left), is_one or _is_wanted(right), is_one or _is_wanted(third)
+    found = [0.0, 0.0, 0.0, 0.0]
+    formula.compute(left._data, right._data, third._data, by_x, by_y, by_z, found)
     if n < 3:
-        return _node(operation, x, y if n == 2 else None, found.out, found.by_x, found.by_y)
-    is_listed = type(operands) is tuple and operands[0] is x and operands[1] is y and operands[2] is z
-    listed: Any = operands if is_listed else (x, y, z)
-    fan = make_fan(listed)
-    fan.local[0], fan.local[1], fan.local[2] = found.by_x, found.by_y, found.by_z
-    return _record_fan(operation, fan, found.out)
+        return _node(operation, left, right if n == 2 else None, found[0], found[1], found[2])
+    fan: Fan = make_fan((left, right, third))
+    fan.local[0], fan.local[1], fan.local[2] = found[1], found[2], found[3]
+    return _record_fan(operation, fan, found[0])
 
 
 def _is_wanted(operand: Value) -> bool:
-    return origin_of(operand) is not CONSTANT
+    return operand._origin is None or type(operand._origin) is Operation or origin_of(operand) is not CONSTANT
 
 
 def evaluate(operation: Operation, xs: list[float], wanted: Sequence[bool]) -> tuple[float, list[float]]:
@@ -467,21 +464,18 @@ def _computed(operation: Operation, xs: list[Any]) -> float:
 
 def make_node(operation: Operation, operands: Sequence[Any], data: float, local: Sequence[float]) -> Value:
     """Make a node of any number of operands, with a local derivative for each, whatever blocks are open."""
-    if not len(operands) == len(local) == (operation.arity or len(local)):
-        raise ValueError(
-            f"a node of {operation.name} can't have {len(operands)} operands and {len(local)} local derivatives"
-        )
+    n = len(operands)
+    if not n == len(local) == (operation.arity or n):
+        raise ValueError(f"a node of {operation.name} can't have {n} operands and {len(local)} local derivatives")
     check_values(operands)
-    if len(operands) in (1, 2):
-        node: Value = Value.__new__(Value)
-        _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
+    if n in (1, 2):
+        node = _unlinked(operation, data)
         node._left, node._local_left = operands[0], local[0]
-        if len(operands) == 2:
+        if n == 2:
             node._right, node._local_right = operands[1], local[1]
         return node
-    i: cython.Py_ssize_t
     fan: Fan = make_fan(tuple(operands))
-    for i in range(len(local)):
+    for i in range(n):
         fan.local[i] = local[i]
     return _with_fan(operation, fan, data)  # type: ignore[no-any-return]
 
@@ -497,9 +491,15 @@ def _record_fan(operation: Operation, fan: Fan, data: float) -> Any:
 
 
 def _with_fan(operation: Operation, fan: Fan, data: float) -> Any:
-    node: Value = Value.__new__(Value)
-    _fill(node, data, located(operation) if _blocks.open and modes.is_checking() else operation)
+    node = _unlinked(operation, data)
     set_fan(node, fan)
+    return node
+
+
+def _unlinked(operation: Operation, data: float) -> Value:
+    origin: Any = located(operation) if _blocks.open and modes.is_checking() else operation
+    node: Value = linked_node(origin, None, None)
+    node._data = data
     return node
 
 
@@ -525,9 +525,6 @@ def _relu(operand: Value) -> Any:
 
 def _total(operation: Operation, operands: tuple[Value, ...]) -> Any:
     """Record a sum or a scalar product: in machine arithmetic what the rows add and mul of the table say."""
-    i: cython.Py_ssize_t
-    left: Value
-    right: Value
     fan: Fan = make_fan(operands)
     total: cython.double = 0.0
     n: cython.Py_ssize_t = len(operands) // 2 if operation is _DOT else 0

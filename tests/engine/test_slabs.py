@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from random import Random
 
-from autograd_mini import Value, topological_order
+from autograd_mini import Value, add, exp, mul, sum, topological_order, where
 
 
 def test_nodes_freed_in_any_order_leave_the_others_as_they_are():
@@ -46,3 +47,19 @@ def test_tracemalloc_sees_the_memory_of_nodes_and_that_it_is_freed():
         tracemalloc.stop()
     assert taken > 1000 * 64
     assert left < taken / 10
+
+
+def test_nodes_give_back_every_reference_that_they_took():
+    def build() -> None:
+        x = Value(2.0, label="x")
+        y = exp(x) * 3 + x / 2.0 - sum([x, x, x])
+        y.label = "y"
+        where(y > x, -y, x).backward()
+
+    build()
+    counted = [None, add, mul, where, False, True]
+    before = [sys.getrefcount(thing) for thing in counted]
+    for _ in range(1000):
+        build()
+    after = [sys.getrefcount(thing) for thing in counted]
+    assert all(abs(b - a) < 100 for a, b in zip(before, after)), (before, after)
