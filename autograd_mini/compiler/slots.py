@@ -115,7 +115,7 @@ class _Slots:
         """Give the results of steps their slots, and make runs; after each batch the slots of its endings are free."""
         runs: list[Run] = []
         for batch, ending in zip(batches, endings):
-            self.take(_results_of(batch))
+            self.take([node for node in _results_of(batch) if node not in self.places])
             if batch[0].views:
                 for step in batch:
                     runs += self._array_runs(step)
@@ -181,12 +181,14 @@ class _Slots:
         made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
         self.place_known(body)
         endings = _endings((), step.rounds, {}, set(body.results)) if self.frees else [()] * len(step.rounds)
+        in_place = _in_place(step.rounds, body, carries)
+        self.places.update({node: self.places[j] for node, j in in_place.items()})
         runs = self.runs(step.rounds, endings, NUMBER)
         leave = []
         for row, first in zip(body.results[carries:], made):
             size = body.sizes.get(row, 1)
             leave.append((self.places[row], size, self.steps.get(row, 1), first, size))
-        changed = [j for j in range(carries) if body.results[j] != j]
+        changed = [j for j in range(carries) if j not in (body.results[j], in_place.get(body.results[j]))]
         after = self._exchanged([(self.places[body.results[j]], self.places[j]) for j in changed])
         if self.frees:
             self.leave(range(carries, end))
@@ -269,6 +271,26 @@ def _endings(
     for node in own & last.keys():
         endings[last[node]].append(node)
     return endings
+
+
+def _in_place(batches: Sequence[Sequence[Step]], body: Graph, carries: int) -> dict[Node, Node]:
+    """List the next numbers of carries that may overwrite those before, which nothing reads later; give the carries."""
+    step: Step
+    endings = _endings(range(carries), batches, {}, body.results)
+    carried = set(range(carries))
+    last = {j: i for i, ending in enumerate(endings) for j in ending if j in carried}
+    targets = {body.results[j]: j for j in sorted(last, reverse=True)}
+    found: dict[Node, Node] = {}
+    for i, batch in enumerate(batches):
+        reads = {x: row for row, step in enumerate(batch) for x in step.operands}
+        for row, step in enumerate(batch):
+            for node in step.results:
+                j = targets.get(node)
+                # An expression reads its operands before it writes; rows before it have read theirs.
+                is_read = isinstance(step.pattern, Expression) and j in reads and reads[j] <= row
+                if j is not None and (last[j] < i or (last[j] == i and is_read)):
+                    found[node] = j
+    return found
 
 
 def assign_slots(
