@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autograd_mini.compiler.graph import ELEMENT, LOOP, OUTPUT, SLICE, STACK, VIEWS, Graph, Loop, Node, view
+from autograd_mini.compiler.loops import ARITHMETIC
 from autograd_mini.compiler.parts import Part
 from autograd_mini.compiler.pieces import cut
 from autograd_mini.compiler.program import (
@@ -290,10 +291,11 @@ class _Chooser:
                 nodes = []
         yield from cut(self.graph, nodes)
 
-    def _trees(self, nodes: list[Node], largest: int) -> Iterator[list[Node]]:
+    def _trees(self, nodes: list[Node], largest: int) -> list[list[Node]]:
         """Cut nodes into trees: each node is computed within the expression of the one that needs it, if there is room.
 
-        Each tree lists operands before results.
+        Trees that take the same function of a number, as sigmoid(x) and its derivative do, are computed together. Each
+        tree lists operands before results.
         """
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
@@ -307,11 +309,43 @@ class _Chooser:
                     size += sizes[operand]
                     inner[operand] = True
             sizes[node] = size
+        trees: list[list[Node]] = []
+        homes: dict[Node, list[Node]] = {}  # the tree of one result
+        takers: dict[tuple[Any, Node], list[Node]] = {}  # the first tree that takes a function of a number
         for node in nodes:
             if not inner[node]:
                 tree: list[Node] = []
                 self._list_tree(node, inner, tree)
-                yield tree
+                functions = {self.operations[x] for x in tree} - ARITHMETIC
+                numbers = self._needs(tree) if functions else ()
+                pairs = [(function, x) for function in functions for x in numbers]
+                others = [takers[pair] for pair in pairs if pair in takers]
+                if others and self._join(others[0], tree, largest, homes):
+                    tree = others[0]
+                else:
+                    trees.append(tree)
+                    homes[node] = tree
+                for pair in pairs:
+                    takers.setdefault(pair, tree)
+        return [tree for tree in trees if tree]
+
+    def _needs(self, tree: list[Node]) -> set[Node]:
+        """List the numbers of each lane that a tree takes from outside."""
+        return {x for node in tree for x in self.operands[node] if self.own[x]} - set(tree)
+
+    def _join(self, tree: list[Node], other: list[Node], largest: int, homes: dict[Node, list[Node]]) -> bool:
+        """Add another tree to a tree that has all that it needs, and the trees of what only the two of them need."""
+        needs = self._needs(tree)
+        if len(tree) + len(other) > largest or not self._needs(other) <= needs.union(tree):
+            return False
+        tree += other
+        for x in needs:
+            home = homes.get(x)
+            users = sum([list(self.operands[node]).count(x) for node in tree])
+            if home and home[-1] == x and users == self.uses[x] and len(home) + len(tree) <= largest:
+                tree[:0] = home
+                home.clear()
+        return True
 
     def _list_tree(self, node: Node, inner: list[Any], tree: list[Node]) -> None:
         """List a node behind the inner ones that it is computed from."""

@@ -173,26 +173,34 @@ class _Slots:
         self.counts, self.views = {}, set()
         self.take(range(carries))
         before = [(operands[j], self.places[j]) for j in range(carries)]
+        pattern: Any = step.pattern
+        own, given = "s" if self.frees else "u", pattern.kinds
         enter = []
-        for i in range(carries, end):
+        arrays = sorted(range(carries, end), key=lambda i: (given[i], operands[i]))  # neighbours are copied to neighbours
+        for i in arrays:
             size = body.sizes.get(i, 1)
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
         counts = list(step.outputs.values())
-        made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
+        made = self._find(sum(counts[carries:]))  # not among what a round overwrites
         self.place_known(body)
         endings = _endings((), step.rounds, {}, set(body.results)) if self.frees else [()] * len(step.rounds)
         in_place = _in_place(step.rounds, body, carries)
         self.places.update({node: self.places[j] for node, j in in_place.items()})
         runs = self.runs(step.rounds, endings, NUMBER)
+        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
+        results = [kinds.get(row, own) for row in body.results]
+        firsts = [self.places[j] for j in range(carries)] + [made] * (len(counts) - carries)
         leave = []
-        for row, first in zip(body.results[carries:], made):
+        kept = sorted(range(carries, len(counts)), key=lambda k: (results[k], self.places[body.results[k]]))
+        for k in kept:
+            row, firsts[k] = body.results[k], made
             size = body.sizes.get(row, 1)
-            leave.append((self.places[row], size, self.steps.get(row, 1), first, size))
+            leave.append((self.places[row], size, self.steps.get(row, 1), made, size))
+            made += counts[k]
         changed = [j for j in range(carries) if j not in (body.results[j], in_place.get(body.results[j]))]
         after = self._exchanged([(self.places[body.results[j]], self.places[j]) for j in changed])
         if self.frees:
             self.leave(range(carries, end))
-        firsts = [*[self.places[j] for j in range(carries)], *made]
         self.places, self.steps, self.counts, self.views = outer
         for name, count, first in zip(step.outputs, counts, firsts):
             self.places[name], self.steps[name], self.counts[name] = first, 1, count
@@ -203,12 +211,9 @@ class _Slots:
             "leave": _table(leave).reshape(-1, 5),
             "after": _table(after).reshape(-1, 2),
         }
-        pattern: Any = step.pattern
-        own, given = "s" if self.frees else "u", pattern.kinds
-        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
-        results = [kinds.get(row, own) for row in body.results]
-        moved = [results[j] for j in changed] + [own] * (len(after) - len(changed))
-        return Run(replace(pattern, kinds="".join([*given[:end], *results[carries:], *moved])), columns, runs)
+        copied = [*given[:carries], *[given[i] for i in arrays], *[results[k] for k in [*kept, *changed]]]
+        copied += [own] * (len(after) - len(changed))
+        return Run(replace(pattern, kinds="".join(copied)), columns, runs)
 
     def place_known(self, graph: Graph) -> dict[Node, Node]:
         """Say where constants are, and elements and slices of arrays that are given; name the array of each."""

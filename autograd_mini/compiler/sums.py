@@ -55,12 +55,17 @@ def find_sums(graph: Graph, part: Part) -> Sums:
     found: dict[Node, Sum] = {}
     inside: set[Node] = set()
     for node in reversed(part.nodes):
-        if graph.operations[node] in CHAINS and node not in inside:
+        if graph.operations[node] in CHAINS and node not in inside and not _adds_uniform(graph, part, node):
             total, parts = _follow_chain(graph, node, alone, one)
             if len(total.left) >= SHORTEST[part.kind]:
                 found[node] = total
                 inside.update(parts)
     return Sums(found, inside, one)
+
+
+def _adds_uniform(graph: Graph, part: Part, node: Node) -> bool:
+    """Say whether a number of all lanes, such as a bias, is added last: an expression does so, and rows stay alike."""
+    return part.kind == "s" and graph.operations[node] is add and not all(part.own[x] for x in graph.operands[node])
 
 
 def _follow_chain(graph: Graph, node: Node, alone: Sequence[bool], one: Node) -> tuple[Sum, list[Node]]:
