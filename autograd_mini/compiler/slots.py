@@ -63,9 +63,12 @@ class _Slots:
 
     def take_array(self, name: Any, count: int) -> int:
         """Give an array slots side by side; give the first one."""
-        begin = self.places[name] = self._find(count)
-        self.steps[name], self.counts[name] = 1, count
+        begin = self._find(count)
+        self._place_array(name, begin, count)
         return begin
+
+    def _place_array(self, name: Any, begin: int, count: int) -> None:
+        self.places[name], self.steps[name], self.counts[name] = begin, 1, count
 
     def constant(self, number: float) -> int:
         """Give the slot of a number that is known."""
@@ -154,7 +157,7 @@ class _Slots:
         """Give a loop's outputs slots, and make its run."""
         loop: Any = step.loop
         for name, count in step.outputs.items():
-            self.take_array(name, count)
+            self.take_array(name, _apart(count))
         columns = {
             "length": np.array(loop.length, np.int32),
             "operands": _table(operands),
@@ -180,7 +183,7 @@ class _Slots:
         for i in arrays:
             size = body.sizes.get(i, 1)
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
-        counts = list(step.outputs.values())
+        counts = [_apart(count) for count in step.outputs.values()]
         made = self._find(sum(counts[carries:]))  # not among what a round overwrites
         self.place_known(body)
         endings = _endings((), step.rounds, {}, set(body.results)) if self.frees else [()] * len(step.rounds)
@@ -203,7 +206,7 @@ class _Slots:
             self.leave(range(carries, end))
         self.places, self.steps, self.counts, self.views = outer
         for name, count, first in zip(step.outputs, counts, firsts):
-            self.places[name], self.steps[name], self.counts[name] = first, 1, count
+            self._place_array(name, first, count)
         columns = {
             "length": np.array(loop.length, np.int32),
             "before": _table(before).reshape(-1, 2),
@@ -235,6 +238,11 @@ class _Slots:
         first = self._find(len(copies))
         between = range(first, first + len(copies))
         return [*zip(sources, between), *zip(between, targets)]
+
+
+def _apart(count: int) -> int:
+    """Give the distance at which arrays begin whose elements are read together: not one at which all share cache lines."""
+    return count + (count % 8 == 0)
 
 
 def _results_of(batch: Sequence[Step]) -> list[Node]:
