@@ -362,7 +362,7 @@ class _Round:
             is_number = node not in graph.details and not any(x in graph.sizes for x in (node, *operands))
             known = [x for x in operands if x in own or x in origin or x in graph.constants]
             if is_number and len(known) == len(operands):
-                own[node] = operation not in ARITHMETIC or any([own.get(x, False) for x in operands])
+                own[node] = operation not in ARITHMETIC or any(own.get(x, False) for x in operands)
             else:
                 uses += [(x, None) for x in operands]
         factors = {x for x, _ in uses if x in own}
@@ -377,8 +377,9 @@ class _Round:
         moved = {user for x in kept if (user := users.get(x)) is not None and own[user]}
         for node in graph.ordered(sorted(moved)):
             if node in own:
-                operands = [origin[x] if x in origin else body.constant(graph.constants[x]) for x in graph.operands[node]]
-                origin[node] = body.append(graph.operations[node], tuple(operands))
+                operands = graph.operands[node]
+                places = [origin[x] if x in origin else body.constant(graph.constants[x]) for x in operands]
+                origin[node] = body.append(graph.operations[node], tuple(places))
         return moved
 
     def _kept(self, origin: dict[Node, Node], moved: Collection[Node] = ()) -> list[Node]:

@@ -179,7 +179,7 @@ class _Slots:
         pattern: Any = step.pattern
         own, given = "s" if self.frees else "u", pattern.kinds
         enter = []
-        arrays = sorted(range(carries, end), key=lambda i: (given[i], operands[i]))  # neighbours are copied to neighbours
+        arrays = sorted(range(carries, end), key=lambda i: (given[i], operands[i]))  # neighbours go to neighbours
         for i in arrays:
             size = body.sizes.get(i, 1)
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
@@ -241,7 +241,7 @@ class _Slots:
 
 
 def _apart(count: int) -> int:
-    """Give the distance at which arrays begin whose elements are read together: not one at which all share cache lines."""
+    """Give how far apart arrays begin that are read together: so that their elements do not share cache lines."""
     return count + (count % 8 == 0)
 
 
