@@ -5,6 +5,7 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from autograd_mini.compiler.program import (
     Store,
 )
 from autograd_mini.compiler.sums import Sums
-from autograd_mini.engine.operations import fsum, identity, mul
+from autograd_mini.engine.operations import fsum, identity, mul, neg
 
 try:
     import cython
@@ -256,8 +257,9 @@ class _Chooser:
                         for node in piece:
                             elsewhere[node] = True
         nodes = [node for node in self.part.nodes if not elsewhere[node]]
+        shared = self._shared_functions(nodes)
         for largest in LARGEST:
-            if self._add_alike(self._trees(nodes, largest), largest, ENOUGH if largest > 1 else 0):
+            if self._add_alike(self._trees(nodes, largest, shared), largest, ENOUGH if largest > 1 else 0):
                 return
 
     def _add_alike(self, pieces: Iterable[Sequence[Node]], size: int, limit: int) -> bool:
@@ -291,11 +293,11 @@ class _Chooser:
                 nodes = []
         yield from cut(self.graph, nodes)
 
-    def _trees(self, nodes: list[Node], largest: int) -> list[list[Node]]:
+    def _trees(self, nodes: list[Node], largest: int, shared: Mapping[Node, tuple[Any, Node]]) -> Iterator[list[Node]]:
         """Cut nodes into trees: each node is computed within the expression of the one that needs it, if there is room.
 
-        Trees that take the same function of a number, as sigmoid(x) and its derivative do, are computed together. Each
-        tree lists operands before results.
+        Trees that take the same function of a number and of its negative, as sigmoid(x) and its derivative do, are
+        computed together. Each tree lists operands before results.
         """
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
@@ -309,25 +311,42 @@ class _Chooser:
                     size += sizes[operand]
                     inner[operand] = True
             sizes[node] = size
-        trees: list[list[Node]] = []
-        homes: dict[Node, list[Node]] = {}  # the tree of one result
-        takers: dict[tuple[Any, Node], list[Node]] = {}  # the first tree that takes a function of a number
+        numbers = {x for _, x in shared.values()}
+        together: list[list[Node]] = []
+        homes: dict[Node, list[Node]] = {}  # the trees of these numbers
+        takers: dict[tuple[Any, Node], list[Node]] = {}
         for node in nodes:
             if not inner[node]:
                 tree: list[Node] = []
                 self._list_tree(node, inner, tree)
-                functions = {self.operations[x] for x in tree} - ARITHMETIC
-                numbers = self._needs(tree) if functions else ()
-                pairs = [(function, x) for function in functions for x in numbers]
-                others = [takers[pair] for pair in pairs if pair in takers]
-                if others and self._join(others[0], tree, largest, homes):
-                    tree = others[0]
-                else:
-                    trees.append(tree)
+                pairs = [shared[x] for x in tree if x in shared] if shared else []
+                other = next((takers[pair] for pair in pairs if pair in takers), None)
+                if other is not None and self._join(other, tree, largest, homes):
+                    tree = other
+                elif pairs or node in numbers:
+                    together.append(tree)
                     homes[node] = tree
+                else:
+                    yield tree
                 for pair in pairs:
                     takers.setdefault(pair, tree)
-        return [tree for tree in trees if tree]
+        yield from [tree for tree in together if tree]
+
+    def _shared_functions(self, nodes: list[Node]) -> dict[Node, tuple[Any, Node]]:
+        """List the nodes that take a function of a number and of its negative; say which function, and of what."""
+        node: cython.Py_ssize_t
+        x: cython.Py_ssize_t
+        negatives = {node: self.operands[node][0] for node in nodes if self.operations[node] is neg}
+        numbers = {x for x in negatives.values() if self.uses[x] > 1 and self.own[x]}
+        found: dict[Node, tuple[Any, Node]] = {}
+        for node in nodes if numbers else ():
+            if len(self.operands[node]) == 1:
+                x = self.operands[node][0]
+                x = negatives.get(x, x)
+                if x in numbers and self.operations[node] not in ARITHMETIC:
+                    found[node] = (self.operations[node], x)
+        counts = Counter(found.values())
+        return {node: pair for node, pair in found.items() if counts[pair] > 1}
 
     def _needs(self, tree: list[Node]) -> set[Node]:
         """List the numbers of each lane that a tree takes from outside."""
