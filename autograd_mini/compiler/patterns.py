@@ -257,7 +257,7 @@ class _Chooser:
                         for node in piece:
                             elsewhere[node] = True
         nodes = [node for node in self.part.nodes if not elsewhere[node]]
-        shared = self._shared_functions(nodes)
+        shared = self._shared_functions(nodes) if self.kind == "s" else _NOTHING
         for largest in LARGEST:
             if self._add_alike(self._trees(nodes, largest, shared), largest, ENOUGH if largest > 1 else 0):
                 return
