@@ -8,7 +8,7 @@ first loop keeps in arrays. Tangents go forwards, by a loop of the same kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -27,6 +27,9 @@ CHEAP = frozenset(
     "identity detach".split()
 )
 FEW = 8
+
+# What shares nothing with what the first loop computes.
+ARITHMETIC = CHEAP | {operations.div}
 
 # Markers that compute nothing, but say where numbers are.
 _PLACES = (DATA, ELEMENT, SLICE, STACK)
@@ -323,7 +326,8 @@ class _Round:
         self._adopt_inner_loops()
         origin = {place: node for node, place in self.places.items()}
         self._share(origin)
-        residuals = [(node, self._keep(origin[node]).node) for node in self._kept(origin)]
+        moved = self._move(origin)
+        residuals = [(node, self._keep(origin[node]).node) for node in self._kept(origin, moved)]
         kept = dict(residuals)
         graph.operands = Rows([() if node in kept else row for node, row in enumerate(graph.operands)])
         for node in kept:
@@ -346,7 +350,43 @@ class _Round:
         graph.operands = rows
         graph.results = [places[node] for node in graph.results]
 
-    def _kept(self, origin: dict[Node, Node]) -> list[Node]:
+    def _move(self, origin: dict[Node, Node]) -> set[Node]:
+        """Let the first loop compute factors such as sigmoid' for which alone it would keep a number; list them.
+
+        As many numbers are kept, and the first loop has part of the factor already: the power in sigmoid.
+        """
+        graph, body, live = self.inner.graph, self.loop.body, self.inner.graph.live()
+        kept = set(self._kept(origin))
+        own: dict[Node, bool] = {}  # what depends on the first loop's numbers alone, and whether it takes long
+        uses: list[tuple[Node, Node | None]] = [(node, None) for node in graph.results]
+        for node in live:
+            operation, operands = graph.operations[node], graph.operands[node]
+            if node in origin or operation is None:
+                continue
+            is_number = node not in graph.details and not any(x in graph.sizes for x in (node, *operands))
+            known = [x for x in operands if x in own or x in origin or x in graph.constants]
+            if is_number and len(known) == len(operands):
+                own[node] = operation not in ARITHMETIC or any(own.get(x, False) for x in operands)
+            else:
+                uses += [(x, None) for x in operands]
+        factors = {x for x, _ in uses if x in own}
+        # What needs each number: one of the factors, or None for several of them or anything else.
+        users: dict[Node, Node | None] = {x: None for x, _ in uses if x in origin}
+        users |= {x: x for x in factors}
+        for node in reversed(live):
+            if node in users and node not in kept:
+                for x in graph.operands[node]:
+                    if x not in factors:
+                        users[x] = users[node] if users.get(x, users[node]) == users[node] else None
+        moved = {user for x in kept if (user := users.get(x)) is not None and own[user]}
+        for node in graph.ordered(sorted(moved)):
+            if node in own:
+                operands = graph.operands[node]
+                places = [origin[x] if x in origin else body.constant(graph.constants[x]) for x in operands]
+                origin[node] = body.append(graph.operations[node], tuple(places))
+        return moved
+
+    def _kept(self, origin: dict[Node, Node], moved: Collection[Node] = ()) -> list[Node]:
         """Choose which numbers of the loop's own round are kept; the others that are needed are computed again."""
         graph, loop = self.inner.graph, self.loop
         carried = {x.node for x in self.given[: loop.carries]}
@@ -368,7 +408,7 @@ class _Round:
                 costs[node] = 0
                 continue
             is_cheap = operation in CHEAP or operation in _PLACES or loop.is_recomputed
-            if node in carried or not is_cheap:
+            if node in carried or node in moved or not is_cheap:
                 kept.append(node)
                 costs[node] = 0
                 continue

@@ -5,11 +5,13 @@ Knows nothing of slots: a step names nodes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autograd_mini.compiler.columns import Column, Rows
 from autograd_mini.compiler.graph import ELEMENT, LOOP, OUTPUT, SLICE, STACK, VIEWS, Graph, Loop, Node, view
+from autograd_mini.compiler.loops import ARITHMETIC
 from autograd_mini.compiler.parts import Part
 from autograd_mini.compiler.pieces import cut
 from autograd_mini.compiler.program import (
@@ -25,7 +27,7 @@ from autograd_mini.compiler.program import (
     Store,
 )
 from autograd_mini.compiler.sums import Sums
-from autograd_mini.engine.operations import fsum, identity, mul
+from autograd_mini.engine.operations import fsum, identity, mul, neg
 
 try:
     import cython
@@ -319,8 +321,9 @@ class _Chooser:
                         for node in piece:
                             elsewhere[node] = True
         nodes = [node for node in self.part.nodes if not elsewhere[node]]
+        shared = self._shared_functions(nodes) if self.kind == "s" else _NOTHING
         for largest in LARGEST:
-            if self._add_alike(self._trees(nodes, largest), largest, ENOUGH if largest > 1 else 0):
+            if self._add_alike(self._trees(nodes, largest, shared), largest, ENOUGH if largest > 1 else 0):
                 return
 
     def _add_alike(self, pieces: Rows, size: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> bool:
@@ -368,10 +371,11 @@ class _Chooser:
             (rounds if is_round else others).append(piece)
         return rounds, others
 
-    def _trees(self, nodes: list[Node], largest: cython.Py_ssize_t) -> Rows:
+    def _trees(self, nodes: list[Node], largest: cython.Py_ssize_t, shared: Mapping[Node, tuple[Any, Node]]) -> Rows:
         """Cut nodes into trees: each node is computed within the expression of the one that needs it, if there is room.
 
-        Each tree lists operands before results.
+        Trees that take the same function of a number and of its negative, as sigmoid(x) and its derivative do, are
+        computed together. Each tree lists operands before results.
         """
         node: cython.Py_ssize_t
         operand: cython.Py_ssize_t
@@ -388,11 +392,67 @@ class _Chooser:
                     inner.at[operand] = 1
             sizes.at[node] = size
         trees: Rows = Rows()
+        numbers = {x for _, x in shared.values()}
+        together: list[list[Node]] = []
+        homes: dict[Node, list[Node]] = {}  # the trees of these numbers
+        takers: dict[tuple[Any, Node], list[Node]] = {}
         for node in nodes:
-            if not inner.at[node]:
-                self._list_tree(node, inner, trees.numbers)
+            if inner.at[node]:
+                continue
+            begin: cython.Py_ssize_t = len(trees.numbers)
+            self._list_tree(node, inner, trees.numbers)
+            tree = [trees.numbers.at[k] for k in range(begin, len(trees.numbers))] if shared else []
+            pairs = [shared[x] for x in tree if x in shared]
+            if not pairs and node not in numbers:
                 trees.end()
+                continue
+            trees.numbers.cut(begin)
+            others = [takers[pair] for pair in pairs if pair in takers]
+            if others and self._join(others[0], tree, largest, homes):
+                tree = others[0]
+            else:
+                together.append(tree)
+                homes[node] = tree
+            for pair in pairs:
+                takers.setdefault(pair, tree)
+        for tree in together:
+            if tree:
+                trees.append(tree)
         return trees
+
+    def _shared_functions(self, nodes: list[Node]) -> dict[Node, tuple[Any, Node]]:
+        """List the nodes that take a function of a number and of its negative; say which function, and of what."""
+        node: cython.Py_ssize_t
+        x: cython.Py_ssize_t
+        negatives = {node: self.graph.operands[node][0] for node in nodes if self.graph.operations[node] is neg}
+        numbers = {x for x in negatives.values() if self.uses[x] > 1 and self.own[x]}
+        found: dict[Node, tuple[Any, Node]] = {}
+        for node in nodes if numbers else ():
+            if self.begins[node + 1] == self.begins[node] + 1:
+                x = self.operands[self.begins[node]]
+                x = negatives.get(x, x)
+                if x in numbers and self.graph.operations[node] not in ARITHMETIC:
+                    found[node] = (self.graph.operations[node], x)
+        counts = Counter(found.values())
+        return {node: pair for node, pair in found.items() if counts[pair] > 1}
+
+    def _needs(self, tree: list[Node]) -> set[Node]:
+        """List the numbers of each lane that a tree takes from outside."""
+        return {x for node in tree for x in self.graph.operands[node] if self.own[x]} - set(tree)
+
+    def _join(self, tree: list[Node], other: list[Node], largest: int, homes: dict[Node, list[Node]]) -> bool:
+        """Add another tree to a tree that has all that it needs, and the trees of what only the two of them need."""
+        needs = self._needs(tree)
+        if len(tree) + len(other) > largest or not self._needs(other) <= needs.union(tree):
+            return False
+        tree += other
+        for x in needs:
+            home = homes.get(x)
+            users = sum([list(self.graph.operands[node]).count(x) for node in tree])
+            if home and home[-1] == x and users == self.uses[x] and len(home) + len(tree) <= largest:
+                tree[:0] = home
+                home.clear()
+        return True
 
     def _list_tree(self, node: cython.Py_ssize_t, inner: Column, tree: Column) -> None:
         """List a node behind the inner ones that it is computed from."""

@@ -75,9 +75,13 @@ class _Slots:
 
     def take_array(self, name: cython.Py_ssize_t, count: int) -> int:
         """Give an array slots side by side; give the first one."""
-        begin = self.places.at[name] = self._find(count)
-        self.steps[name], self.counts[name] = 1, count
+        begin = self._find(count)
+        self._place_array(name, begin, count)
         return begin
+
+    def _place_array(self, name: cython.Py_ssize_t, begin: int, count: int) -> None:
+        self.places.at[name] = begin
+        self.steps[name], self.counts[name] = 1, count
 
     def constant(self, number: float) -> int:
         """Give the slot of a number that is known."""
@@ -145,7 +149,7 @@ class _Slots:
                 runs.append(Run(pattern, {"results": rows[:, :made], "operands": rows[:, made:]}))
                 begin = end
             else:
-                self.take([node for step in batches[i] for node in steps.results[step]])
+                self.take([x for step in batches[i] for x in steps.results[step] if self.places.at[x] < 0])
                 runs += _runs(pattern, [_row(steps, step, self.places) for step in batches[i]], structure)
             if endings:
                 self.leave([node for node in endings[i] if self.places.at[node] >= 0 and node not in self.views])
@@ -163,14 +167,19 @@ class _Slots:
         step: cython.Py_ssize_t
         places, results, operands = self.places.at, steps.results, steps.operands
         begin: cython.Py_ssize_t = batches.begins.at[i]
-        step = batches.numbers.at[begin]
-        made: cython.Py_ssize_t = results.begins.at[step + 1] - results.begins.at[step]
-        slot: cython.Py_ssize_t = self._find((batches.begins.at[i + 1] - begin) * made)
+        new: cython.Py_ssize_t = 0  # the others write over a carry
         for j in range(begin, batches.begins.at[i + 1]):
             step = batches.numbers.at[j]
             for k in range(results.begins.at[step], results.begins.at[step + 1]):
-                places[results.numbers.at[k]] = entries[end] = slot
-                slot += 1
+                new += places[results.numbers.at[k]] < 0
+        slot: cython.Py_ssize_t = self._find(new)
+        for j in range(begin, batches.begins.at[i + 1]):
+            step = batches.numbers.at[j]
+            for k in range(results.begins.at[step], results.begins.at[step + 1]):
+                if places[results.numbers.at[k]] < 0:
+                    places[results.numbers.at[k]] = slot
+                    slot += 1
+                entries[end] = places[results.numbers.at[k]]
                 end += 1
             for k in range(operands.begins.at[step], operands.begins.at[step + 1]):
                 entries[end] = places[operands.numbers.at[k]]
@@ -210,7 +219,7 @@ class _Slots:
         name: cython.Py_ssize_t
         loop: Any = details.loop
         for name, count in details.outputs.items():
-            self.take_array(name, count)
+            self.take_array(name, _apart(count))
         columns = {
             "length": np.array(loop.length, np.int32),
             "operands": _table(operands),
@@ -234,26 +243,38 @@ class _Slots:
         self.counts, self.views = {}, set()
         self.take(range(carries))
         before = [(operands[j], self.places.at[j]) for j in range(carries)]
+        own, given = "s" if self.frees else "u", pattern.kinds
         enter = []
-        for i in range(carries, end):
+        # Neighbours go to neighbours.
+        arrays = [j for *_, j in sorted([(given[j], operands[j], j) for j in range(carries, end)])]
+        for i in arrays:
             size = body.sizes.get(i, 1)
             enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
-        counts = list(details.outputs.values())
-        made = [self._find(count) for count in counts[carries:]]  # not among what a round overwrites
+        counts = [_apart(count) for count in details.outputs.values()]
+        made = self._find(sum(counts[carries:]))  # not among what a round overwrites
         self.place_known(body)
+        in_place = _in_place(rounds, body, carries)
+        for node, j in in_place.items():
+            self.places.at[node] = self.places.at[j]
         runs = self.runs(rounds, _endings((), rounds, {}, body.results) if self.frees else [], NUMBER)
+        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
+        results = [kinds.get(row, own) for row in body.results]
+        firsts = [self.places.at[j] for j in range(carries)] + [made] * (len(counts) - carries)
         leave = []
-        for row, first in zip(body.results[carries:], made):
+        made_by = [(results[k], self.places.at[body.results[k]], k) for k in range(carries, len(counts))]
+        kept = [k for *_, k in sorted(made_by)]
+        for k in kept:
+            row, firsts[k] = body.results[k], made
             size = body.sizes.get(row, 1)
-            leave.append((self.places.at[row], size, self.steps.get(row, 1), first, size))
-        changed = [j for j in range(carries) if body.results[j] != j]
+            leave.append((self.places.at[row], size, self.steps.get(row, 1), made, size))
+            made += counts[k]
+        changed = [j for j in range(carries) if j not in (body.results[j], in_place.get(body.results[j]))]
         after = self._exchanged([(self.places.at[body.results[j]], self.places.at[j]) for j in changed])
         if self.frees:
             self.leave(range(carries, end))
-        firsts = [*[self.places.at[j] for j in range(carries)], *made]
         self.places, self.steps, self.counts, self.views = outer
         for i, name in enumerate(details.outputs):
-            self.places.at[name], self.steps[name], self.counts[name] = firsts[i], 1, counts[i]
+            self._place_array(name, firsts[i], counts[i])
         columns = {
             "length": np.array(loop.length, np.int32),
             "before": _table(before).reshape(-1, 2),
@@ -261,11 +282,9 @@ class _Slots:
             "leave": _table(leave).reshape(-1, 5),
             "after": _table(after).reshape(-1, 2),
         }
-        own, given = "s" if self.frees else "u", pattern.kinds
-        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
-        results = [kinds.get(row, own) for row in body.results]
-        moved = [results[j] for j in changed] + [own] * (len(after) - len(changed))
-        return Run(replace(pattern, kinds="".join([*given[:end], *results[carries:], *moved])), columns, runs)
+        copied = [*given[:carries], *[given[i] for i in arrays], *[results[k] for k in [*kept, *changed]]]
+        copied += [own] * (len(after) - len(changed))
+        return Run(replace(pattern, kinds="".join(copied)), columns, runs)
 
     def place_known(self, graph: Graph) -> dict[Node, Node]:
         """Say where constants are, and elements and slices of arrays that are given; name the array of each."""
@@ -291,6 +310,11 @@ class _Slots:
         first = self._find(len(copies))
         between = range(first, first + len(copies))
         return [*zip(sources, between), *zip(between, targets)]
+
+
+def _apart(count: int) -> int:
+    """Give how far apart arrays begin that are read together: so that their elements do not share cache lines."""
+    return count + (count % 8 == 0)
 
 
 def _endings(
@@ -342,6 +366,27 @@ def _endings(
         if last.at[node] >= 0:
             endings[last.at[node]].append(node)
     return endings
+
+
+def _in_place(plan: Schedule, body: Graph, carries: int) -> dict[Node, Node]:
+    """List the next numbers of carries that may overwrite those before, which nothing reads later; give the carries."""
+    steps: Steps = plan.steps
+    endings = _endings(range(carries), plan, {}, body.results)
+    carried = set(range(carries))
+    last = {j: i for i, ending in enumerate(endings) for j in ending if j in carried}
+    targets = {body.results[j]: j for j in sorted(last, reverse=True)}
+    found: dict[Node, Node] = {}
+    for i, batch in enumerate(plan.batches):
+        reads = {x: row for row, step in enumerate(batch) for x in steps.operands[step]}
+        is_expression = isinstance(steps.patterns[steps.kinds.at[batch[0]]], Expression)
+        for row, step in enumerate(batch):
+            for node in steps.results[step]:
+                j = targets.get(node)
+                # An expression reads its operands before it writes; rows before it have read theirs.
+                is_read = is_expression and j in reads and reads[j] <= row
+                if j is not None and (last[j] < i or (last[j] == i and is_read)):
+                    found[node] = j
+    return found
 
 
 def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], structure: Structure) -> Program:

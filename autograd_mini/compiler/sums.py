@@ -60,7 +60,7 @@ def find_sums(graph: Graph, part: Part) -> Sums:
     found: dict[Node, Sum] = {}
     inside: set[Node] = set()
     for node in reversed(part.nodes):
-        if graph.operations[node] in CHAINS and node not in inside:
+        if graph.operations[node] in CHAINS and node not in inside and not _adds_uniform(graph, part, node):
             start, factors, terms, partial = _follow_chain(graph, node, alone)
             half = len(factors) // 2
             if half + len(terms) < SHORTEST[part.kind]:
@@ -76,6 +76,11 @@ def find_sums(graph: Graph, part: Part) -> Sums:
             inside.update(partial)
             found[node] = Sum(start, left, right)
     return Sums(found, inside, one)
+
+
+def _adds_uniform(graph: Graph, part: Part, node: Node) -> bool:
+    """Say whether a number of all lanes, such as a bias, is added last: an expression does so, and rows stay alike."""
+    return part.kind == "s" and graph.operations[node] is add and not all(part.own[x] for x in graph.operands[node])
 
 
 def _follow_chain(

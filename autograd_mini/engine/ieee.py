@@ -68,7 +68,7 @@ def sigmoid(x: float) -> float:
     if x >= 0.0:
         return 1.0 / (1.0 + math.exp(-x))
     e = math.exp(x)  # underflows to 0 harmlessly; nan passes through
-    return e / (1.0 + e)
+    return e * (1.0 / (1.0 + e))  # as its lowering, to the last bit
 
 
 def softplus(x: float) -> float:

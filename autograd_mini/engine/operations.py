@@ -502,7 +502,7 @@ def _length(coordinates: Sequence[Any]) -> Any:
 
 def _sigmoid(x: Any, e: Any) -> Any:
     """Give 1 / (1 + e^-x), from x and e = e^-|x|, which never overflows."""
-    return where(x >= 0.0, 1.0, e) / (1.0 + e)
+    return where(x >= 0.0, 1.0, e) * (1.0 / (1.0 + e))  # sigmoid(-x) has the same reciprocal
 
 
 def _sum_pairwise(terms: Sequence[Any]) -> Any:

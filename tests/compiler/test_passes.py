@@ -21,6 +21,7 @@ from autograd_mini.compiler.schedule import schedule
 from autograd_mini.compiler.slots import assign_slots
 from autograd_mini.compiler.sums import find_sums
 from autograd_mini.engine.operation import Operation
+from autograd_mini.engine.operations import add
 from autograd_mini.transforms.trees import NUMBER, Structure
 
 
@@ -207,6 +208,23 @@ def test_what_is_mixed_in_a_sum_is_copied_to_all_lanes() -> None:
     graph = graph_of(6, ("dot", 0, 1, 3, 3, 4, 5, 4), results=[6])
     (_, steps), _, _ = forms(graph, 2)
     assert steps.splitlines()[-2] == "6 <- dot 3 4 5 7 . 0 1 ~3 ~4"  # 7 is the number 1
+
+
+def test_a_bias_that_is_added_last_leaves_sums_that_share_factors() -> None:
+    graph = layer(4, 5)
+    for row in range(4):
+        graph.results[row] = graph.append(add, (graph.results[row], 5 + row))
+    program = forms(graph, 5)[2]
+    assert "dot of shared factors" in program
+    assert program.count("add(s") == 4
+
+
+def test_functions_of_a_number_and_of_its_negative_are_computed_together() -> None:
+    graph = graph_of(
+        2, ("mul", 0, 1), ("sigmoid", 2), ("neg", 2), ("sigmoid", 4), ("mul", 3, 5), ("exp", 3), results=[3, 6, 7]
+    )
+    steps = forms(graph, 2)[0][1].splitlines()
+    assert sorted(steps[:2]) == ["3 6 <- expression 0 1", "7 <- expression 3"]
 
 
 def test_products_over_all_examples_are_rectangles() -> None:

@@ -578,27 +578,30 @@ class _Process:
         """
         builder, lanes, loads = self.builder, self.told["lanes"], self.told["loads"]
         inputs = self._pointer(self.told["inputs"], LONGS)
+
+        def place(row: Index) -> tuple[ir.Value, ir.Value, Index]:
+            """Say where a number of the tile's first example goes, where it is, and how far apart examples are."""
+            slot, source, column = self._row(row * 3, 3)
+            pair = (source * 2).at(inputs)
+            address, stride = (self.zero.constant(k).load(pair) for k in range(2))
+            origin = (example * stride + column).at(self._pointer(address, NUMBERS))
+            return (slot * lanes).at(self.s), origin, stride
+
+        def store(numbers: Number, lane: Index, target: ir.Value) -> None:
+            builder.store(numbers.value, builder.bitcast(lane.at(target), numbers.target.type.as_pointer()), align=8)
+
+        with builder.if_then(valid < lanes), up_to(loads) as row:  # lanes without an example repeat the last one
+            target, origin, stride = place(row)
+            last = Lanes(builder, self.width).splat(builder.load(((valid - 1) * stride).at(origin)))
+            with loop(valid - valid % self.width, lanes, self.width) as lane:
+                store(last, lane, target)
         for step, first, end in valid.split(self.width):
             with loop(first, end, EXAMPLES) as block, up_to(loads) as row:
-                slot, source, column = self._row(row * 3, 3)
-                pair = (source * 2).at(inputs)
-                address, stride = (self.zero.constant(k).load(pair) for k in range(2))
-                place = example * stride + column
-                origin = place.at(self._pointer(address, NUMBERS))
-                target = (slot * lanes).at(self.s)
+                target, origin, stride = place(row)
                 stop = (block + EXAMPLES).least(end)
                 with loop(block, stop, step) as lane:
-                    some = Lanes(builder, step)
                     places = [(lane + k) * stride for k in range(step)]
-                    numbers = some.gather([builder.load(at.at(origin)) for at in places])
-                    into = builder.bitcast(lane.at(target), some.type.as_pointer())
-                    builder.store(numbers.value, into, align=8)
-        last = valid - 1
-        with builder.if_then(valid < lanes), up_to(loads) as row:
-            (slot,) = self._row(row * 3, 1)
-            target = (slot * lanes).at(self.s)
-            with loop(valid, lanes) as lane:  # lanes without an example repeat the last one
-                builder.store(builder.load(last.at(target)), lane.at(target))
+                    store(Lanes(builder, step).gather([builder.load(at.at(origin)) for at in places]), lane, target)
 
     def _write_stores(self, example: Index, valid: Index) -> None:
         """Bring the results of a tile's examples to their arrays."""
