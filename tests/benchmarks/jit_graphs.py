@@ -41,6 +41,9 @@ def prepare_jit(function: Scalars, point: Array, examples: Array | None) -> Prog
     if examples is None:
         compiled = jit(f, threads=1)
         return program(lambda: compiled(point))
+    if len(examples) == 1:  # which is no batch
+        compiled = jit(f, threads=1)
+        return program(lambda: compiled(point, examples[0]))
     compiled = jit(f, in_axes=(None, 0), reduce="mean", threads=1)
     return program(lambda: compiled(point, examples))
 
