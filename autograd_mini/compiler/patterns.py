@@ -116,7 +116,7 @@ class Steps:
         return self.details.get(step, _NO_DETAILS)
 
     def cut(self, count: cython.Py_ssize_t) -> None:
-        """Keep no more than the first steps, and no details of others."""
+        """Keep no more than the first steps; the others must be expressions, which have no details."""
         self.kinds.cut(count)
         self.results.cut(count)
         self.operands.cut(count)
