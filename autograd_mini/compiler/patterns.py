@@ -116,7 +116,7 @@ class Steps:
         return self.details.get(step, _NO_DETAILS)
 
     def cut(self, count: cython.Py_ssize_t) -> None:
-        """Keep no more than the first steps, and no details of others."""
+        """Keep no more than the first steps; the others must be expressions, which have no details."""
         self.kinds.cut(count)
         self.results.cut(count)
         self.operands.cut(count)
@@ -327,9 +327,9 @@ class _Chooser:
                 return
 
     def _add_alike(self, pieces: Rows, size: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> bool:
-        """Add steps for pieces, unless those that differ have too many operations; counted are as many as the size.
+        """Add steps for pieces, unless those that differ have more operations than the limit, which is none if it is 0.
 
-        If it is 0, those that there are.
+        Each piece counts for as many operations as the size says, or if that is 0 for those that it has.
         """
         i: cython.Py_ssize_t
         steps: Steps = self.steps

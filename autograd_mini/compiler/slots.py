@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_mini.compiler.columns import Column, Rows
+from autograd_mini.compiler.columns import MOST, Column, Rows
 from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, Graph, Node, view
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Details, Steps
@@ -99,6 +99,8 @@ class _Slots:
                 begin = first
                 self.free[i : i + 1] = [(first + count, end)] if end - first > count else []
                 break
+        if begin + count > MOST:
+            raise MemoryError(f"there are more than {MOST:,} numbers")  # before C cuts their places off
         self.size = max(self.size, begin + count)
         return begin
 

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import is_real
 from autograd_mini.engine.fan import Fan
-from autograd_mini.engine.locks import compiling
 from autograd_mini.engine.operation import Operation
 from autograd_mini.engine.operations import TABLE
 
@@ -45,11 +44,10 @@ def formula_of(operation: Operation, operands: cython.Py_ssize_t) -> Any:
 
 
 def _recorded(operation: Operation, operands: int) -> Any:
-    with compiling:  # threads that come first at the same time find one and the same
-        if operation.formulas[operands] is False:
-            is_ours = TABLE.get(operation.name) is operation
-            operation.formulas[operands] = _Recorder(operands).formula(operation) if is_ours else None
-    return operation.formulas[operands]
+    is_ours = TABLE.get(operation.name) is operation
+    formula: Any = _Recorder(operands).formula(operation) if is_ours else None
+    operation.formulas[operands] = formula  # threads that come first at the same time record equal ones
+    return formula
 
 
 class _Symbol(Scalar):

@@ -148,6 +148,7 @@ cdef extern from *:
         free_node(node);
     }
 
+    /* Let the nodes of a class be kept in slabs, given that class and a blank node of it. */
     static void keep_in_slabs(PyObject *nodes, PyObject *node) {
         PyTypeObject *type = (PyTypeObject *)nodes;
         slabs.node = type->tp_basicsize;

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd_mini.compiler.columns import Column, Rows, group
+from autograd_mini.compiler.slots import _Slots
 
 NUMBERS = st.integers(0, 2**31 - 1)
 LISTS = st.lists(st.lists(NUMBERS, max_size=5).map(tuple), max_size=20)
@@ -67,3 +68,10 @@ def test_a_column_is_a_list_of_integers(numbers: list[int]) -> None:
 def test_numbers_of_a_group_are_a_row(pairs: list[tuple[int, int]]) -> None:
     rows = group(column([number for number, _ in pairs]), column([of for _, of in pairs]), 6)
     assert list(rows) == [tuple([number for number, of in pairs if of == i]) for i in range(6)]
+
+
+def test_more_numbers_than_places_are_an_error() -> None:
+    slots = _Slots(Column(2), {}, False, None)
+    slots.take_array(0, 2**31 - 2)
+    with pytest.raises(MemoryError, match="2,147,483,647 numbers"):
+        slots.take_array(1, 2)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
+from contextlib import suppress
 from random import Random
 
-from autograd_mini import Value, add, exp, mul, sum, topological_order, where
+from autograd_mini import Value, add, elu, exp, mul, operation, sum, topological_order, where
 
 
 def test_nodes_freed_in_any_order_leave_the_others_as_they_are():
@@ -61,5 +62,25 @@ def test_nodes_give_back_every_reference_that_they_took():
     before = [sys.getrefcount(thing) for thing in counted]
     for _ in range(1000):
         build()
+    after = [sys.getrefcount(thing) for thing in counted]
+    assert all(abs(b - a) < 100 for a, b in zip(before, after)), (before, after)
+
+
+def test_calls_give_back_every_reference_that_they_took():
+    cube = operation("cube(x)", lambda x: x * x * x, lambda out, x: 3.0 * x * x)
+    x = Value(2.0)
+
+    def call() -> None:
+        for arguments in ((x,), (1.0,), (), (x, x, x, x), ("x",)):
+            for op in (exp, cube, elu, sum):
+                with suppress(TypeError):
+                    op(*arguments)
+        elu(x=x, a=2.0)
+
+    call()
+    counted = [NotImplemented, exp, cube, elu, x]
+    before = [sys.getrefcount(thing) for thing in counted]
+    for _ in range(1000):
+        call()
     after = [sys.getrefcount(thing) for thing in counted]
     assert all(abs(b - a) < 100 for a, b in zip(before, after)), (before, after)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
 from threads import in_threads
 
-from autograd_mini import COMPILED, Value, exp, grad, tanh, topological_order
+from autograd_mini import COMPILED, Value, cosh, exp, grad, tanh, topological_order
+from autograd_mini.engine.locks import compiling
 
 
 def test_threads_add_up_gradients_in_shared_leaves() -> None:
@@ -69,3 +72,17 @@ def test_chains_freed_by_several_threads_at_once_are_freed() -> None:
         in_threads(4, work)  # 64 chains: 256 MB and more if they stayed
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     assert after - before < 100e6
+
+
+def test_the_first_call_of_a_function_does_not_wait_for_what_other_threads_compile() -> None:
+    before, cosh.formulas[1] = cosh.formulas[1], False
+    nodes: list[Value] = []
+    thread = threading.Thread(target=lambda: nodes.append(cosh(Value(1.0))), daemon=True)
+    with compiling:
+        thread.start()
+        thread.join(timeout=60)
+        is_waiting = thread.is_alive()
+    thread.join()
+    cosh.formulas[1] = before
+    assert not is_waiting
+    assert nodes[0].data == math.cosh(1.0)
