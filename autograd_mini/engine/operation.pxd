@@ -12,13 +12,15 @@ cdef extern from *:
 
     static PyObject *call_operation(PyObject *operation, PyObject *const *given, size_t flags, PyObject *names) {
         Py_ssize_t n = PyVectorcall_NARGS(flags), named = names ? PyTuple_GET_SIZE(names) : 0;
-        PyObject *result = Py_NewRef(Py_NotImplemented), *by_name = NULL;
-        if (!named && 0 < n && n <= 3)
+        PyObject *result = Py_NotImplemented, *by_name = NULL;  /* this one without a reference, also below */
+        if (!named && 0 < n && n <= 3) {
             result = call_few(operation, n, given[0], n > 1 ? given[1] : Py_None, n > 2 ? given[2] : Py_None);
-        if (result != Py_NotImplemented) return result;
+            if (result != Py_NotImplemented) return result;
+            Py_DECREF(result);
+        }
         PyObject *arguments = PyTuple_New(n);
         for (Py_ssize_t i = 0; arguments && i < n; i++) PyTuple_SET_ITEM(arguments, i, Py_NewRef(given[i]));
-        if (arguments && !named) result = call_in_order(operation, arguments);
+        if (arguments && !named && (result = call_in_order(operation, arguments)) == Py_NotImplemented) Py_DECREF(result);
         if (named) by_name = PyDict_New();
         for (Py_ssize_t i = 0; by_name && i < named; i++)
             if (PyDict_SetItem(by_name, PyTuple_GET_ITEM(names, i), given[n + i])) Py_CLEAR(by_name);

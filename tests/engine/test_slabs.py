@@ -6,6 +6,8 @@ import sys
 import tracemalloc
 from random import Random
 
+import pytest
+
 from autograd_mini import Value, add, exp, mul, sum, topological_order, where
 
 
@@ -55,9 +57,12 @@ def test_nodes_give_back_every_reference_that_they_took():
         y = exp(x) * 3 + x / 2.0 - sum([x, x, x])
         y.label = "y"
         where(y > x, -y, x).backward()
+        assert exp(0.0) == 1.0
+        with pytest.raises(TypeError):
+            exp(x, x)
 
     build()
-    counted = [None, add, mul, where, False, True]
+    counted = [None, NotImplemented, add, mul, where, False, True]
     before = [sys.getrefcount(thing) for thing in counted]
     for _ in range(1000):
         build()
