@@ -162,7 +162,7 @@ def addresses() -> dict[str, Any]:
     README's links lead there, to the files of this version.
     """
     text = Path("README.md").read_text("utf-8")
-    url = os.environ.get("AUTOGRAD_MINI_URL")
+    url = os.environ.get("AUTOGRAD_MINI_URL", "").rstrip("/")
     if url:
         tag = "v" + runpy.run_path("autograd_mini/version.py")["VERSION"]
         files = {"": f"{url}/blob/{tag}/", "!": f"{url}/raw/{tag}/"}  # pictures themselves, not a page about them

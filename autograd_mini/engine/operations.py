@@ -633,20 +633,19 @@ _LGAMMA = (
 
 
 def _lgamma(x: Any) -> Any:
-    """Reflect to z >= 1/2; there sum Taylor's series around the zeros 1 and 2, and Stirling's from 10 on, or shift."""
+    """Reflect to z >= 1/2; from there to 10 sum Taylor's series around 2, and shift; beyond sum Stirling's."""
     z = where(x < 0.5, 1.0 - x, x)
-    near = z - where(z < 1.5, 1.0, where(z < 2.5, 2.0, 3.0))
-    shift = where(z < 1.5, -log1p(near), where(z < 2.5, 0.0, log(near + 2.0)))
-    taylor = near * _polynomial(_LGAMMA[::-1], near) + shift
-    p, q, r, s = _pairs(z)
-    below = where(z < 10.0, log(p * q * (r * s)), 0.0)
-    z8 = where(z < 10.0, z + 8.0, z)
-    u = 1.0 / (z8 * z8)
+    near = z - where(z < 1.5, 1.0, where(z < 9.5, floor(z + 0.5), 10.0))
+    product = 1.0  # of what comes to z - 2 by steps of 1: no digits cancel, as they would in a shift to large numbers
+    for k in range(1, 9):
+        product = product * where(z < k + 1.5, 1.0, z - k)
+    taylor = near * _polynomial(_LGAMMA[::-1], near) + where(z < 1.5, -log1p(near), log(product))
+    u = 1.0 / (z * z)
     series = _polynomial([b / ((2 * k + 1) * (2 * k + 2)) for k, b in reversed(list(enumerate(_BERNOULLI)))], u)
-    stirling = (z8 - 0.5) * (log(z8) - 1.0) - below + (0.5 * math.log(2.0 * math.pi) - 0.5 + series / z8)
-    right = where(z < 3.5, taylor, stirling)
+    stirling = (z - 0.5) * (log(z) - 1.0) + (0.5 * math.log(2.0 * math.pi) - 0.5 + series / z)
+    right = where(z < 10.0, taylor, stirling)
     fraction = x - floor(x + 0.5)
-    reflected = -(log(abs(fraction)) + log(sinc(fraction)) + right)
+    reflected = where(fraction == 0.0, math.inf, -(log(abs(fraction)) + log(sinc(fraction)) + right))
     return where(abs(x) == math.inf, math.inf, where(x < 0.5, reflected, right))
 
 

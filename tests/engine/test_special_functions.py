@@ -65,3 +65,16 @@ def test_lgamma_loses_no_digits_beside_its_zeros(x: float) -> None:
         exact = float(mp.loggamma(mp.mpf(x)))
     assert lgamma(x) == pytest.approx(exact, rel=1e-15, abs=0.0)
     assert jit(lgamma)(x) == pytest.approx(exact, rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("x", [-2.75, -2.4569777777777784, -4.039377777777778, -3.1435, 3.884139, 7.2, 9.4999, 9.75])
+def test_lgamma_takes_no_differences_of_large_numbers(x: float) -> None:
+    with mp.workdps(40):
+        exact = float(mp.re(mp.loggamma(mp.mpf(x))))
+    for found in (lgamma(x), jit(lgamma)(x), *jit(lgamma, in_axes=0)(np.full(9, x))):
+        assert found == pytest.approx(exact, rel=1e-15, abs=2e-15)
+
+
+@pytest.mark.parametrize("x", [-1.0, -1e16, -3e305, -1e308, -np.inf])
+def test_lgamma_is_infinite_at_all_poles(x: float) -> None:
+    assert lgamma(x) == jit(lgamma)(x) == np.inf
