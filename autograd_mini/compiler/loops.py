@@ -326,14 +326,16 @@ class _Round:
         self._adopt_inner_loops()
         origin = {place: node for node, place in self.places.items()}
         self._share(origin)
-        moved = self._move(origin)
-        residuals = [(node, self._keep(origin[node]).node) for node in self._kept(origin, moved)]
-        kept = dict(residuals)
-        graph.operands = Rows([() if node in kept else row for node, row in enumerate(graph.operands)])
-        for node in kept:
+        kept = self._kept(origin)
+        moved = self._move(origin, kept)
+        if moved:
+            kept = self._kept(origin, moved)
+        residuals = {node: self._keep(origin[node]).node for node in kept}
+        graph.operands = Rows([() if node in residuals else row for node, row in enumerate(graph.operands)])
+        for node in residuals:
             graph.operations[node] = None
             graph.details.pop(node, None)
-        return residuals
+        return [*residuals.items()]
 
     def _share(self, origin: dict[Node, Node]) -> None:
         """Let what the loop's own round computes already, such as the cosine in the derivative of a sine, be that."""
@@ -350,15 +352,14 @@ class _Round:
         graph.operands = rows
         graph.results = [places[node] for node in graph.results]
 
-    def _move(self, origin: dict[Node, Node]) -> set[Node]:
-        """Let the first loop compute factors such as sigmoid' for which alone it would keep a number; list them.
+    def _move(self, origin: dict[Node, Node], kept: Sequence[Node]) -> set[Node]:
+        """Let the first loop compute factors such as sigmoid' for which alone it would keep a number; give them.
 
         As many numbers are kept, and the first loop has part of the factor already: the power in sigmoid.
         """
         graph, body, live = self.inner.graph, self.loop.body, self.inner.graph.live()
-        kept = set(self._kept(origin))
         own: dict[Node, bool] = {}  # what depends on the first loop's numbers alone, and whether it takes long
-        uses: list[tuple[Node, Node | None]] = [(node, None) for node in graph.results]
+        used: set[Node] = {*graph.results}  # by what is not own
         for node in live:
             operation, operands = graph.operations[node], graph.operands[node]
             if node in origin or operation is None:
@@ -368,13 +369,14 @@ class _Round:
             if is_number and len(known) == len(operands):
                 own[node] = operation not in ARITHMETIC or any(own.get(x, False) for x in operands)
             else:
-                uses += [(x, None) for x in operands]
-        factors = {x for x, _ in uses if x in own}
+                used.update(operands)
+        factors = used & own.keys()
         # What needs each number: one of the factors, or None for several of them or anything else.
-        users: dict[Node, Node | None] = {x: None for x, _ in uses if x in origin}
+        users: dict[Node, Node | None] = dict.fromkeys(used & origin.keys())
         users |= {x: x for x in factors}
+        ends = set(kept)
         for node in reversed(live):
-            if node in users and node not in kept:
+            if node in users and node not in ends:
                 for x in graph.operands[node]:
                     if x not in factors:
                         users[x] = users[node] if users.get(x, users[node]) == users[node] else None
