@@ -358,17 +358,16 @@ class _Chooser:
         node: cython.Py_ssize_t
         rounds: Rows = Rows()
         others: Rows = Rows()
-        nodes: list[Node] = []
+        stretches: list[list[Node]] = [[]]
         operations: list[Any] = self.graph.operations
         for node in self.part.nodes:
             if not elsewhere[node]:
-                nodes.append(node)
-            elif nodes and node not in self.sums.inside and operations[node] not in VIEWS:
-                for piece, is_round in cut(self.graph, nodes):
-                    (rounds if is_round else others).append(piece)
-                nodes = []
-        for piece, is_round in cut(self.graph, nodes):
-            (rounds if is_round else others).append(piece)
+                stretches[-1].append(node)
+            elif stretches[-1] and node not in self.sums.inside and operations[node] not in VIEWS:
+                stretches.append([])
+        for nodes in stretches:
+            for piece, is_round in cut(self.graph, nodes):
+                (rounds if is_round else others).append(piece)
         return rounds, others
 
     def _trees(self, nodes: list[Node], largest: cython.Py_ssize_t, shared: Mapping[Node, tuple[Any, Node]]) -> Rows:
