@@ -10,7 +10,7 @@ without Python, and gives the same bits. The plain engine has no use for this: i
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -151,7 +151,8 @@ class _Order:
         def need(place: int, guard: _Guard) -> None:
             guards[place] = _common(guards.get(place, guard), guard)
 
-        deque(map(need, self.results, self.wanted), maxlen=0)
+        for place, guard in zip(self.results, self.wanted):
+            need(place, guard)
         for place in range(self.first + len(self.steps) - 1, self.first - 1, -1):
             if place in guards:
                 for operand, condition in self._operands(place):
