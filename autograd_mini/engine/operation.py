@@ -233,6 +233,9 @@ def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> A
         return called.apply(called.gather(x) if n == 1 else called.gather(x, y) if n == 2 else called.gather(x, y, z))
     if n == called.arity or called.is_variadic:
         return _recorder.record_few(called, n, x, y, z)
+    if n + 1 == called.arity and called._defaults:  # elu(x)
+        last: Any = called._defaults[-1]
+        return _recorder.record_few(called, n + 1, x, last if n == 1 else y, last if n == 2 else None)
     return NotImplemented
 
 
