@@ -131,8 +131,9 @@ def jit(
     Parameters
     ----------
     f : callable
-        Takes and gives numbers, or nested lists, tuples, dicts, dataclasses and arrays of numbers. It may
-        use the transforms, and be one: `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(vmap(f))`.
+        Takes and gives numbers, or nested lists, tuples, dicts, dataclasses and arrays of numbers, all of which
+        are float64 within: so are those of an array of int8 or float32. It may use the transforms, and be one:
+        `jit(grad(f))`, `jit(value_and_grad(f))`, `jit(vmap(f))`.
     in_axes : int, None, or tuple of such, optional
         Which axis of each argument goes through the examples of a batch, as in `vmap`: None for an
         argument that all examples share, nested for a nested argument. Without it nothing is mapped:

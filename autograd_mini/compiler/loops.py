@@ -228,7 +228,7 @@ class _Round:
     def __init__(self, tracer: Any, node: Node, starts: dict[int, Flow], flagged: dict[int, bool]) -> None:
         self.tracer, self.node, self.starts, self.flagged = tracer, node, starts, flagged
         self.loop: Loop = tracer.graph.details[node]
-        self.inner = tracer.nested()
+        self.inner = tracer.nested(tracer.is_guarded)
         self.carried: list[tuple[Any, Any, Any]] = []  # what a round is given, what the first is given, the result
         self.taken: list[tuple[Any, Any]] = []  # an element of an array in a round, and the array
         self.made: list[Any] = []  # an element of each array that the loop makes
@@ -244,7 +244,7 @@ class _Round:
 
     def history(self, inputs: Sequence[Node], roots: Sequence[Node]) -> History:
         graph = self.inner.graph
-        return History(self.inner, graph.operands, graph.ordered(roots), roots, inputs, True, None, Rules(self.inner))
+        return History(self.inner, graph.operands, graph.ordered(roots), roots, inputs, None, Rules(self.inner))
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -481,11 +481,12 @@ class _Back(_Round):
 
         In the rounds nothing comes of a 0, and `_reached_rounds` says what is reached after them.
         """
-        body, outermost = self.loop.body, self.tracer.outermost()
+        if self.tracer.is_guarded:
+            return False
+        body = self.loop.body
         cone = body.ordered([body.results[j]])
         is_tame = all(body.operations[node] is None or body.operations[node] in TAME for node in cone)
-        is_tame = is_tame and not outermost.is_guarded
-        outermost.is_doubtful |= is_tame
+        self.tracer.outermost().is_doubtful |= is_tame
         return is_tame
 
     def _reached_rounds(self) -> tuple[list[frozenset[int]], int]:

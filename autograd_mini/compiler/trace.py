@@ -62,13 +62,14 @@ def _record(function: Callable[..., Any], structures: Sequence[Structure], trace
             if tracer.refusal is not None:  # the cause: NumPy goes on with an error in its hands, until Python notices
                 raise tracer.refusal from None
             raise
-        results = tracer.rows_of(roots)
+        graph = tracer.graph
+        graph.results = tracer.rows_of(roots)
         if tracer.refusal is not None:
             raise tracer.refusal  # which the function has caught
-        known = set(results)
-        tracer.graph.results = results + [node for node in dict.fromkeys(tracer.doubts) if node not in known]
-    rows = len(tracer.graph.operations) if tracer.rows < 0 else tracer.rows
-    return Trace(tracer.graph, tracer.captured, structure, tracer.is_doubtful or bool(tracer.doubts), rows)
+        if tracer.doubts:  # those that nothing reads are of no account
+            graph.results += sorted({*tracer.doubts}.intersection(graph.live()).difference(graph.results))
+    rows = len(graph.operations) if tracer.rows < 0 else tracer.rows
+    return Trace(graph, tracer.captured, structure, tracer.is_doubtful, rows)
 
 
 _tracer, _recorded, _in_rules = modes.tracer, modes.recorded, modes.in_rules
@@ -81,7 +82,7 @@ class Tracer:
 
     def __init__(self, arguments: int, is_guarded: bool, outer: Tracer | None = None) -> None:
         self.is_guarded = is_guarded
-        self.is_doubtful = False  # whether a nan may be a number in truth, without any of the doubts
+        self.is_doubtful = False  # whether a derivative may be nan that is a number in truth
         self.outer = outer  # of the loop around the one whose rounds are traced here, or of the function
         self.doubts: list[Node] = []
         self.rows = -1  # when the first derivative began
@@ -198,9 +199,9 @@ class Tracer:
         node = self.add_loop(inner, [x.node for x in given], taken, carries=len(init), arrays=len(arrays), **settings)
         return [self.output(node, k) for k in range(len(inner.graph.results))]
 
-    def nested(self) -> Tracer:
-        """Make a tracer for the rounds of a loop."""
-        return Tracer(0, True, self)
+    def nested(self, is_guarded: bool = True) -> Tracer:
+        """Make a tracer for the rounds of a loop; only those of a derivative may be less than guarded."""
+        return Tracer(0, is_guarded, self)
 
     def given(self, size: int | None = None) -> Any:
         """Make something that each round is given: a number, or an array of some size."""
@@ -328,9 +329,11 @@ class Tracer:
     def note_refusal(self, error: Exception) -> None:
         self.refusal = self.refusal or error
 
-    def doubt(self, number: Traced) -> None:
-        """Take note of a derivative, which may be nan only since what was not chosen has flowed into it."""
-        self.doubts.append(number.node)
+    def note_derivative(self, number: Traced, is_doubtful: bool) -> None:
+        """Take note of a derivative, which may be nan only since what was not chosen has flowed into it or others."""
+        self.is_doubtful |= is_doubtful
+        if self.is_doubtful:
+            self.doubts.append(number.node)
 
     def note_birth(self, leaf: Value) -> None:
         self._born[id(leaf)] = leaf
@@ -451,8 +454,8 @@ class Traced(Scalar):
         if tracer.rows < 0:
             tracer.rows = len(graph.operations)
         starts, ends = [x.node for x in roots], [x.node for x in inputs]
-        order = graph.ordered(starts)
-        return History(tracer, graph.operands, order, starts, ends, tracer.is_guarded, tracer.doubt, Rules(tracer))
+        note = None if tracer.is_guarded or tracer.outer is not None else tracer.note_derivative
+        return History(tracer, graph.operands, graph.ordered(starts), starts, ends, note, Rules(tracer))
 
     def refuse_outside(self) -> None:
         """Say that this number is used after its trace, within another one, or by another thread."""

@@ -12,7 +12,6 @@ cdef class Flows:
     cdef object history
     cdef object numbers
     cdef object operands
-    cdef bint is_guarded
     cdef public list found
     cdef public list reached
     cdef bint _in_doubt

@@ -211,7 +211,6 @@ class Flows:
 
     def __init__(self, history: Any) -> None:
         self.history, self.numbers, self.operands = history, history.numbers, history.operands
-        self.is_guarded = history.is_guarded
         self.found: list[Any] = [None] * len(history.operands)
         self.reached: list[Any] = [False] * len(history.operands)  # True, False, or a number 0 or 1
         self._in_doubt = False
@@ -258,8 +257,8 @@ class Flows:
             local = local.data
         if not isinstance(local, Scalar):
             return reached if local != 0.0 else False
-        self._in_doubt = True
-        if not self.is_guarded:
+        if self.history.note is not None:
+            self._in_doubt = True
             return reached
         chosen = operations.not_equal(local, 0.0)
         return chosen if reached is True else operations.mul(reached, chosen)
@@ -271,8 +270,8 @@ class Flows:
             number = None if place < 0 else self.found[place]
             if not isinstance(number, Scalar):
                 number = Value(0.0 if number is None else number)
-            elif self._in_doubt and not self.is_guarded:
-                self.history.doubt(number)
+            elif self.history.note is not None:
+                self.history.note(number, self._in_doubt)
             listed.append(number)
         return listed
 

@@ -14,10 +14,9 @@ class History(NamedTuple):
     order: Sequence[int]  # the places in topological order, as far as a root needs them
     roots: Sequence[int]  # their places
     inputs: Sequence[int]  # their places; -1 for an input that no root was computed from
-    # What is chosen is known now, unless jit traces. Then either the graph itself sees to it that nothing flows to
-    # what is not chosen, or this takes note of each derivative that may be nan for no other reason.
-    is_guarded: bool = False
-    doubt: Callable[[Any], None] | None = None
+    # What is chosen is known now, unless jit traces. Then either the graph itself sees to it that nothing flows to what
+    # is not chosen, or this takes note of each derivative, and of whether it may be nan for no other reason.
+    note: Callable[[Any, bool], None] | None = None
     # Passes on what flows through loops and arrays, which are not numbers: contains their places.
     rules: Any = None
 

@@ -21,6 +21,7 @@ from autograd_mini.transforms.trees import (
     Structure,
     check_array,
     flatten,
+    in_doubles,
     make_array,
     take_apart,
     unflatten,
@@ -173,12 +174,13 @@ class _Columns:
 def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) -> tuple[Any, Any]:
     """Run the rounds."""
     rounds = range(columns.length)
-    carry, ys = init, []
     structure = flatten(init, "init")[1]
+    carry, ys = in_doubles(init), []
     for i in reversed(rounds) if reverse else rounds:
-        carry, y = _checked(f, f(carry, columns.nest([_element(column, i) for column in columns.sequences])))
+        carry, y = _checked(f, f(carry, columns.nest([in_doubles(column[i]) for column in columns.sequences])))
         if structure is not NUMBER or not (type(carry) is float or isinstance(carry, Scalar)):
             _check_carry(f, _flatten(f, carry, "the carry")[1], structure)
+            carry = in_doubles(carry)
         ys.append(y)
     if reverse:
         ys.reverse()
@@ -195,11 +197,6 @@ def _loop(f: Callable[..., Any], init: Any, columns: _Columns, reverse: bool) ->
         if nested is not structure and nested != structure:
             raise TypeError(f"the results of rounds of scan are nested in different ways{_line(f)}")
     return carry, _stack(structure, [[numbers[k] for numbers, _ in flat] for k in range(structure.size)], len(flat))
-
-
-def _element(column: Any, i: int) -> Any:
-    element = column[i]
-    return float(element) if isinstance(element, np.generic) else element
 
 
 def _stack(structure: Structure, columns: Sequence[Sequence[Any]], length: int) -> Any:

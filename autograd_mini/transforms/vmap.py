@@ -9,7 +9,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import wraps
+from functools import cached_property, wraps
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from autograd_mini.engine.checks import describe
 from autograd_mini.engine.modes import no_grad, recording
 from autograd_mini.engine.value import Value
 from autograd_mini.transforms.transforms import make_variable
-from autograd_mini.transforms.trees import NUMBER, Static, Structure, check_array, flatten, make_array
+from autograd_mini.transforms.trees import NUMBER, Static, Structure, check_array, flatten, in_doubles, make_array
 
 Axes = Any  # an axis, None, or nested ones
 Leaf = Any  # a float, an array of one axis or more, or a Value
@@ -90,7 +90,7 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
         if kwargs:
             args = bind(f, args, kwargs)
         axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
-        shared = [Static(argument) if axis is None else argument for argument, axis in zip(args, axes)]
+        shared = [Static(in_doubles(arg)) if axis is None else arg for arg, axis in zip(args, axes)]
         examples = Examples([*shared, *args[len(shared) :]], in_axes)
         if examples.batch is None:
             raise ValueError("vmap needs an axis to map over, but in_axes names none; call the function itself")
@@ -165,11 +165,15 @@ class Examples:
             self.axes += axes
             structures.append(_one_example(structure, iter(axes)))
         self.structures = tuple(structures)
-        self._leaves = list(zip(leaves, self.axes))
-        lengths = [leaf.shape[axis] for leaf, axis in self._leaves if axis is not None]
+        self._given = list(zip(leaves, self.axes))
+        lengths = [leaf.shape[axis] for leaf, axis in self._given if axis is not None]
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays of a batch must have one length along their mapped axes, but have {lengths}")
         self.batch = lengths[0] if lengths else None
+
+    @cached_property
+    def _leaves(self) -> list[tuple[Leaf, int | None]]:
+        return [(in_doubles(leaf), axis) for leaf, axis in self._given]
 
     def example(self, i: int) -> list[Any]:
         """Give the arguments of one example."""

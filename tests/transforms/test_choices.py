@@ -18,13 +18,16 @@ from autograd_mini import (
     grad,
     greater,
     hvp,
+    isfinite,
     jacobian,
     jit,
     jvp,
+    less,
     log,
     maximum,
     minimum,
     relu,
+    scan,
     sqrt,
     where,
 )
@@ -117,6 +120,39 @@ def test_a_gradient_inside_of_a_function_is_guarded_too() -> None:
         return where(greater(grad(root)(x), -1.0), 7.0, 5.0)  # a nan would be less than anything
 
     assert [jit(f)(x) for x in (-1.0, 0.0, 4.0)] == [7.0, 7.0, 7.0]
+
+
+def left_behind(x: Any, factor: Any) -> Any:
+    """Give x + 2 x by a loop whose last carry is not used: 2 x times the factor."""
+    _, ys = scan(lambda c, t: (c * t, c), x, [2.0, factor])
+    return ys[0] + ys[1]
+
+
+def mended(derivative: Any) -> Any:
+    """Take a derivative as it is, if it is finite."""
+    return where(isfinite(derivative), derivative, -1.0)
+
+
+@pytest.mark.parametrize("compiled", [lambda f: f, jit], ids=["eager", "jit"])
+def test_a_derivative_of_a_loop_that_only_a_comparison_reads_is_guarded_too(compiled: Any) -> None:
+    first, second = grad(left_behind), grad(grad(lambda x, factor: left_behind(x * x, factor)))
+    assert compiled(lambda x, t: mended(first(x, t)))(1.5, math.inf) == 3.0
+    assert compiled(lambda x, t: mended(second(x, t)))(1.5, math.inf) == 6.0
+    assert (
+        compiled(lambda x, t: mended(jvp(grad(lambda x: left_behind(x * x, t)), (x,), (2.0,))[1]))(1.5, math.inf) == 12
+    )
+
+
+@pytest.mark.parametrize("compiled", [lambda f: f, jit], ids=["eager", "jit"])
+def test_a_derivative_of_a_loop_within_a_round_of_another_is_guarded(compiled: Any) -> None:
+    def steps(x: Any, t: Any) -> Any:
+        return scan(lambda c, _: (mended(grad(left_behind)(c, t)), None), x, length=2)[0]
+
+    assert compiled(steps)(1.5, math.inf) == 3.0
+    batch = np.array([[1.5, 2.0], [1.5, math.inf]])
+    compare = jit(lambda row: less(grad(left_behind)(row[0], row[1]), 4.0) + 0.0, in_axes=0)
+    assert compare(batch).tolist() == [1.0, 1.0]
+    assert compiled(lambda x, t: grad(steps)(x, t))(1.5, math.inf) == 0.0
 
 
 def test_detect_anomaly_finds_none_in_what_was_not_chosen() -> None:

@@ -74,6 +74,26 @@ def test_sequences_go_along_together(run: Any) -> None:
 
 
 @pytest.mark.parametrize("run", [lambda f: f, jit], ids=["eager", "traced"])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.float16, np.float32])
+def test_numbers_of_few_bits_are_computed_with_as_float64(run: Any, kind: Any) -> None:
+    third = np.array([1, 3, 120], kind)
+
+    def rows(x: Any) -> Any:
+        return scan(lambda c, t: (c, [t[0] / t[1], t[2] * t[2] - t[2]]), x, np.array([third]))[1]
+
+    def carries(x: Any) -> Any:
+        return scan(lambda c, t: ({"a": c["a"] * t["b"][2]}, None), {"a": x}, [{"b": third}] * 2)[0]["a"]
+
+    assert [y.tolist() for y in run(rows)(1.0)] == [[1 / 3], [14280.0]]
+    assert run(carries)(third).tolist() == [14400.0, 43200.0, 1728000.0]
+    assert run(carries)(third[1]) == 43200.0
+
+
+def test_an_integer_of_a_carry_may_be_an_index() -> None:
+    assert scan(lambda i, _: (i + 1, DATA[i]), 0, length=4)[1].tolist() == DATA.tolist()
+
+
+@pytest.mark.parametrize("run", [lambda f: f, jit], ids=["eager", "traced"])
 def test_results_are_nested_as_those_of_a_round(run: Any) -> None:
     def f(start: Any) -> Any:
         def do_round(c: Any, _: Any) -> Any:

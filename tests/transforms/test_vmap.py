@@ -70,6 +70,15 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any, Any]] = {
 
 
 @each_way
+def test_numbers_of_few_bits_are_computed_with_as_float64(way: Way) -> None:
+    rows = np.array([[100, 3], [3, 100]], np.int8)
+    assert (
+        way(lambda row, shared: row[0] * row[1] + shared[0] * shared[1], (0, None))(rows, rows[0]).tolist()
+        == [600.0] * 2
+    )
+
+
+@each_way
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_results_are_those_of_jax(way: Way, case: tuple[Callable[..., Any], tuple[Any, ...], Any, Any]) -> None:
     jax = pytest.importorskip("jax", reason="JAX is not installed")
