@@ -22,7 +22,7 @@ from autograd_mini.compiler.checks import check_anomaly
 from autograd_mini.compiler.expand import expand
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.pipeline import compile_graph
-from autograd_mini.compiler.runtime.kernel import Kernel
+from autograd_mini.compiler.runtime.kernel import Kernel, Source
 from autograd_mini.engine.arithmetic import Scalar
 from autograd_mini.engine.checks import describe
 from autograd_mini.engine.locks import compiling
@@ -149,13 +149,13 @@ class ChunkKernel:
             _kernels[self.token, i] = kernel
 
 
-def _flat_source(kernel: Kernel) -> tuple[Any, ...]:
+def _flat_source(kernel: Kernel) -> Source:
     """Say how to compile a kernel that takes captured numbers as its last argument, and nests no results."""
     graph, captured, blocks, reduce, structure, is_doubtful = kernel.source
     flat = Structure(list, parts=tuple(structure.leaves()))
     if reduce is not None:
         reduce, flat = "sum", Structure(np.ndarray, (structure.size,))
-    return expand(graph), [], (*blocks, Block((len(captured),), False)), reduce, flat, is_doubtful
+    return Source(expand(graph), [], (*blocks, Block((len(captured),), False)), reduce, flat, is_doubtful)
 
 
 def _place(

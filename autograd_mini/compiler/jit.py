@@ -24,9 +24,9 @@ from autograd_mini.compiler.backends.disk import cache_folder
 from autograd_mini.compiler.checks import check_anomaly
 from autograd_mini.compiler.chunks import ChunkKernel, call_chunks, has_chunks, take_arguments
 from autograd_mini.compiler.options import Options
-from autograd_mini.compiler.pipeline import compile_function, compile_graph
+from autograd_mini.compiler.pipeline import compile_function, compile_graph, read_function
 from autograd_mini.compiler.progress import log, told
-from autograd_mini.compiler.runtime.kernel import Cut, Kernel
+from autograd_mini.compiler.runtime.kernel import Cut, Kernel, Source
 from autograd_mini.compiler.runtime.parallel import cpu_count
 from autograd_mini.engine.checks import check_count, check_places, describe
 from autograd_mini.engine.locks import compiling
@@ -338,12 +338,18 @@ class Jitted:
             self.cache,
         )
         # What a function captures is where it lands another Value: it is traced there once more.
-        kernels = [
-            (key, kernel.source)
-            for key, kernel in list(self._kernels.items())
+        sources = {
+            kind: kernel.source
+            for kind, kernel in list(self._kernels.items())
             if function is None or not kernel.captured
-        ]
-        return (_restore, (options, kernels))
+        }
+        if function is None and self._f is not None:  # it is traced here for what is guarded, of which a call may ask
+            for (structures, blocks, _), source in list(sources.items()):
+                kind = (structures, blocks, True)
+                if source.is_doubtful and kind not in sources:
+                    with self._lock, _no_collection():
+                        sources[kind] = read_function(self._f, structures, blocks, self.reduce, is_guarded=True)
+        return (_restore, (options, sources))
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """Show what becomes of the function for arguments like these.
@@ -484,10 +490,10 @@ def _told(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1.0 else f"{1e3 * seconds:.1f} ms"
 
 
-def _restore(options: tuple[Any, ...], kernels: Sequence[tuple[Any, tuple[Any, ...]]]) -> Jitted:
+def _restore(options: tuple[Any, ...], sources: dict[Any, Source]) -> Jitted:
     jitted = Jitted(*options)
     with _no_collection():
-        jitted._kernels = {key: compile_graph(*source, options=jitted._options()) for key, source in kernels}
+        jitted._kernels = {kind: compile_graph(*source, options=jitted._options()) for kind, source in sources.items()}
     return jitted
 
 

@@ -15,7 +15,7 @@ from autograd_mini.compiler.merge import merge
 from autograd_mini.compiler.options import Options
 from autograd_mini.compiler.parts import Part, rounds_of, split
 from autograd_mini.compiler.patterns import choose_patterns
-from autograd_mini.compiler.runtime.kernel import Kernel, Reduction
+from autograd_mini.compiler.runtime.kernel import Kernel, Reduction, Source
 from autograd_mini.compiler.schedule import Schedule, schedule
 from autograd_mini.compiler.settle import settle
 from autograd_mini.compiler.simplify import simplify
@@ -62,17 +62,30 @@ def compile_function(
     code of one of the known kernels serves.
     """
     timed = _Clock()
-    traced = timed(trace, function, structures, is_guarded, name="trace")
-    warn_of_loops(traced.graph, traced.rows)
-    is_mapped = any(block.mapped for block in blocks)
-    graph = timed(simplify, traced.graph, is_mapped, name="simplify")
-    source = (graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
+    source = read_function(function, structures, blocks, reduce, is_guarded, timed)
     for kernel in known:
-        if kernel.serves(graph, blocks, traced.result):
+        if kernel.serves(source.graph, blocks, source.structure):
             return Kernel(source, kernel.program, kernel.code, timed.seconds)
     kernel = compile_graph(*source, options=options)
     kernel.seconds = timed.seconds | kernel.seconds
     return kernel
+
+
+def read_function(
+    function: Callable[..., Any],
+    structures: Sequence[Structure],
+    blocks: Sequence[Block],
+    reduce: Reduction,
+    is_guarded: bool,
+    timed: _Clock | None = None,
+) -> Source:
+    """Give what `compile_function` compiles."""
+    timed = timed or _Clock()
+    traced = timed(trace, function, structures, is_guarded, name="trace")
+    warn_of_loops(traced.graph, traced.rows)
+    is_mapped = any(block.mapped for block in blocks)
+    graph = timed(simplify, traced.graph, is_mapped, name="simplify")
+    return Source(graph, traced.captured, blocks, reduce, traced.result, traced.is_doubtful)
 
 
 def _plan(timed: _Clock, graph: Graph, part: Part) -> Schedule:
@@ -111,6 +124,5 @@ def compile_graph(
         code = choose_backend(backend)(program, options)  # which times itself
         for name, seconds in code.seconds.items():
             progress.end(name, seconds)
-        return Kernel(
-            (graph, captured, blocks, reduce, structure, is_doubtful), program, code, timed.seconds | code.seconds
-        )
+        source = Source(graph, captured, blocks, reduce, structure, is_doubtful)
+        return Kernel(source, program, code, timed.seconds | code.seconds)

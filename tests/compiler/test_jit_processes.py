@@ -19,7 +19,7 @@ from agreement import bits
 from processes import run
 
 import autograd_mini
-from autograd_mini import Value, cos, exp, grad, greater, jit, sin, tanh, value_and_grad, where
+from autograd_mini import Value, cos, exp, grad, greater, jit, log, sin, tanh, value_and_grad, where
 
 pytest.importorskip("llvmlite", reason="compiling needs the extra jit: llvmlite")
 
@@ -54,6 +54,14 @@ def test_a_lambda_travels_as_its_graphs(protocol: int) -> None:
         other(XS, [1.0, 2.0])
     again = pickle.loads(pickle.dumps(other, protocol))
     assert bits(again(XS, [])) == bits(expected[0])
+
+
+@pytest.mark.parametrize("max_kernels", [1, 64])
+def test_a_lambda_travels_with_what_computes_a_nan_that_is_none(max_kernels: int) -> None:
+    compiled = jit(grad(lambda x: where(greater(x, 0.0), x * log(x), x)), max_kernels=max_kernels)
+    assert compiled(1.0) == 1.0
+    other = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(compiled))))
+    assert [other(0.0), other(-1.0), other(1.0)] == [1.0, 1.0, 1.0]
 
 
 def test_options_travel() -> None:

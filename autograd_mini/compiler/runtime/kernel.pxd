@@ -4,7 +4,7 @@ from autograd_mini.compiler.runtime.memory cimport copy, has_nan, is_contiguous
 
 
 cdef class Kernel:
-    cdef readonly tuple source
+    cdef readonly object source
     cdef readonly object program
     cdef readonly object code
     cdef public dict seconds

@@ -17,6 +17,7 @@ from autograd_mini.compiler.parts import mapped_arguments
 from autograd_mini.compiler.program import Program
 from autograd_mini.compiler.runtime.memory import copy, has_nan, is_contiguous
 from autograd_mini.compiler.runtime.parallel import share
+from autograd_mini.engine.value import Value
 from autograd_mini.transforms.trees import NUMBER, Structure
 
 try:
@@ -44,10 +45,21 @@ class Cut(NamedTuple):
     part: int  # examples of a part
 
 
-class Kernel:
-    """A compiled graph; `source` has the arguments of `compile_graph`, by which it can be compiled elsewhere."""
+class Source(NamedTuple):
+    """What a kernel is compiled from, the arguments of `compile_graph`: by it a kernel travels to other processes."""
 
-    def __init__(self, source: tuple[Any, ...], program: Program, code: Any, seconds: dict[str, float]) -> None:
+    graph: Graph
+    captured: Sequence[Value]
+    blocks: Sequence[Block]
+    reduce: Reduction
+    structure: Structure
+    is_doubtful: bool
+
+
+class Kernel:
+    """A compiled graph."""
+
+    def __init__(self, source: Source, program: Program, code: Any, seconds: dict[str, float]) -> None:
         self.source, self.program, self.code, self.seconds = source, program, code, seconds
         self.graph, self.captured, self.blocks, self.reduce, self.structure, self.is_doubtful = source
         self.slots = program.sizes["s"]
@@ -66,7 +78,7 @@ class Kernel:
         """Say whether its program computes a graph of blocks, whose arguments and results may be nested otherwise."""
         return (
             _layout(blocks) == _layout(self.blocks)
-            and (not self.is_mapped or self._is_folded or _sizes(structure) == _sizes(self.source[4]))
+            and (not self.is_mapped or self._is_folded or _sizes(structure) == _sizes(self.source.structure))
             and self.graph.is_same(graph)
         )
 
