@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
 
-from autograd_mini.engine.arrays import elementwise, has_array
+from autograd_mini.engine.arrays import elementwise, has_array, refuse_masked
 from autograd_mini.engine.checks import as_float, describe, is_real, to_float
 from autograd_mini.engine.ieee import FloatFunction
 
@@ -218,14 +218,22 @@ class Operation:
         return self.name  # pickled by reference, as functions are
 
 
-def record_few(operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
-    """Record an operation on one to three operands, NotImplemented where that takes a look at them."""
-    return _recorder.record_few(operation, n, x, y, z)
+def operate(operation: Operation, left: Any, right: Any) -> Any:
+    """Apply an operator, or leave it to the class of the operand that is no number."""
+    recorded: Any = _recorder.record_few(operation, 2, left, right, None)
+    if recorded is not NotImplemented:
+        return recorded
+    other: Any = right if isinstance(left, Operand) else left
+    if isinstance(other, Operand) or is_real(other):
+        return operation.apply((left, right))
+    refuse_masked(other)
+    return NotImplemented
 
 
-def compare_few(operation: Operation, x: Any, y: Any) -> Any:
-    """Say whether a comparison holds between an operand and a number, NotImplemented where that takes a look."""
-    return _recorder.compare_few(operation, x, y)
+def compare(operation: Operation, left: Any, right: Any) -> Any:
+    """Apply a comparison to an operand and whatever it is compared with."""
+    found: Any = _recorder.compare_few(operation, left, right)
+    return left._compare(operation, right) if found is NotImplemented else found
 
 
 def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autograd_mini.engine import anomaly, choices, history, locks, modes, operations, refusals
-from autograd_mini.engine.arithmetic import Scalar, refuse_masked
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arrays import refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real, to_float
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, gather_factors, make_fan
