@@ -37,7 +37,7 @@ _Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they 
 
 def formula_of(operation: Operation, operands: cython.Py_ssize_t) -> Any:
     """Give the formula of an operation on so many operands, recorded at the first call; None where there is none."""
-    if not cython.compiled or operands >= len(operation.formulas):
+    if not cython.compiled or not 0 <= operands < len(operation.formulas):
         return None
     formula: Any = operation.formulas[operands]
     return _recorded(operation, operands) if formula is False else formula
