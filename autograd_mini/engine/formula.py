@@ -30,7 +30,7 @@ if cython.compiled:
     from cython.cimports.cpython.mem import PyMem_Free
 
 # Steps that the C code does itself; others call a function of C's math library, or of Python.
-_STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where muladd if unless".split()
+_STEPS = [operators[i].decode() for i in range(OPERATORS)] if cython.compiled else []
 
 _Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they hold
 
