@@ -73,7 +73,7 @@ def test_numbers_of_a_group_are_a_row(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_more_numbers_than_places_are_an_error() -> None:
-    slots = _Slots(Column(2), {}, False, None)
+    slots = _Slots(Column(2), {})
     slots.take_array(0, 2**31 - 2)
     with pytest.raises(MemoryError, match="2,147,483,647 numbers"):
         slots.take_array(1, 2)
