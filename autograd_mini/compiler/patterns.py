@@ -377,7 +377,6 @@ class _Chooser:
         computed together. Each tree lists operands before results.
         """
         node: cython.Py_ssize_t
-        k: cython.Py_ssize_t
         inner: Column = self._inner(nodes, largest)
         trees: Rows = Rows()
         numbers = {x for _, x in shared.values()}
