@@ -62,7 +62,7 @@ class Column:
         """Add a number at the end."""
         if cython.compiled:
             if self.count == self.room:
-                self._reserve(2 * self.room + 8)
+                self._reserve(max(self.room + 1, min(2 * self.room + 8, MOST)))
             self.at[self.count] = number
             self.count += 1
         else:

@@ -40,7 +40,8 @@ STACK = _marker("stack")  # an array of numbers
 ELEMENT = _marker("element")  # of an array: its details say which one
 SLICE = _marker("slice")  # of an array, itself an array: its details are a range that says which ones
 DATA = _marker("data")  # an array that is known: its details
-MARKERS = {LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA}
+# They are pickled by these numbers, operations by their names.
+MARKERS = {marker: number for number, marker in enumerate((LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA))}
 # What computes nothing, but says where numbers are.
 VIEWS = {OUTPUT, ELEMENT, SLICE}
 
@@ -104,7 +105,7 @@ class Graph:
         self._by_number: dict[str, Node] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        operations = [_NUMBERS.get(operation, operation) for operation in self.operations]  # type: ignore[arg-type]
+        operations = [MARKERS.get(operation, operation) for operation in self.operations]  # type: ignore[arg-type]
         columns = self.operands, self.constants, self.results, self.details, self.sizes
         return _restore, (self.arguments, operations, *columns)
 
@@ -294,15 +295,10 @@ def _are_same(details: Any, others: Any) -> bool:
     return bool(details.tobytes() == others.tobytes() if isinstance(details, np.ndarray) else details == others)
 
 
-# Markers are pickled by their numbers, operations by their names.
-_LISTED = (LOOP, OUTPUT, STACK, ELEMENT, SLICE, DATA)
-_NUMBERS = {operation: number for number, operation in enumerate(_LISTED)}
-
-
 def _restore(arguments: int, operations: list[Any], *columns: Any) -> Graph:
-    graph = Graph(0)
+    graph, markers = Graph(0), list(MARKERS)
     graph.arguments = arguments
-    graph.operations = [_LISTED[row] if isinstance(row, int) else row for row in operations]
+    graph.operations = [markers[row] if isinstance(row, int) else row for row in operations]
     graph.operands, graph.constants, graph.results, graph.details, graph.sizes = columns
     graph._by_number = {float.hex(number): node for node, number in graph.constants.items()}
     return graph

@@ -90,30 +90,24 @@ class Rules:
         elif operation is LOOP:
             self._pull_loop(flows, node, flow, wanted)
 
-    def push(self, flows: Flows, node: Node, wanted: Sequence[bool]) -> None:
+    def push(self, flows: Flows, node: Node) -> None:
         """Let what has flowed into the operands of a node flow on to it."""
         graph, operands = self.graph, self.graph.operands[node]
-        operation = graph.operations[node]
-        if operation is ELEMENT:
-            array = flows.found[operands[0]]
+        operation, which = graph.operations[node], graph.details[node]
+        if operation is ELEMENT or operation is SLICE:
+            array, flag = flows.found[operands[0]], flows.reached[operands[0]]
             if array is not None:
-                i = graph.details[node]
-                flows.put(node, self.tracer.element(array, i), self._flag(flows.reached[operands[0]], i))
-        elif operation is SLICE:
-            array = flows.found[operands[0]]
-            if array is not None:
-                flag = flows.reached[operands[0]]
-                which = graph.details[node]
-                reached = flag if isinstance(flag, bool) else self.tracer.slice(flag, which)
-                flows.put(node, self.tracer.slice(array, which), reached)
+                take = self.tracer.element if operation is ELEMENT else self.tracer.slice
+                reached = flag if isinstance(flag, bool) else take(flag, which)
+                flows.put(node, take(array, which), reached)
         elif operation is STACK:
             found = [(flows.found[place], flows.reached[place]) for place in operands]
             if any(flow is not None for flow, _ in found):
                 flows.put(node, *_stacked(self.tracer, found))
         elif operation is OUTPUT:
             outputs = flows.found[operands[0]] or {}
-            if graph.details[node] in outputs:
-                flows.put(node, *outputs[graph.details[node]])
+            if which in outputs:
+                flows.put(node, *outputs[which])
         elif operation is LOOP:
             tangents = {
                 i: (flows.found[place], flows.reached[place])

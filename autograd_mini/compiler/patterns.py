@@ -377,19 +377,7 @@ class _Chooser:
         computed together. Each tree lists operands before results.
         """
         node: cython.Py_ssize_t
-        operand: cython.Py_ssize_t
-        size: cython.Py_ssize_t
-        k: cython.Py_ssize_t
-        sizes: Column = Column(len(self.codes))
-        inner: Column = Column(len(self.codes))
-        for node in nodes:
-            size = 1
-            for k in range(self.begins[node], self.begins[node + 1]):
-                operand = self.operands[k]
-                if sizes.at[operand] and size + sizes.at[operand] <= largest and self.uses[operand] == 1:
-                    size += sizes.at[operand]
-                    inner.at[operand] = 1
-            sizes.at[node] = size
+        inner: Column = self._inner(nodes, largest)
         trees: Rows = Rows()
         numbers = {x for _, x in shared.values()}
         together: list[list[Node]] = []
@@ -418,6 +406,24 @@ class _Chooser:
             if tree:
                 trees.append(tree)
         return trees
+
+    def _inner(self, nodes: list[Node], largest: cython.Py_ssize_t) -> Column:
+        """Say for each node, by 1 or 0, whether it is computed within the tree of the one that needs it."""
+        node: cython.Py_ssize_t
+        operand: cython.Py_ssize_t
+        size: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        sizes: Column = Column(len(self.codes))
+        inner: Column = Column(len(self.codes))
+        for node in nodes:
+            size = 1
+            for k in range(self.begins[node], self.begins[node + 1]):
+                operand = self.operands[k]
+                if sizes.at[operand] and size + sizes.at[operand] <= largest and self.uses[operand] == 1:
+                    size += sizes.at[operand]
+                    inner.at[operand] = 1
+            sizes.at[node] = size
+        return inner
 
     def _shared_functions(self, nodes: list[Node]) -> dict[Node, tuple[Any, Node]]:
         """List the nodes that take a function of a number and of its negative; say which function, and of what."""

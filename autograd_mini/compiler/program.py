@@ -197,9 +197,19 @@ class Run(NamedTuple):
             case Scan():
                 return [(kind, slots[None]) for kind, slots in zip(pattern.kinds, self.operands())]
             case Rounds():
-                entering = [self._span(source, move, step, size) for source, move, step, _, size in columns["enter"]]
-                return list(zip(pattern.kinds, [*columns["before"][:, :1], *entering]))
+                before, enter, _, _ = self.copies()
+                first = [(kind, np.array([source], np.int32)) for kind, (source, _) in before]
+                return first + [
+                    (kind, self._span(source, move, step, size)) for kind, (source, move, step, _, size) in enter
+                ]
         return []
+
+    def copies(self) -> list[list[tuple[str, list[int]]]]:
+        """List the rows of `before`, `enter`, `leave` and `after`, each with the kind of what it copies."""
+        assert isinstance(self.pattern, Rounds)
+        kinds = iter(self.pattern.kinds)
+        names = ("before", "enter", "leave", "after")
+        return [[(next(kinds), row) for row in self.columns[name].tolist()] for name in names]
 
     def _span(self, first: int, move: int, step: int, size: int) -> Table:
         """List the slots of an array that a row of `enter` or `leave` copies in all rounds."""
@@ -308,19 +318,19 @@ def _listed_rounds(run: Run, kind: str) -> list[str]:
     """Write down what is copied between rounds, and what is done in each."""
     pattern, columns, runs = run
     assert isinstance(pattern, Rounds)
-    kinds = iter(pattern.kinds)  # of what is copied, in this order
+    before, enter, leave, after = run.copies()
     rows = [f"{columns['length']} rounds {'backwards' if pattern.reverse else 'forwards'}"]
-    rows += [f"    first {kind}{target} = {next(kinds)}{source}" for source, target in columns["before"]]
-    for source, move, step, target, size in columns["enter"]:
+    rows += [f"    first {kind}{target} = {of}{source}" for of, (source, target) in before]
+    for of, (source, move, step, target, size) in enter:
         inside = _slots(kind, range(target, target + size))
-        array = _slots(next(kinds), source + step * np.arange(size))
+        array = _slots(of, source + step * np.arange(size, dtype=np.int32))
         rows.append(f"    {inside} = {array}, {move} further in each round")
     rows += ["    " + line for inner in runs for line in _listing(inner, kind)]
-    for source, move, step, target, size in columns["leave"]:
-        inside = _slots(next(kinds), source + step * np.arange(size))
+    for of, (source, move, step, target, size) in leave:
+        inside = _slots(of, source + step * np.arange(size, dtype=np.int32))
         array = _slots(kind, range(target, target + size))
         rows.append(f"    {array}, {move} further in each round = {inside}")
-    return rows + [f"    next {kind}{target} = {next(kinds)}{source}" for source, target in columns["after"]]
+    return rows + [f"    next {kind}{target} = {of}{source}" for of, (source, target) in after]
 
 
 def _slots(kind: str, slots: Sequence[int] | Table) -> str:

@@ -9,5 +9,6 @@ cdef class _Queues:
     cdef Column last
     cdef Column lengths
     cdef Column after
+    cdef dict ready
 
-    cdef int append(self, Py_ssize_t kind, Py_ssize_t step) noexcept
+    cdef int append(self, Py_ssize_t kind, Py_ssize_t step) except -1

@@ -38,12 +38,14 @@ class _Queues:
         self.last: Column = Column(kinds, -1)
         self.lengths: Column = Column(kinds)
         self.after: Column = Column(steps, -1)
+        self.ready: dict[int, None] = {}  # the kinds of which there are steps, in the order in which they came
 
     def append(self, kind: cython.Py_ssize_t, step: cython.Py_ssize_t) -> None:
         if self.lengths.at[kind]:
             self.after.at[self.last.at[kind]] = step
         else:
             self.first.at[kind] = step
+            self.ready[kind] = None
         self.last.at[kind] = step
         self.lengths.at[kind] += 1
 
@@ -52,7 +54,6 @@ def schedule(steps: Steps) -> Schedule:
     """Order steps so that each follows the steps it needs, and put steps of one pattern together."""
     step: cython.Py_ssize_t
     kind: cython.Py_ssize_t
-    other: cython.Py_ssize_t
     consumer: cython.Py_ssize_t
     k: cython.Py_ssize_t
     consumers: Rows = _consumers(steps)
@@ -61,16 +62,14 @@ def schedule(steps: Steps) -> Schedule:
         waiting.at[consumers.numbers.at[k]] += 1
     kinds: Column = steps.kinds
     queues: _Queues = _Queues(len(steps.patterns), len(kinds))
-    ready: dict[int, None] = {}  # the kinds of which there are steps, in the order in which they came
     for step in range(len(kinds)):
         if not waiting.at[step]:
             queues.append(kinds.at[step], step)
-            ready[kinds.at[step]] = None
     ranks = [_RANKS.get(type(pattern), 0) for pattern in steps.patterns]
     batches: Rows = Rows()
-    while ready:
-        kind = _next_kind(ready, ranks, queues.lengths)
-        del ready[kind]
+    while queues.ready:
+        kind = _next_kind(queues, ranks)
+        del queues.ready[kind]
         # An expression may follow one of its own pattern in the same run: the queue grows while it is gone through.
         grows = isinstance(steps.patterns[kind], Expression)
         if not grows:
@@ -82,10 +81,7 @@ def schedule(steps: Steps) -> Schedule:
                 consumer = consumers.numbers.at[k]
                 waiting.at[consumer] -= 1
                 if not waiting.at[consumer]:
-                    other = kinds.at[consumer]
-                    if not queues.lengths.at[other]:
-                        ready[other] = None
-                    queues.append(other, consumer)
+                    queues.append(kinds.at[consumer], consumer)
             step = queues.after.at[step]
         if grows:
             queues.lengths.at[kind] = 0
@@ -93,15 +89,15 @@ def schedule(steps: Steps) -> Schedule:
     return Schedule(steps, batches)
 
 
-def _next_kind(ready: dict[int, None], ranks: list[int], lengths: Column) -> int:
+def _next_kind(queues: _Queues, ranks: list[int]) -> int:
     """Choose the kind that goes next: of equal ones the one that has been ready for longest."""
     score: cython.longlong
     kind: cython.Py_ssize_t
     highest: cython.longlong = -1 << 62
     best = -1
-    for kind in ready:
+    for kind in queues.ready:
         score = ranks[kind]
-        score += lengths.at[kind]
+        score += queues.lengths.at[kind]
         if score > highest:
             best, highest = kind, score
     return best

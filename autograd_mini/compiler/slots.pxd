@@ -11,7 +11,7 @@ cdef class _Slots:
     cdef public dict steps
     cdef public dict counts
     cdef public set views
-    cdef readonly bint frees
+    cdef readonly str kind
     cdef readonly _Slots uniform
     cdef readonly dict known
     cdef readonly Py_ssize_t size

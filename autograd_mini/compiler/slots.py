@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_mini.compiler.columns import MOST, Column, Rows
-from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, Graph, Node, view
+from autograd_mini.compiler.graph import DATA, ELEMENT, SLICE, Graph, Loop, Node, view
 from autograd_mini.compiler.parts import Parts
 from autograd_mini.compiler.patterns import Details, Steps
 from autograd_mini.compiler.program import (
@@ -36,19 +36,25 @@ try:
 except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
 
+# What is copied between rounds: a row of a column of `Rounds`, and the kind of the slots that it copies from.
+_Copy = tuple[str, tuple[int, ...]]
+
 # So many ranges of free slots are looked at for one that is large enough.
 LOOKS = 50
 
 
 @cython.cclass
 class _Slots:
-    """The slots of one kind, and where the number of each node is; of an array its first slot, and their distance."""
+    """The slots of one kind, and where the number of each node is; of an array its first slot, and their distance.
 
-    def __init__(self, places: Column, steps: dict[int, int], frees: bool, uniform: _Slots | None) -> None:
+    Slots of kind "s" are used again once their last reader has run; those of kind "u" are read for each tile.
+    """
+
+    def __init__(self, places: Column, steps: dict[int, int], uniform: _Slots | None = None) -> None:
         self.places, self.steps = places, steps
         self.counts: dict[int, int] = {}  # of arrays
         self.views: set[int] = set()  # arrays that need no slots: their numbers were in evenly spaced ones already
-        self.frees = frees  # whether slots are used again once their last reader has run
+        self.kind = "u" if uniform is None else "s"
         self.uniform = uniform  # which have the numbers that are known; None if these do
         self.known: dict[str, int] = {}
         self.size = 0
@@ -233,60 +239,61 @@ class _Slots:
     def _rounds(self, pattern: Any, nodes: Sequence[Node], operands: Sequence[int], details: Details) -> Run:
         """Give what the rounds of a loop compute slots of its own, and make its run."""
         i: cython.Py_ssize_t
-        row: cython.Py_ssize_t
         loop: Any = details.loop
         rounds: Schedule = details.rounds
-        body, carries, end = loop.body, loop.carries, loop.carries + loop.arrays
+        body, carries, end, given = loop.body, loop.carries, loop.carries + loop.arrays, pattern.kinds
         outer = self.places, self.steps, self.counts, self.views  # the same numbers are other nodes there
-        steps = [self.steps.get(node, 1) for node in nodes]
-        self.places, self.steps = Column(rounds.steps.names, -1), dict(enumerate(steps))
+        steps = dict(enumerate([self.steps.get(node, 1) for node in nodes]))
+        self.places, self.steps, self.counts, self.views = Column(rounds.steps.names, -1), steps, {}, set()
         for i in range(end, body.arguments):
             self.places.at[i] = operands[i]
-        self.counts, self.views = {}, set()
         self.take(range(carries))
-        before = [(operands[j], self.places.at[j]) for j in range(carries)]
-        own, given = "s" if self.frees else "u", pattern.kinds
-        enter = []
-        # Neighbours go to neighbours.
-        arrays = [j for *_, j in sorted([(given[j], operands[j], j) for j in range(carries, end)])]
-        for i in arrays:
-            size = body.sizes.get(i, 1)
-            enter.append((operands[i], size * steps[i], steps[i], self.take_array(i, size), size))
+        before = [(given[i], (operands[i], self.places.at[i])) for i in range(carries)]
+        enter = self._enter(loop, given, operands)
         counts = [_apart(count) for count in details.outputs.values()]
         made = self._find(sum(counts[carries:]))  # not among what a round overwrites
         self.place_known(body)
         in_place = _in_place(rounds, body, carries)
-        for node, j in in_place.items():
-            self.places.at[node] = self.places.at[j]
-        runs = self.runs(rounds, _endings((), rounds, {}, body.results) if self.frees else [], NUMBER)
-        kinds = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
-        results = [kinds.get(row, own) for row in body.results]
-        firsts = [self.places.at[j] for j in range(carries)] + [made] * (len(counts) - carries)
-        leave = []
-        made_by = [(results[k], self.places.at[body.results[k]], k) for k in range(carries, len(counts))]
-        kept = [k for *_, k in sorted(made_by)]
-        for k in kept:
-            row, firsts[k] = body.results[k], made
-            size = body.sizes.get(row, 1)
-            leave.append((self.places.at[row], size, self.steps.get(row, 1), made, size))
-            made += counts[k]
-        changed = [j for j in range(carries) if j not in (body.results[j], in_place.get(body.results[j]))]
-        after = self._exchanged([(self.places.at[body.results[j]], self.places.at[j]) for j in changed])
-        if self.frees:
+        for node, i in in_place.items():
+            self.places.at[node] = self.places.at[i]
+        runs = self.runs(rounds, _endings((), rounds, {}, body.results) if self.kind == "s" else [], NUMBER)
+        elsewhere = {**dict(enumerate(given[end:], end)), **dict.fromkeys(body.constants, "u")}
+        results = [(elsewhere.get(row, self.kind), self.places.at[row]) for row in body.results]
+        leave = self._leave(loop, results, counts, made)
+        begins = [self.places.at[i] for i in range(carries)]
+        begins += [leave[k][1][3] for k in range(carries, len(counts))]
+        changed = [i for i in range(carries) if i not in (body.results[i], in_place.get(body.results[i]))]
+        after = self._exchanged([(results[i][0], (results[i][1], begins[i])) for i in changed])
+        if self.kind == "s":
             self.leave(range(carries, end))
         self.places, self.steps, self.counts, self.views = outer
         for i, name in enumerate(details.outputs):
-            self._place_array(name, firsts[i], counts[i])
-        columns = {
-            "length": np.array(loop.length, np.int32),
-            "before": _table(before).reshape(-1, 2),
-            "enter": _table(enter).reshape(-1, 5),
-            "leave": _table(leave).reshape(-1, 5),
-            "after": _table(after).reshape(-1, 2),
-        }
-        copied = [*given[:carries], *[given[i] for i in arrays], *[results[k] for k in [*kept, *changed]]]
-        copied += [own] * (len(after) - len(changed))
-        return Run(replace(pattern, kinds="".join(copied)), columns, runs)
+            self._place_array(name, begins[i], counts[i])
+        return _rounds_run(pattern, loop.length, [before, enter, [*leave.values()], after], runs)
+
+    def _enter(self, loop: Loop, kinds: str, operands: Sequence[int]) -> list[_Copy]:
+        """Give an element of each array of a loop slots in a round; list how it is copied to them."""
+        copies: list[_Copy] = []
+        arrays = range(loop.carries, loop.carries + loop.arrays)
+        for _, first, i in sorted([(kinds[i], operands[i], i) for i in arrays]):  # neighbours go to neighbours
+            size, step = loop.body.sizes.get(i, 1), self.steps[i]
+            copies.append((kinds[i], (first, size * step, step, self.take_array(i, size), size)))
+        return copies
+
+    def _leave(
+        self, loop: Loop, results: Sequence[tuple[str, int]], counts: Sequence[int], begin: int
+    ) -> dict[int, _Copy]:
+        """List by outputs how the elements that a round makes, given by kinds and slots, are copied to arrays.
+
+        The arrays lie side by side from a slot on.
+        """
+        copies: dict[int, _Copy] = {}
+        for kind, first, k in sorted([(*results[k], k) for k in range(loop.carries, len(results))]):
+            row = loop.body.results[k]
+            size = loop.body.sizes.get(row, 1)
+            copies[k] = (kind, (first, size, self.steps.get(row, 1), begin, size))
+            begin += counts[k]
+        return copies
 
     def place_known(self, graph: Graph) -> dict[Node, Node]:
         """Say where constants are, and elements and slices of arrays that are given; name the array of each."""
@@ -304,14 +311,23 @@ class _Slots:
                 self.places.at[node], self.steps[node] = begin, step
         return given
 
-    def _exchanged(self, copies: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _exchanged(self, copies: list[_Copy]) -> list[_Copy]:
         """List copies so that none overwrites what a later one copies: where one would, by way of other slots."""
-        sources, targets = [source for source, _ in copies], [target for _, target in copies]
+        sources, targets = [source for _, (source, _) in copies], [target for _, (_, target) in copies]
         if set(sources).isdisjoint(targets):
             return copies
-        first = self._find(len(copies))
-        between = range(first, first + len(copies))
-        return [*zip(sources, between), *zip(between, targets)]
+        begin = self._find(len(copies))
+        there: list[_Copy] = [(kind, (source, begin + i)) for i, (kind, (source, _)) in enumerate(copies)]
+        return there + [(self.kind, (begin + i, target)) for i, target in enumerate(targets)]
+
+
+def _rounds_run(pattern: Rounds, length: int, copies: Sequence[Sequence[_Copy]], runs: Sequence[Run]) -> Run:
+    """Write the columns of the rounds of a loop, given what each of them copies, and does."""
+    columns = {"length": np.array(length, np.int32)}
+    for (name, axes), some in zip([*pattern.columns.items()][1:], copies):
+        columns[name] = _table([row for _, row in some]).reshape(-1, int(axes[1]))
+    kinds = "".join([kind for some in copies for kind, _ in some])
+    return Run(replace(pattern, kinds=kinds), columns, runs)
 
 
 def _apart(count: int) -> int:
@@ -336,29 +352,23 @@ def _endings(
     operands: Rows = steps.operands
     last: Column = Column(steps.names, -1)  # the batch that is the last to read each
     own: list[int] = list(given)
-    # For each view the nodes that own its slots: to read it is to read these.
-    behind: dict[int, list[int]] = {node: [array] for node, array in arrays.items()}
+    owners = _owners(steps, arrays)
     for i in range(len(batches)):
         for k in range(batches.begins.at[i], batches.begins.at[i + 1]):
             step = batches.numbers.at[k]
             if step in steps.details:
-                details: Details = steps.details[step]
-                for node, (name, _, _) in details.views.items():
-                    stacked = operands[step] if details.loop is None else ()
-                    behind[node] = [name, *[x for operand in stacked for x in behind.get(operand, (operand,))]]
-                for node in details.outputs:
+                made: list[int] = list(steps.details[step].outputs)
+                own += made
+                for node in made:
                     last.at[node] = i
-                own += details.outputs
             for j in range(operands.begins.at[step], operands.begins.at[step + 1]):
                 last.at[operands.numbers.at[j]] = i
-            if behind:
+            if owners:
                 for operand in operands[step]:
-                    for node in behind.get(operand, ()):
+                    for node in owners.get(operand, ()):
                         last.at[node] = i
-    for node in kept:
+    for node in [x for result in kept for x in (result, *owners.get(result, ()))]:
         last.at[node] = -1
-        for owner in behind.get(node, ()):
-            last.at[owner] = -1
     endings: list[list[int]] = [[] for _ in range(len(batches))]
     for node in own:
         if last.at[node] >= 0:
@@ -368,6 +378,16 @@ def _endings(
         if last.at[node] >= 0:
             endings[last.at[node]].append(node)
     return endings
+
+
+def _owners(steps: Steps, arrays: Mapping[Node, Node]) -> dict[Node, list[int]]:
+    """Name for each view the arrays and numbers whose slots it shows: to read the view is to read these."""
+    owners: dict[Node, list[int]] = {node: [array] for node, array in arrays.items()}
+    for step, details in steps.details.items():
+        for node, (name, _, _) in details.views.items():
+            stacked = steps.operands[step] if details.loop is None else ()
+            owners[node] = [name, *[x for operand in stacked for x in owners.get(operand, (operand,))]]
+    return owners
 
 
 def _in_place(plan: Schedule, body: Graph, carries: int) -> dict[Node, Node]:
@@ -396,8 +416,8 @@ def assign_slots(graph: Graph, parts: Parts, schedules: Sequence[Schedule], stru
     once, *of_examples = schedules  # of none or one, if there is a batch
     places: Column = Column(max([plan.steps.names for plan in schedules]), -1)
     steps: dict[int, int] = {}
-    uniform = _Slots(places, steps, False, None)
-    lanes = _Slots(places, steps, True, uniform)
+    uniform = _Slots(places, steps)
+    lanes = _Slots(places, steps, uniform)
     arguments = uniform.take_given(parts.shared, graph.sizes)
     lanes.take_given(list(parts.inputs), graph.sizes)
     given = uniform.place_known(graph)

@@ -2,8 +2,7 @@
 
 cimport cython
 
-from autograd_mini.engine.checks cimport is_real
-from autograd_mini.engine.operation cimport Operand, Operation, compare_few, record_few
+from autograd_mini.engine.operation cimport Operand, Operation, compare, operate
 
 cdef extern from *:
     """
@@ -21,6 +20,4 @@ cdef class Scalar(Operand):
     pass
 
 
-cdef object _operate(Operation operation, object left, object right)
-cdef object _compared(Operation operation, object left, object right)
 cdef Operation _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL, _EQUAL, _NOT_EQUAL

@@ -9,9 +9,7 @@ import operator
 from typing import Any
 
 from autograd_mini.engine import operations
-from autograd_mini.engine.arrays import refuse_masked as refuse_masked
-from autograd_mini.engine.checks import is_real
-from autograd_mini.engine.operation import Operand, Operation, compare_few, record_few
+from autograd_mini.engine.operation import Operand, Operation, compare, operate
 
 try:
     import cython
@@ -33,46 +31,46 @@ class Scalar(Operand):
     __array_priority__ = -1.0  # above NumPy's scalars, which leave operators to this class; below its arrays, at 0
 
     def __add__(self, other: Any) -> Any:
-        return _operate(operations.add, self, other)
+        return operate(operations.add, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return _operate(operations.add, other, self)
+        return operate(operations.add, other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return _operate(operations.sub, self, other)
+        return operate(operations.sub, self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return _operate(operations.sub, other, self)
+        return operate(operations.sub, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return _operate(operations.mul, self, other)
+        return operate(operations.mul, self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return _operate(operations.mul, other, self)
+        return operate(operations.mul, other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return _operate(operations.div, self, other)
+        return operate(operations.div, self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _operate(operations.div, other, self)
+        return operate(operations.div, other, self)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
-        return _operate(operations.pow, self, other) if modulo is None else NotImplemented
+        return operate(operations.pow, self, other) if modulo is None else NotImplemented
 
     def __rpow__(self, other: Any, modulo: Any = None) -> Any:
-        return _operate(operations.pow, other, self) if modulo is None else NotImplemented
+        return operate(operations.pow, other, self) if modulo is None else NotImplemented
 
     def __mod__(self, other: Any) -> Any:
-        return _operate(operations.mod, self, other)
+        return operate(operations.mod, self, other)
 
     def __rmod__(self, other: Any) -> Any:
-        return _operate(operations.mod, other, self)
+        return operate(operations.mod, other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return _operate(operations.floor_divide, self, other)
+        return operate(operations.floor_divide, self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return _operate(operations.floor_divide, other, self)
+        return operate(operations.floor_divide, other, self)
 
     def __divmod__(self, other: Any) -> Any:
         return _divide_with_rest(self, other)
@@ -105,22 +103,22 @@ class Scalar(Operand):
     __trunc__ = operations.trunc
 
     def __lt__(self, other: Any) -> Any:
-        return _compared(_LESS, self, other)
+        return compare(_LESS, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return _compared(_LESS_EQUAL, self, other)
+        return compare(_LESS_EQUAL, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return _compared(_GREATER, self, other)
+        return compare(_GREATER, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return _compared(_GREATER_EQUAL, self, other)
+        return compare(_GREATER_EQUAL, self, other)
 
     def __eq__(self, other: Any) -> Any:
-        return _compared(_EQUAL, self, other)
+        return compare(_EQUAL, self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return _compared(_NOT_EQUAL, self, other)
+        return compare(_NOT_EQUAL, self, other)
 
     def __hash__(self) -> int:
         return self._hash()
@@ -133,26 +131,9 @@ class Scalar(Operand):
         raise NotImplementedError(f"{type(self).__name__} does not define _compare")
 
 
-def _operate(operation: Operation, left: Any, right: Any) -> Any:
-    """Apply an operator, or leave it to the class of the operand that is no number."""
-    recorded: Any = record_few(operation, 2, left, right, None)
-    if recorded is not NotImplemented:
-        return recorded
-    other: Any = right if isinstance(left, Scalar) else left
-    if isinstance(other, Scalar) or is_real(other):
-        return operation.apply((left, right))
-    refuse_masked(other)
-    return NotImplemented
-
-
-def _compared(operation: Operation, left: Any, right: Any) -> Any:
-    found: Any = compare_few(operation, left, right)
-    return left._compare(operation, right) if found is NotImplemented else found
-
-
 def _divide_with_rest(left: Any, right: Any) -> Any:
-    quotient = _operate(operations.floor_divide, left, right)
-    return NotImplemented if quotient is NotImplemented else (quotient, _operate(operations.mod, left, right))
+    quotient = operate(operations.floor_divide, left, right)
+    return NotImplemented if quotient is NotImplemented else (quotient, operate(operations.mod, left, right))
 
 
 def _add_method(name: str, method: Any) -> None:

@@ -121,23 +121,19 @@ def pullback(roots: Sequence[Any], upstreams: Sequence[Any], inputs: Sequence[An
 
 
 def flow_back(history: Any, starts: Iterable[tuple[int, Any, Any]]) -> Flows:
-    """Let gradients flow back: each starts at a place, with a number, and with whether the place is reached."""
-    wanted: list[bool] = _depends(history)
-    flows: Flows = Flows(history)
-    operands: Any = history.operands
-    rules: Any = history.rules
+    """Let gradients flow back."""
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    for place, upstream, reached in starts:
-        flows.put(place, upstream, reached)
-    ends = frozenset(history.inputs)
+    flows: Flows = Flows(history, starts)
+    wanted: list[bool] = _depends(history)
+    ends, rules = frozenset(history.inputs), history.rules
     for node in reversed(history.order):
         if flows.found[node] is None or not wanted[node] or node in ends:
             continue
         if rules is not None and node in rules:
             rules.pull(flows, node, wanted)
             continue
-        places: Any = operands[node]
+        places: Any = history.operands[node]
         flows.differentiate(node, [wanted[place] for place in places])
         for place, slope in zip(places, flows.local):
             if wanted[place]:
@@ -161,24 +157,19 @@ def pushforward(roots: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[
 
 
 def flow_forward(history: Any, starts: Iterable[tuple[int, Any, Any]]) -> Flows:
-    """Let tangents flow forwards: each starts at a place, with a number, and with whether the place is reached."""
-    wanted: list[bool] = _depends(history)
-    flows: Flows = Flows(history)
-    operands: Any = history.operands
-    rules: Any = history.rules
+    """Let tangents flow forwards."""
     node: cython.Py_ssize_t
     place: cython.Py_ssize_t
-    for place, tangent, reached in starts:
-        if place >= 0:
-            flows.put(place, tangent, reached)
-    ends = frozenset(history.inputs)
+    flows: Flows = Flows(history, starts)
+    wanted: list[bool] = _depends(history)
+    ends, rules = frozenset(history.inputs), history.rules
     for node in history.order:
         if not wanted[node] or node in ends:
             continue
         if rules is not None and node in rules:
-            rules.push(flows, node, wanted)
+            rules.push(flows, node)
             continue
-        places: Any = operands[node]
+        places: Any = history.operands[node]
         flows.differentiate(node, [flows.found[place] is not None for place in places])
         for place, slope in zip(places, flows.local):
             if flows.found[place] is not None:
@@ -207,15 +198,21 @@ def _depends(history: Any) -> list[bool]:
 
 @cython.cclass
 class Flows:
-    """Gradients or tangents that flow from place to place, and where they flow: see choices.py."""
+    """Gradients or tangents that flow from place to place, and where they flow: see choices.py.
 
-    def __init__(self, history: Any) -> None:
+    Each starts at a place, with a number, and with whether the place is reached; one at a place below 0 flows nowhere.
+    """
+
+    def __init__(self, history: Any, starts: Iterable[tuple[int, Any, Any]]) -> None:
         self.history, self.numbers, self.operands = history, history.numbers, history.operands
         self.found: list[Any] = [None] * len(history.operands)
         self.reached: list[Any] = [False] * len(history.operands)  # True, False, or a number 0 or 1
         self._in_doubt = False
         self.local: list[Any] = []  # of the operation that is passed last, and whether it chooses
         self.chooses = False
+        for place, flow, reached in starts:
+            if place >= 0:
+                self.put(place, flow, reached)
 
     def differentiate(self, node: cython.Py_ssize_t, wanted: list[bool]) -> None:
         """Apply an operation's rules to its node."""

@@ -12,12 +12,15 @@ cdef extern from *:
     #include <string.h>
 
     enum {ROOM = 1536};  /* for the numbers of a formula */
-    enum {ADD, SUB, MUL, DIV, NEG, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, WHERE, MULADD,
-          IF, UNLESS, UNARY, BINARY, CALL};
 
-    static const char *const operators[] = {
-        "add", "sub", "mul", "div", "neg", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "where",
-        "muladd", "if", "unless"};
+    /* The steps that run_program does itself. */
+    #define EACH_OPERATOR(OF) \\
+        OF(add) OF(sub) OF(mul) OF(div) OF(neg) OF(less) OF(less_equal) OF(greater) OF(greater_equal) OF(equal) \\
+        OF(not_equal) OF(where) OF(muladd) OF(if) OF(unless)
+    #define CODE(name) code_##name,
+    #define NAME(name) #name,
+    enum {EACH_OPERATOR(CODE) OPERATORS, UNARY = OPERATORS, BINARY, CALL};
+    static const char *const operators[] = {EACH_OPERATOR(NAME)};
 
     /* What Python's math module takes from C as it is, so that the bits are the same. */
     static const struct {const char *name; double (*function)(double);} unary[] = {
@@ -59,7 +62,7 @@ cdef extern from *:
     static int put_function(Program *program, int i, const char *name, int x, int y, int z) {
         Step *step = program->step + i;
         *step = (Step){CALL, x, y, z};
-        for (int k = 0; k < UNARY; k++)
+        for (int k = 0; k < OPERATORS; k++)
             if (!strcmp(operators[k], name)) step->code = k;
         for (size_t k = 0; k < sizeof unary / sizeof *unary; k++)
             if (!strcmp(unary[k].name, name)) step->code = UNARY, step->by.unary = unary[k].function;
@@ -92,21 +95,21 @@ cdef extern from *:
             #define Y place[step->y]
             #define Z place[step->z]
             switch (step->code) {
-                case ADD: *next = x + Y; break;
-                case SUB: *next = x - Y; break;
-                case MUL: *next = x * Y; break;
-                case DIV: *next = x / Y; break;
-                case NEG: *next = -x; break;
-                case LESS: *next = x < Y; break;
-                case LESS_EQUAL: *next = x <= Y; break;
-                case GREATER: *next = x > Y; break;
-                case GREATER_EQUAL: *next = x >= Y; break;
-                case EQUAL: *next = x == Y; break;
-                case NOT_EQUAL: *next = x != Y; break;
-                case WHERE: *next = place[x != 0.0 ? step->y : step->z]; break;
-                case MULADD: *next = x * Y + Z; break;  /* with two roundings, as setup.py has it compiled */
-                case IF: if (x != 0.0) next += step->y, step += step->y; break;
-                case UNLESS: if (!(x != 0.0)) next += step->y, step += step->y; break;
+                case code_add: *next = x + Y; break;
+                case code_sub: *next = x - Y; break;
+                case code_mul: *next = x * Y; break;
+                case code_div: *next = x / Y; break;
+                case code_neg: *next = -x; break;
+                case code_less: *next = x < Y; break;
+                case code_less_equal: *next = x <= Y; break;
+                case code_greater: *next = x > Y; break;
+                case code_greater_equal: *next = x >= Y; break;
+                case code_equal: *next = x == Y; break;
+                case code_not_equal: *next = x != Y; break;
+                case code_where: *next = place[x != 0.0 ? step->y : step->z]; break;
+                case code_muladd: *next = x * Y + Z; break;  /* with two roundings, as setup.py has it compiled */
+                case code_if: if (x != 0.0) next += step->y, step += step->y; break;
+                case code_unless: if (!(x != 0.0)) next += step->y, step += step->y; break;
                 case UNARY: *next = step->by.unary(x); break;
                 case BINARY: *next = step->by.binary(x, Y); break;
                 default: {
@@ -142,7 +145,8 @@ cdef extern from *:
     """
     ctypedef struct Program:
         pass
-    enum: ROOM
+    enum: ROOM, OPERATORS
+    const char** operators
     Program* new_program(int first, int steps, int constants, int results)
     void put_result(Program* program, int i, int place)
     void put_constant(Program* program, int i, double number)

@@ -30,14 +30,14 @@ if cython.compiled:
     from cython.cimports.cpython.mem import PyMem_Free
 
 # Steps that the C code does itself; others call a function of C's math library, or of Python.
-_STEPS = "add sub mul div neg less less_equal greater greater_equal equal not_equal where muladd if unless".split()
+_STEPS = [operators[i].decode() for i in range(OPERATORS)] if cython.compiled else []
 
 _Guard = tuple[tuple[int, bool], ...]  # places of conditions, and whether they hold
 
 
 def formula_of(operation: Operation, operands: cython.Py_ssize_t) -> Any:
     """Give the formula of an operation on so many operands, recorded at the first call; None where there is none."""
-    if not cython.compiled or operands >= len(operation.formulas):
+    if not cython.compiled or not 0 <= operands < len(operation.formulas):
         return None
     formula: Any = operation.formulas[operands]
     return _recorded(operation, operands) if formula is False else formula

@@ -23,10 +23,10 @@ cdef class Node(Scalar):
     cdef long long _mark
 
 
-cpdef object linked_node(object origin, object left, object right)
+cdef object linked_node(object origin, Node left, Node right)
 cpdef object check_values(object nodes)
 cpdef object set_gradient(Node node, double grad)
 cpdef object restore_leaves(list order)
 cpdef object origin_of(Node node)
 cpdef Fan fan_of(Node node)
-cpdef object set_fan(Node node, Fan fan)
+cdef object set_fan(Node node, Fan fan)

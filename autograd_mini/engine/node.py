@@ -242,7 +242,7 @@ def located(operation: Operation) -> Any:
 def fan_of(node: Node) -> Fan:
     """Give the `Fan` of a node that has one: a node of more than two operands, or of an operation called with none."""
     if cython.compiled:
-        if node is None or node._left is not None or node._right is None:
+        if node._left is not None or node._right is None:
             raise TypeError("only a node of more than two operands keeps them in a fan")
         return cython.cast(Fan, node._right)
     else:
@@ -252,8 +252,6 @@ def fan_of(node: Node) -> Fan:
 def set_fan(node: Node, fan: Fan) -> None:
     """Put a `Fan` where `fan_of` finds it."""
     if cython.compiled:
-        if node is None or fan is None:
-            raise TypeError("a node keeps its operands in a fan")
         node._right = cython.cast(Node, fan)  # nothing reads it as a Node where `_left` is None
     else:
         node._right = fan
@@ -272,7 +270,7 @@ def complete(cls: Any) -> None:
         cls.__init_subclass__ = classmethod(_refuse_subclass)  # type: ignore[arg-type]
 
 
-def linked_node(origin: Any, left: Any, right: Any) -> Any:
+def linked_node(origin: Any, left: Node | None, right: Node | None) -> Any:
     """Make a node of which nothing else is known yet."""
     node: Any = new_node(origin, left, right) if cython.compiled else None
     if node is None:

@@ -82,6 +82,7 @@ cdef class Operation:
     cdef readonly tuple rules
     cdef readonly bint is_variadic
     cdef Py_ssize_t arity
+    cdef Py_ssize_t _most
     cdef tuple _defaults
     cdef readonly object gather
     cdef readonly object bound
@@ -93,8 +94,8 @@ cdef class Operation:
 
 
 cpdef object as_operand(object operand, str function)
-cpdef object record_few(Operation operation, Py_ssize_t n, object x, object y, object z)
-cpdef object compare_few(Operation operation, object x, object y)
+cpdef object operate(Operation operation, object left, object right)
+cpdef object compare(Operation operation, object left, object right)
 cdef object _call_few(object operation, Py_ssize_t n, object x, object y, object z)
-@cython.locals(missing=Py_ssize_t, operands=tuple)
+@cython.locals(missing=Py_ssize_t, given=tuple)
 cdef object _call_in_order(object operation, object arguments)

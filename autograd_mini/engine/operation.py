@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
 
-from autograd_mini.engine.arrays import elementwise, has_array
+from autograd_mini.engine.arrays import elementwise, has_array, refuse_masked
 from autograd_mini.engine.checks import as_float, describe, is_real, to_float
 from autograd_mini.engine.ieee import FloatFunction
 
@@ -128,7 +128,6 @@ class Operation:
             raise ValueError(f"{signature} has {len(names)} operands and needs a rule for each, but got {len(rules)}")
         self.parameters = () if self.is_variadic else names
         self.arity = len(self.parameters)
-        self._defaults = tuple([p.default for p in parsed.parameters.values() if p.default is not p.empty])
         self.function = function
         self.rules = rules
         self.lowering = lowering
@@ -148,7 +147,11 @@ class Operation:
         if cython.compiled:  # declared in operation.pxd
             shorten_calls(self, cython.address(self._entry))  # type: ignore[attr-defined, name-defined]  # noqa: F821
         self.__doc__ = doc or f"User-defined operation {signature}."
-        self.__signature__ = parsed if gather is None else inspect.signature(gather)
+        taken = list((parsed if gather is None else inspect.signature(gather)).parameters.values())  # by a call
+        self.__signature__ = inspect.Signature([p.replace(annotation=p.empty) for p in taken])
+        # So many arguments at the most; -1 for any number of them.
+        self._most = -1 if self.is_variadic and gather is None else len(taken)
+        self._defaults = tuple([p.default for p in taken if p.default is not p.empty])
 
     def local_derivatives(self, out: Any, operands: Sequence[Any], wanted: Sequence[bool] = ()) -> Sequence[Any]:
         """Give the local derivative for each operand, as the rules say, in the operands' own kind.
@@ -167,16 +170,15 @@ class Operation:
         return [rule(out, *operands) if is_wanted else 0.0 for rule, is_wanted in zip(self.rules, wanted)]
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        if self.gather is not None:
-            return self.apply(self.gather(*arguments, **named) if named else self.gather(*arguments))
-        if named or (len(arguments) != self.arity and not self.is_variadic):
+        result = NotImplemented if named else _call_in_order(self, arguments)
+        if result is NotImplemented:
             try:
                 bound = self.__signature__.bind(*arguments, **named)
             except TypeError as error:
                 raise TypeError(f"{self.name}{self.__signature__}: {error}") from None
             bound.apply_defaults()
-            arguments = bound.args
-        return self.apply(arguments)
+            result = _call_in_order(self, bound.args)
+        return result
 
     def apply(self, operands: Sequence[Any]) -> Any:
         """Compute with operands, in the order in which a node has them.
@@ -216,20 +218,30 @@ class Operation:
         return self.name  # pickled by reference, as functions are
 
 
-def record_few(operation: Operation, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
-    """Record an operation on one to three operands, NotImplemented where that takes a look at them."""
-    return _recorder.record_few(operation, n, x, y, z)
+def operate(operation: Operation, left: Any, right: Any) -> Any:
+    """Apply an operator, or leave it to the class of the operand that is no number."""
+    recorded: Any = _recorder.record_few(operation, 2, left, right, None)
+    if recorded is not NotImplemented:
+        return recorded
+    other: Any = right if isinstance(left, Operand) else left
+    if isinstance(other, Operand) or is_real(other):
+        return operation.apply((left, right))
+    refuse_masked(other)
+    return NotImplemented
 
 
-def compare_few(operation: Operation, x: Any, y: Any) -> Any:
-    """Say whether a comparison holds between an operand and a number, NotImplemented where that takes a look."""
-    return _recorder.compare_few(operation, x, y)
+def compare(operation: Operation, left: Any, right: Any) -> Any:
+    """Apply a comparison to an operand and whatever it is compared with."""
+    found: Any = _recorder.compare_few(operation, left, right)
+    return left._compare(operation, right) if found is NotImplemented else found
 
 
 def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> Any:
     """Call an operation with up to three arguments; NotImplemented where that takes a look at them."""
     called: Operation = operation
     if called.gather is not None:
+        if n > called._most or n + len(called._defaults) < called._most:
+            return NotImplemented
         return called.apply(called.gather(x) if n == 1 else called.gather(x, y) if n == 2 else called.gather(x, y, z))
     if n == called.arity or called.is_variadic:
         return _recorder.record_few(called, n, x, y, z)
@@ -240,17 +252,15 @@ def _call_few(operation: Any, n: cython.Py_ssize_t, x: Any, y: Any, z: Any) -> A
 
 
 def _call_in_order(operation: Any, arguments: Any) -> Any:
-    """Call an operation of so many operands, the last of which may have defaults; else give NotImplemented."""
+    """Call an operation that takes so many arguments, the last of which may have defaults; else give NotImplemented."""
     called: Operation = operation
-    operands: tuple[Any, ...] = arguments
-    if called.gather is not None:
-        return called.apply(called.gather(*operands))
-    missing = called.arity - len(operands)
-    if missing and not called.is_variadic:
+    given: tuple[Any, ...] = arguments
+    missing = called._most - len(given)
+    if missing and called._most >= 0:
         if not 0 < missing <= len(called._defaults):
             return NotImplemented
-        operands += called._defaults[-missing:]
-    return called.apply(operands)
+        given += called._defaults[-missing:]
+    return called.apply(given if called.gather is None else called.gather(*given))
 
 
 if cython.compiled:

@@ -14,12 +14,16 @@ cdef extern from *:
        because there are too many for that. */
     static OF_EACH_THREAD struct {int depth; PyObject *waiting;} freeing;
 
+    /* Let an operand wait to be freed; where there is no memory for that, it is freed at once, and nothing is raised. */
+    static void keep_waiting(PyObject *operand) {
+        int is_raising = PyErr_Occurred() != NULL;
+        if (!freeing.waiting) freeing.waiting = PyList_New(0);
+        if ((!freeing.waiting || PyList_Append(freeing.waiting, operand)) && !is_raising) PyErr_Clear();
+    }
+
     /* Give back the references that a node which is freed had to its operands. */
     static void release(PyObject *left, PyObject *right) {
-        if (freeing.depth >= 100 && (freeing.waiting || (freeing.waiting = PyList_New(0)))) {
-            PyList_Append(freeing.waiting, left);
-            PyList_Append(freeing.waiting, right);
-        }
+        if (freeing.depth >= 100) keep_waiting(left), keep_waiting(right);
         freeing.depth++;
         Py_DECREF(right);  /* the youngest first: memory freed backwards is reused forwards, which caches like */
         Py_DECREF(left);

@@ -9,22 +9,26 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autograd_mini.engine import anomaly, choices, history, locks, modes, operations, refusals
-from autograd_mini.engine.arithmetic import Scalar, refuse_masked
+from autograd_mini.engine.arithmetic import Scalar
+from autograd_mini.engine.arrays import refuse_masked
 from autograd_mini.engine.checks import are_floats, as_float, describe, is_real, to_float
 from autograd_mini.engine.elementary import add_, add_d, div_, div_dx, div_dy, mul_, mul_dx, mul_dy
 from autograd_mini.engine.fan import Fan, gather_factors, make_fan
 from autograd_mini.engine.formula import Formula, formula_of, holds
-from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves, set_fan
+from autograd_mini.engine.node import CONSTANT, Node, complete, fan_of, located, origin_of, restore_leaves
 from autograd_mini.engine.operation import Operation, Recorder, set_recorder
 
 # isort: split
 from autograd_mini.engine.elementary import neg_, neg_dx, relu_, relu_dx, sub_, sub_dy
-from autograd_mini.engine.node import check_values, linked_node
+from autograd_mini.engine.node import check_values
 
 try:
     import cython
 except ImportError:  # needed only to compile
     from autograd_mini.engine import _cython as cython
+
+if not cython.compiled:
+    from autograd_mini.engine.node import linked_node, set_fan  # compiled, C alone calls these: they check nothing
 
 
 def _node(

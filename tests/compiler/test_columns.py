@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograd_mini import COMPILED
+from autograd_mini.compiler import columns
 from autograd_mini.compiler.columns import Column, Rows, group
 from autograd_mini.compiler.slots import _Slots
 
@@ -71,7 +73,16 @@ def test_numbers_of_a_group_are_a_row(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_more_numbers_than_places_are_an_error() -> None:
-    slots = _Slots(Column(2), {}, False, None)
+    slots = _Slots(Column(2), {})
     slots.take_array(0, 2**31 - 2)
     with pytest.raises(MemoryError, match="2,147,483,647 numbers"):
         slots.take_array(1, 2)
+
+
+@pytest.mark.skipif(not COMPILED, reason="the plain engine counts in Python's own integers")
+def test_a_column_takes_as_many_numbers_as_its_message_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MOST", 1000)
+    full = column([*range(1000)])
+    with pytest.raises(MemoryError, match=r"more than 1,000 nodes"):
+        full.put(1000)
+    assert full.table().tolist() == [*range(1000)]

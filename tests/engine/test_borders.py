@@ -13,7 +13,8 @@ from autograd_mini.compiler.graph import Graph
 from autograd_mini.compiler.trace import Traced, Tracer
 from autograd_mini.engine.derivatives import gradient, pullback, pushforward
 from autograd_mini.engine.fan import Fan, make_fan
-from autograd_mini.engine.node import Node, fan_of, set_fan
+from autograd_mini.engine.formula import formula_of
+from autograd_mini.engine.node import Node, fan_of
 from autograd_mini.engine.operations import TABLE
 from autograd_mini.engine.value import evaluate, make_node, ordered
 
@@ -22,7 +23,7 @@ x = Value(2.0)
 ATTACKS: dict[str, Callable[[], Any]] = {
     "a fan of a leaf": lambda: fan_of(x) if autograd_mini.COMPILED else fan_of(x).operands,
     "a fan of nothing": lambda: fan_of(None),  # type: ignore[arg-type]
-    "no fan": lambda: set_fan(Value(1.0), None) or Value(1.0).operands[0],  # type: ignore[arg-type]
+    "a formula of fewer operands than none": lambda: formula_of(TABLE["add"], -7).compute,
     "a node without a number": lambda: Node(),
     "operands that are none": lambda: make_node(TABLE["add"], [None, None], 1.0, [1.0, 1.0]),
     "too few operands": lambda: make_node(TABLE["mul"], [x], 1.0, [1.0]),

@@ -21,6 +21,7 @@ from autograd_mini.engine.value import evaluate
 CORNERS = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 2.5, 3.0, 1e-300, -1e-5, 40.0, -40.0, 800.0, -800.0, 1e300]
 SPECIAL = [*CORNERS, math.inf, -math.inf, math.nan, 5e-324, -1e300, 1.0 - 2.0**-53]
 fixed = [op for op in TABLE.values() if not op.is_variadic]
+needs_formulas = pytest.mark.skipif(not COMPILED, reason="the plain engine calls the functions and rules themselves")
 every_fixed = pytest.mark.parametrize("op", fixed, ids=[op.name for op in fixed])
 
 
@@ -58,13 +59,13 @@ def test_nodes_of_any_number_of_operands_have_the_bits_that_functions_and_rules_
             assert [*map(bits, node.local_derivatives)] == [*map(bits, slopes)], xs
 
 
-@pytest.mark.skipif(not COMPILED, reason="the plain engine calls the functions and rules themselves")
+@needs_formulas
 @every_fixed
 def test_every_row_has_a_formula(op):
     assert formula_of(op, len(op.parameters)) is not None
 
 
-@pytest.mark.skipif(not COMPILED, reason="the plain engine calls the functions and rules themselves")
+@needs_formulas
 def test_rows_of_any_number_of_operands_have_formulas_for_a_few():
     for op in (op for op in TABLE.values() if op.is_variadic):
         assert [formula_of(op, 2 * n) is not None for n in (0, 1, 64, 65)] == [False, True, True, False]
@@ -78,6 +79,7 @@ def listed(rule: Callable[..., Any]) -> list[Any]:
     return [(name, places[1]) if name in ("if", "unless") else name for name, places in steps]
 
 
+@needs_formulas
 def test_what_one_side_of_a_where_needs_is_skipped_where_the_other_is_chosen():
     chosen = listed(lambda x, y: where(x > 0.0, exp(sin(x)), log(-x)))
     assert chosen == ["greater", ("unless", 2), "sin", "exp", ("if", 2), "neg", "log", "where"]
@@ -85,6 +87,7 @@ def test_what_one_side_of_a_where_needs_is_skipped_where_the_other_is_chosen():
     assert nested == ["greater", ("unless", 4), "greater", ("unless", 1), "exp", "where", "where"]
 
 
+@needs_formulas
 def test_what_both_sides_need_or_others_is_computed_once_before_them():
     shared = listed(lambda x, y: where(x > 0.0, exp(sin(y)), log(sin(y))))
     assert shared == ["greater", "sin", ("unless", 1), "exp", ("if", 1), "log", "where"]
@@ -94,14 +97,17 @@ def test_what_both_sides_need_or_others_is_computed_once_before_them():
     assert again == ["greater", ("unless", 1), "sin", "where", ("unless", 1), "exp", "where", "div"]
 
 
+@needs_formulas
 def test_a_condition_that_is_a_constant_chooses_at_once():
     assert listed(lambda x, y: where(1.0, y, exp(x)) * 2.0) == ["mul"]
 
 
+@needs_formulas
 def test_few_steps_are_not_worth_a_jump():
     assert listed(lambda x, y: where(x > 0.0, x + y, x - y)) == ["greater", "add", "sub", "where"]
 
 
+@needs_formulas
 def test_a_product_is_a_step_with_the_only_sum_that_needs_it():
     assert listed(lambda x, y: x * y + x) == ["muladd"]
     assert listed(lambda x, y: x + x * y) == ["muladd"]

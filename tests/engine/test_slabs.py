@@ -7,7 +7,9 @@ import tracemalloc
 from contextlib import suppress
 from random import Random
 
-from autograd_mini import Value, add, elu, exp, mul, operation, sum, topological_order, where
+import pytest
+
+from autograd_mini import COMPILED, Value, add, elu, exp, mul, operation, sum, topological_order, where
 
 
 def test_nodes_freed_in_any_order_leave_the_others_as_they_are():
@@ -84,3 +86,16 @@ def test_calls_give_back_every_reference_that_they_took():
         call()
     after = [sys.getrefcount(thing) for thing in counted]
     assert all(abs(b - a) < 100 for a, b in zip(before, after)), (before, after)
+
+
+@pytest.mark.skipif(not COMPILED, reason="the plain engine leaves it to Python how its nodes are freed")
+def test_a_chain_is_freed_where_there_is_no_memory_for_nodes_that_wait():
+    capi = pytest.importorskip("_testcapi")
+    x = Value(2.0)
+    chain = [x]
+    for _ in range(1000):
+        chain[0] = chain[0] + x
+    capi.set_nomemory(0, 1)  # the next allocation fails
+    chain.clear()
+    capi.remove_mem_hooks()  # an error that had been left set would be raised here
+    assert sys.getrefcount(x) == 2

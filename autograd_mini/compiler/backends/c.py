@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -74,7 +75,7 @@ class _Formulas(Target):
 
     def compare(self, operation: Operation, x: Number, y: Number) -> Number:
         """Write a comparison, which nan makes false, or true of !=."""
-        mask = self._declare("m", "int", f"{x.value} {_COMPARISONS[operation.name]} {y.value}")
+        mask = self._declare("m", "int", f"{x.value} {operation.symbol} {y.value}")
         return Number(self, f"(double){mask}", mask)
 
     def needed(self, results: Sequence[Number]) -> tuple[set[str], list[str]]:
@@ -97,10 +98,6 @@ class _Formulas(Target):
 
 
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-_COMPARISONS = {
-    **{"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="},
-    **{"equal": "==", "not_equal": "!="},
-}
 
 
 def _names(text: str) -> set[str]:
@@ -312,10 +309,9 @@ class _Function:
     def _write_rounds(self, run: Run, kind: str) -> None:
         pattern, columns, runs = run
         assert isinstance(pattern, Rounds)
-        kinds = iter(pattern.kinds)
         before, enter, leave, after = (  # by the memory that rows copy from
-            [(of, np.array([row for row, _ in rows])) for of, rows in groupby(list(zip(columns[name], kinds)), _second)]
-            for name in ("before", "enter", "leave", "after")
+            [(of, np.array([row for _, row in some], np.int32)) for of, some in groupby(rows, itemgetter(0))]
+            for rows in run.copies()
         )
         self._write_copies(before, kind)
         with self._rounds(int(columns["length"]), pattern.reverse) as t:
@@ -333,7 +329,7 @@ class _Function:
 
     def _write_array(self, of: str, rows: Table, kind: str, entering: str, leaving: str) -> None:
         """Write rows of `enter` or `leave`: the slots that they copy from or to move on with the round."""
-        for size, some in groupby(rows.tolist(), lambda row: row[4]):
+        for size, some in groupby(rows.tolist(), itemgetter(4)):
             sources, moves, steps, targets, _ = np.array(list(some), np.int32).T
             with self.loop(len(sources)) as i, self.loop(size) as k:
                 inside = np.arange(size, dtype=np.int32)
@@ -343,10 +339,6 @@ class _Function:
                 source += f" + {entering}({move})" if entering else ""
                 target += f" + {leaving}({move})" if leaving else ""
                 self.line(f"{kind}[{target}] = {of}[{source}];")
-
-
-def _second(pair: tuple[Table, str]) -> str:
-    return pair[1]
 
 
 def _computed(body: Body, given: int) -> tuple[set[str], list[str], list[str]]:

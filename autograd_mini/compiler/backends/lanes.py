@@ -66,9 +66,8 @@ class Lanes(Target):
 
     def compare(self, operation: Operation, x: Number, y: Number) -> Number:
         """Emit a comparison, which nan makes false, or true of !=."""
-        sign = _SIGNS[operation.name]
-        compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
-        mask = compare(sign, x.value, y.value)
+        compare = self.builder.fcmp_unordered if operation.symbol == "!=" else self.builder.fcmp_ordered
+        mask = compare(operation.symbol, x.value, y.value)
         return Number(self, self.builder.select(mask, self.constant(1.0).value, self.constant(0.0).value), mask)
 
     def splat(self, value: ir.Value) -> Number:
@@ -157,7 +156,6 @@ def _select(condition: Number, x: Number, y: Number) -> Number:
     return Number(lanes, lanes.builder.select(mask, x.value, y.value))
 
 
-_SIGNS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
 _INSTRUCTIONS = {("add", 2): "fadd", ("sub", 2): "fsub", ("mul", 2): "fmul", ("div", 2): "fdiv", ("neg", 1): "fneg"}
 _FUSED = {"add", "sub", "mul"}
 _INTRINSICS = {("ceil", 1), ("copysign", 2), ("fabs", 1), ("floor", 1), ("sqrt", 1), ("trunc", 1)}

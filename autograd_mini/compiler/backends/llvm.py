@@ -76,8 +76,7 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
     pattern, columns, _ = run
     match pattern:
         case Rounds():
-            kinds = iter(pattern.kinds)
-            copies = [_copies(kinds, columns[name].tolist()) for name in ("before", "enter", "leave", "after")]
+            copies = [*map(_packed, run.copies())]
             head = np.array([first, len(run.rounds), pattern.reverse, *map(len, copies)], np.int32)
             table = np.concatenate([head, np.array([*chain(*copies)], np.int32).ravel()])
             return (Rounds("", False), False), table, 1, int(columns["length"]), 0
@@ -102,14 +101,14 @@ def pack(run: Run, first: int = 0, is_alone: bool = False) -> tuple[Key, Table, 
     return (pattern, False), rows.ravel(), len(rows), columns[terms].shape[1] if terms else 0, 0
 
 
-def _copies(kinds: Iterator[str], rows: Sequence[Sequence[int]]) -> list[list[int]]:
+def _packed(rows: Sequence[tuple[str, Sequence[int]]]) -> list[list[int]]:
     """Give copies as native code reads them; those of numbers at one distance to ones at one distance are a row.
 
     A row has seven numbers: whether it copies from memory `u`, then those of a row of `enter`, and before the last of
     these the distance of the slots that are copied to.
     """
     copies: list[list[int]] = []
-    for row, kind in zip(rows, kinds):
+    for kind, row in rows:
         source, move, step, target, size = row if len(row) == 5 else (row[0], 0, 1, row[1], 1)
         last = copies[-1] if copies else [0] * 7
         if last[6] == size == 1:

@@ -42,10 +42,6 @@ _NAMES = {
     **{"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "neg": "negative", "nearbyint": "rint"},
 }
 _UFUNCS: dict[str, Any] = {lowering: getattr(np, name) for lowering, name in _NAMES.items()}
-_COMPARISONS = {
-    **{"less": np.less, "less_equal": np.less_equal, "greater": np.greater, "greater_equal": np.greater_equal},
-    **{"equal": np.equal, "not_equal": np.not_equal},
-}
 
 
 class Arrays(Target):
@@ -70,7 +66,7 @@ class Arrays(Target):
 
     def compare(self, operation: Operation, x: Number, y: Number) -> Number:
         """Compare number by number."""
-        mask = _COMPARISONS[operation.name](x.value, y.value)
+        mask = getattr(np, operation.name)(x.value, y.value)
         return Number(self, np.where(mask, 1.0, 0.0), mask)
 
 
@@ -209,22 +205,20 @@ class _Tile:
         """Do the runs of a loop in each of its rounds."""
         pattern, columns, runs = run
         assert isinstance(pattern, Rounds)
-        own, memory = self.of[kind], iter([self.of[of] for of in pattern.kinds])
-        before, enter, leave, after = (  # each row with the memory that it copies from
-            [(next(memory), *row) for row in columns[name].tolist()] for name in ("before", "enter", "leave", "after")
-        )
-        for of, source, to in before:
-            own[to] = of[source]
+        before, enter, leave, after = run.copies()
+        memory, own = self.of, self.of[kind]
+        for of, (source, to) in before:
+            own[to] = memory[of][source]
         rounds = range(int(columns["length"]))
         for t in reversed(rounds) if pattern.reverse else rounds:
-            for of, source, move, step, to, size in enter:
-                own[to : to + size] = of[source + t * move + step * np.arange(size)]
+            for of, (source, move, step, to, size) in enter:
+                own[to : to + size] = memory[of][source + t * move + step * np.arange(size)]
             for inner in runs:
                 self._do(inner, kind, target)
-            for of, source, move, step, to, size in leave:
-                own[to + t * move : to + t * move + size] = of[source + step * np.arange(size)]
-            for of, source, to in after:
-                own[to] = of[source]
+            for of, (source, move, step, to, size) in leave:
+                own[to + t * move : to + t * move + size] = memory[of][source + step * np.arange(size)]
+            for of, (source, to) in after:
+                own[to] = memory[of][source]
 
     def _do_scan(self, run: Run, kind: str, target: Arrays) -> None:
         """Compute the rounds of a loop row by row, for all lanes."""
