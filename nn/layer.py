@@ -92,11 +92,11 @@ class Layer(Module):
     @property
     def weight(self) -> NDArray[np.float64]:
         """The matrix W, shape (nout, nin): a read-only copy; assign a whole matrix to change the weights."""
-        return _read_only(dict(self._arrays())["weight"])
+        return _read_only(next(self._arrays())[1])
 
     @weight.setter
     def weight(self, matrix: Any) -> None:
-        values = dict(self._arrays())["weight"]
+        values = next(self._arrays())[1]
         write_numbers(values, finite_array(matrix, "weight", values.shape))
 
     @property
@@ -128,8 +128,15 @@ class Layer(Module):
 
     def _arrays(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         yield prefix + "weight", np.array([neuron.w for neuron in self.neurons], dtype=object)
-        if self.neurons[0].b is not None:
-            yield prefix + "bias", np.array([neuron.b for neuron in self.neurons], dtype=object)
+        biases = [neuron.b for neuron in self.neurons]
+        without = [i for i, bias in enumerate(biases) if bias is None]
+        if without and len(without) < len(biases):
+            raise ValueError(
+                f"neuron {without[0]} of this layer has no bias, and others have one, so the biases are no vector; "
+                "give each neuron one, which may be Value(0.0), or none"
+            )
+        if not without:
+            yield prefix + "bias", np.array(biases, dtype=object)
 
     def __repr__(self) -> str:
         prefix = f"{activation_title(softmax)} " if self.activation is softmax else ""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nn import Layer
+from nn import Layer, save
 
 
 def test_a_layer_is_a_matrix_product_and_an_activation():
@@ -103,3 +103,14 @@ def test_setting_what_does_not_fit_is_refused_and_changes_nothing(name, numbers,
 def test_setting_a_bias_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="bias=False"):
         Layer(1, 2, bias=False).bias = [1.0, 2.0]
+
+
+@pytest.mark.parametrize("without", [0, 1])
+def test_a_layer_with_a_bias_for_some_of_its_neurons_is_refused_where_it_would_be_lost(without, tmp_path):
+    layer = Layer(1, 2, bias=True)
+    layer.neurons[without].b = None
+    for lose in (lambda: layer.bias, layer.state_dict, lambda: save(layer, tmp_path / "layer.safetensors")):
+        with pytest.raises(ValueError, match=f"neuron {without} of this layer has no bias"):
+            lose()
+    assert list(tmp_path.iterdir()) == []
+    assert layer.weight.shape == (2, 1)
