@@ -147,8 +147,8 @@ class Operation:
         if cython.compiled:  # declared in operation.pxd
             shorten_calls(self, cython.address(self._entry))  # type: ignore[attr-defined, name-defined]  # noqa: F821
         self.__doc__ = doc or f"User-defined operation {signature}."
-        taken = list((parsed if gather is None else inspect.signature(gather)).parameters.values())  # by a call
-        self.__signature__ = inspect.Signature([p.replace(annotation=p.empty) for p in taken])
+        self.__signature__ = parsed if gather is None else inspect.signature(gather)
+        taken = self.__signature__.parameters.values()  # by a call
         # So many arguments at the most; -1 for any number of them.
         self._most = -1 if self.is_variadic and gather is None else len(taken)
         self._defaults = tuple([p.default for p in taken if p.default is not p.empty])
@@ -175,7 +175,7 @@ class Operation:
             try:
                 bound = self.__signature__.bind(*arguments, **named)
             except TypeError as error:
-                raise TypeError(f"{self.name}{self.__signature__}: {error}") from None
+                raise TypeError(f"{self.name}{_without_types(self.__signature__)}: {error}") from None
             bound.apply_defaults()
             result = _call_in_order(self, bound.args)
         return result
@@ -212,7 +212,7 @@ class Operation:
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
-        return f"<operation {self.name}{self.__signature__}>"
+        return f"<operation {self.name}{_without_types(self.__signature__)}>"
 
     def __reduce__(self) -> str:
         return self.name  # pickled by reference, as functions are
@@ -279,6 +279,10 @@ def as_operand(operand: Any, function: str) -> float:
     if isinstance(operand, Operand):
         operand.refuse_outside()
     raise TypeError(f"{function} takes Values and real numbers, not {describe(operand)}")
+
+
+def _without_types(signature: inspect.Signature) -> inspect.Signature:
+    return inspect.Signature([p.replace(annotation=p.empty) for p in signature.parameters.values()])
 
 
 def _parse_signature(text: str) -> tuple[str, inspect.Signature]:
