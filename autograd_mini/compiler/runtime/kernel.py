@@ -78,7 +78,7 @@ class Kernel:
         """Say whether its program computes a graph of blocks, whose arguments and results may be nested otherwise."""
         return (
             _layout(blocks) == _layout(self.blocks)
-            and (not self.is_mapped or self._is_folded or _sizes(structure) == _sizes(self.source.structure))
+            and (not self.is_mapped or self._is_folded or _sizes(structure) == _sizes(self.structure))
             and self.graph.is_same(graph)
         )
 
